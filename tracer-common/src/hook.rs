@@ -1,0 +1,111 @@
+//! Names of the hooks and of the ways a hook can be attached.
+
+/// A place in the kernel where tracer listens. The numbers are part of the session format: never reuse one.
+///
+/// What each needs and tells stands in the program's hook table.
+#[repr(u16)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HookId {
+    /// Tracepoint `tcp:tcp_retransmit_skb`.
+    RetransmitSegment = 1,
+    /// Tracepoint `tcp:tcp_retransmit_synack`.
+    RetransmitSynAck = 2,
+    /// Return of function `tcp_retransmit_skb`, for failures.
+    RetransmitFailed = 3,
+    /// Function `tcp_undo_cwnd_reduction`.
+    RetransmitUndo = 4,
+    /// Tracepoint `sock:inet_sock_set_state`.
+    SocketState = 5,
+    /// Tracepoint `neigh:neigh_update`.
+    NeighbourUpdate = 6,
+    /// Tracepoint `neigh:neigh_timer_handler`.
+    NeighbourTimer = 7,
+    /// Function `arp_process`.
+    ArpProcess = 8,
+    /// Function `arp_xmit`.
+    ArpTransmit = 9,
+    /// Function `ndisc_recv_na`.
+    NdiscReceive = 10,
+    /// Function `ndisc_send_skb`.
+    NdiscSend = 11,
+    /// Function `nf_conntrack_tcp_packet`.
+    ConntrackTcpPacket = 12,
+    /// Return of function `nf_ct_resolve_clash`.
+    ConntrackResolveClash = 13,
+    /// Return of function `early_drop`.
+    ConntrackEarlyDrop = 14,
+    /// Return of function `ip_vs_conn_in_get_proto`.
+    IpvsLookup = 15,
+    /// Function `ip_vs_conn_expire_now`.
+    IpvsExpireNow = 16,
+    /// Return of function `ip_vs_schedule`.
+    IpvsSchedule = 17,
+    /// Return of function `ip_vs_in_hook`.
+    IpvsVerdict = 18,
+}
+
+impl HookId {
+    /// All of them, in the order of their numbers, which start at 1.
+    pub const ALL: [Self; 18] = [
+        Self::RetransmitSegment,
+        Self::RetransmitSynAck,
+        Self::RetransmitFailed,
+        Self::RetransmitUndo,
+        Self::SocketState,
+        Self::NeighbourUpdate,
+        Self::NeighbourTimer,
+        Self::ArpProcess,
+        Self::ArpTransmit,
+        Self::NdiscReceive,
+        Self::NdiscSend,
+        Self::ConntrackTcpPacket,
+        Self::ConntrackResolveClash,
+        Self::ConntrackEarlyDrop,
+        Self::IpvsLookup,
+        Self::IpvsExpireNow,
+        Self::IpvsSchedule,
+        Self::IpvsVerdict,
+    ];
+
+    /// The hook of that number, if this version knows it.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.get(usize::from(number.checked_sub(1)?)).copied()
+    }
+}
+
+/// How a hook is attached. The numbers are part of the session format: never reuse one.
+#[repr(u16)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Way {
+    /// A typed tracepoint (`tp_btf`): arguments are loaded directly.
+    TypedTracepoint = 1,
+    /// A raw tracepoint (`raw_tp`): arguments are probe-read.
+    RawTracepoint = 2,
+    /// A trampoline at entry or exit of a function (`fentry`, `fexit`), in the kernel image or a module.
+    Trampoline = 3,
+    /// A breakpoint at entry or return of a function (`kprobe`, `kretprobe`).
+    Kprobe = 4,
+}
+
+impl Way {
+    /// The way of that number, if this version knows it.
+    pub fn from_number(number: u16) -> Option<Self> {
+        match number {
+            1 => Some(Self::TypedTracepoint),
+            2 => Some(Self::RawTracepoint),
+            3 => Some(Self::Trampoline),
+            4 => Some(Self::Kprobe),
+            _ => None,
+        }
+    }
+
+    /// Its name in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TypedTracepoint => "tp_btf",
+            Self::RawTracepoint => "raw_tp",
+            Self::Trampoline => "fentry",
+            Self::Kprobe => "kprobe",
+        }
+    }
+}

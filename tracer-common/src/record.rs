@@ -1,0 +1,36 @@
+//! Records: one fixed-size `repr(C)` struct for each kind of event, one file each.
+//!
+//! Every record starts with a [`RecordHeader`]. Addresses are 16 bytes in network order, IPv4 as an IPv4-mapped
+//! IPv6 address; ports are in host order; hardware addresses are [`HARDWARE_ADDRESS_BYTES`] long, the unused tail
+//! zero. Absent numbers are zero unless a field says otherwise.
+
+mod claim;
+mod conntrack;
+mod flow;
+mod header;
+mod ipvs;
+mod neighbour;
+mod retransmit;
+mod undo;
+mod user;
+
+pub use self::{
+    claim::{ClaimRecord, claim_direction, claim_source},
+    conntrack::{ConntrackRecord, conntrack_event},
+    flow::Flow,
+    header::{KERNEL_KINDS, RecordHeader, RecordKind},
+    ipvs::{IpvsRecord, ipvs_step},
+    neighbour::{NeighbourRecord, neighbour_source},
+    retransmit::{RetransmitRecord, retransmit_source},
+    undo::UndoRecord,
+    user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
+};
+
+/// Bytes kept of a hardware address: Ethernet needs 6; longer ones (InfiniBand has 20) are cut here.
+pub const HARDWARE_ADDRESS_BYTES: usize = 8;
+
+/// Bytes of a network device's name, the closing zero included (`IFNAMSIZ`).
+pub const DEVICE_NAME_BYTES: usize = 16;
+
+/// Bytes of a task's command name, the closing zero included (`TASK_COMM_LEN`).
+pub const COMMAND_NAME_BYTES: usize = 16;

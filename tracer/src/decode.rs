@@ -1,0 +1,124 @@
+//! From blocks to events.
+
+use tracer_common::record::{
+    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord,
+    RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+};
+use zerocopy::FromBytes;
+
+use crate::{
+    block::Block,
+    event::{Body, Event, HookStatus, Retransmit, Text, Timestamp},
+};
+
+/// Records that could not be read, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecodeCounts {
+    /// Records turned into events.
+    pub decoded: u64,
+    /// Records of a kind this version does not know, skipped by their length.
+    pub unknown: u64,
+    /// Records shorter than their kind needs, and blocks that end within a record.
+    pub malformed: u64,
+}
+
+/// Reads blocks of one node in their order. It keeps what the [`NodeRecord`]s say, which gives later records their
+/// meaning, and counts what it cannot read; no input makes it fail.
+#[derive(Debug)]
+pub struct Decoder {
+    wall_minus_boot_ns: i64,
+    tick_ns: u64,
+    counts: DecodeCounts,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        /// A tick of Debian's and most other kernels (`CONFIG_HZ=250`), until a record tells.
+        const USUAL_TICK_NS: u64 = 4_000_000;
+        Self { wall_minus_boot_ns: 0, tick_ns: USUAL_TICK_NS, counts: DecodeCounts::default() }
+    }
+}
+
+impl Decoder {
+    /// What could and could not be read so far.
+    pub fn counts(&self) -> DecodeCounts {
+        self.counts
+    }
+
+    /// Calls `apply` with every event of a block, in their order.
+    pub fn decode(&mut self, block: &Block, mut apply: impl FnMut(Event)) {
+        let mut rest: &[u8] = &block.0;
+        while !rest.is_empty() {
+            let Some((header, record, after)) = split_record(rest) else {
+                self.counts.malformed += 1;
+                return;
+            };
+            rest = after;
+            match RecordKind::from_number(header.kind) {
+                None => self.counts.unknown += 1,
+                Some(kind) => match self.body(kind, record) {
+                    None => self.counts.malformed += 1,
+                    Some(body) => {
+                        self.counts.decoded += 1;
+                        apply(Event {
+                            time: self.timestamp(header),
+                            netns: header.netns,
+                            cpu: header.cpu,
+                            body,
+                        });
+                    }
+                },
+            }
+        }
+    }
+
+    fn timestamp(&self, header: RecordHeader) -> Timestamp {
+        let boot_ns = header.time_ns;
+        Timestamp { boot_ns, wall_ns: self.wall_minus_boot_ns.saturating_add_unsigned(boot_ns) }
+    }
+
+    /// The meaning of a whole record of a known kind; `None` if it is too short for its kind.
+    fn body(&mut self, kind: RecordKind, record: &[u8]) -> Option<Body> {
+        Some(match kind {
+            RecordKind::Retransmit => {
+                Body::Retransmit(Retransmit::from_record(&read::<RetransmitRecord>(record)?.0, self.tick_ns))
+            }
+            RecordKind::Undo => Body::Undo((&read::<UndoRecord>(record)?.0).into()),
+            RecordKind::Neighbour => Body::Neighbour((&read::<NeighbourRecord>(record)?.0).into()),
+            RecordKind::Claim => Body::Claim((&read::<ClaimRecord>(record)?.0).into()),
+            RecordKind::Conntrack => Body::Conntrack((&read::<ConntrackRecord>(record)?.0).into()),
+            RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
+            RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
+            RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
+            RecordKind::HookStatus => {
+                let (status, reason) = read::<HookStatusRecord>(record)?;
+                Body::HookStatus(HookStatus::from_record(&status, reason))
+            }
+            RecordKind::Node => {
+                let (node, names) = read::<NodeRecord>(record)?;
+                self.wall_minus_boot_ns = node.wall_minus_boot_ns;
+                self.tick_ns = node.tick_ns;
+                let mut names = names.splitn(2, |&byte| byte == b'\n');
+                let mut name = || Text::from_bytes(names.next().unwrap_or_default());
+                Body::Node { kernel: name(), host: name() }
+            }
+            RecordKind::Ready => Body::Ready,
+        })
+    }
+}
+
+/// The first record's header, that whole record, and what follows it; `None` if no whole record is there.
+fn split_record(bytes: &[u8]) -> Option<(RecordHeader, &[u8], &[u8])> {
+    let (header, _) = RecordHeader::read_from_prefix(bytes).ok()?;
+    let length = usize::from(header.length_bytes);
+    if length < size_of::<RecordHeader>() {
+        return None;
+    }
+    let (record, after) = bytes.split_at_checked(length)?;
+    Some((header, record, after))
+}
+
+/// The fixed part of a record and the bytes behind it.
+fn read<T: FromBytes>(record: &[u8]) -> Option<(T, &[u8])> {
+    T::read_from_prefix(record).ok()
+}

@@ -1,0 +1,104 @@
+//! Events: what records mean, in the field's own words.
+//!
+//! A record holds raw facts of one kernel; an event is what they tell on any. Every conversion is a pure function of
+//! the record, so a session shows on another machine what it showed on its own.
+
+mod claim;
+mod conntrack;
+mod flow;
+mod hook_status;
+mod ipvs;
+mod neighbour;
+mod owner;
+mod retransmit;
+mod stats;
+mod text;
+mod undo;
+
+pub use self::{
+    claim::{Claim, ClaimOperation, Direction},
+    conntrack::{Conntrack, ConntrackEvent},
+    flow::{Endpoints, Protocol, address},
+    hook_status::HookStatus,
+    ipvs::{Ipvs, IpvsDecision},
+    neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
+    owner::{Owner, Process},
+    retransmit::{Retransmit, RetransmitKind, TcpState},
+    stats::Stats,
+    text::Text,
+    undo::Undo,
+};
+use tracer_common::record::RecordKind;
+
+/// When something happened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp {
+    /// Nanoseconds since the node booted, suspend included. Never goes back.
+    pub boot_ns: u64,
+    /// Nanoseconds since 1970, by the node's wall clock.
+    pub wall_ns: i64,
+}
+
+/// One thing that happened, or one fact learnt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub time: Timestamp,
+    /// Inode number of the network namespace it is about; 0 for the whole node.
+    pub netns: u32,
+    /// The CPU it was seen on.
+    pub cpu: u16,
+    /// What.
+    pub body: Body,
+}
+
+/// What happened, by kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A segment was sent again, or could not be.
+    Retransmit(Retransmit),
+    /// A window reduction was taken back: the retransmit was needless.
+    Undo(Undo),
+    /// Somebody proposed something to the neighbour table.
+    Neighbour(Neighbour),
+    /// An ARP or ND message claims an address.
+    Claim(Claim),
+    /// Conntrack decided about a first packet.
+    Conntrack(Conntrack),
+    /// IPVS decided about a first packet.
+    Ipvs(Ipvs),
+    /// The accounting of one kind.
+    Stats(Stats),
+    /// How a hook is attached, or why not.
+    HookStatus(HookStatus),
+    /// Which process owns a socket.
+    Owner(Owner),
+    /// The node's names.
+    Node {
+        /// The kernel's release, as `uname -r` prints it.
+        kernel: Text,
+        /// The host's name.
+        host: Text,
+    },
+    /// Every hook has been tried.
+    Ready,
+}
+
+impl Body {
+    /// Its kind.
+    pub fn kind(&self) -> RecordKind {
+        match self {
+            Self::Retransmit(_) => RecordKind::Retransmit,
+            Self::Undo(_) => RecordKind::Undo,
+            Self::Neighbour(_) => RecordKind::Neighbour,
+            Self::Claim(_) => RecordKind::Claim,
+            Self::Conntrack(_) => RecordKind::Conntrack,
+            Self::Ipvs(_) => RecordKind::Ipvs,
+            Self::Stats(_) => RecordKind::Stats,
+            Self::HookStatus(_) => RecordKind::HookStatus,
+            Self::Owner(_) => RecordKind::Owner,
+            Self::Node { .. } => RecordKind::Node,
+            Self::Ready => RecordKind::Ready,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The two ends of a flow.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+};
+
+use tracer_common::record::Flow;
+
+/// Where a flow goes from and to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoints {
+    /// Where it comes from.
+    pub source: SocketAddr,
+    /// Where it goes.
+    pub destination: SocketAddr,
+    /// By which protocol.
+    pub protocol: Protocol,
+}
+
+impl From<&Flow> for Endpoints {
+    fn from(flow: &Flow) -> Self {
+        Self {
+            source: SocketAddr::new(address(flow.source), flow.source_port),
+            destination: SocketAddr::new(address(flow.destination), flow.destination_port),
+            protocol: Protocol(flow.protocol),
+        }
+    }
+}
+
+impl fmt::Display for Endpoints {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} → {}", self.source, self.destination)
+    }
+}
+
+/// An address of a record: an IPv4-mapped one is IPv4.
+pub fn address(bytes: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(bytes).to_canonical()
+}
+
+/// An IP protocol number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Protocol(pub u8);
+
+impl Protocol {
+    /// TCP.
+    pub const TCP: Self = Self(6);
+    /// UDP.
+    pub const UDP: Self = Self(17);
+    /// SCTP.
+    pub const SCTP: Self = Self(132);
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::TCP => formatter.pad("tcp"),
+            Self::UDP => formatter.pad("udp"),
+            Self::SCTP => formatter.pad("sctp"),
+            Self(1) => formatter.pad("icmp"),
+            Self(58) => formatter.pad("icmpv6"),
+            Self(number) => formatter.pad(&number.to_string()),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! tracer: what is going wrong on this node, for whom, and why.
+
+pub mod block;
+pub mod decode;
+pub mod event;

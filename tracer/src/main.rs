@@ -1,0 +1,3 @@
+//! tracer: see the library.
+
+fn main() {}
