@@ -18,7 +18,7 @@ pub use self::{
     claim::{ClaimRecord, claim_direction, claim_source},
     conntrack::{ConntrackRecord, conntrack_event},
     flow::Flow,
-    header::{KERNEL_KINDS, RecordHeader, RecordKind},
+    header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     ipvs::{IpvsRecord, ipvs_step},
     neighbour::{NeighbourRecord, neighbour_source},
     retransmit::{RetransmitRecord, retransmit_source},

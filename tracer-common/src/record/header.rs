@@ -89,3 +89,31 @@ impl RecordKind {
 
 /// How many kinds the kernel side writes.
 pub const KERNEL_KINDS: usize = 6;
+
+/// A fixed-size record, and the kind it is written as.
+pub trait Record: FromBytes + IntoBytes + Immutable + KnownLayout {
+    /// Its kind.
+    const KIND: RecordKind;
+}
+
+macro_rules! records {
+    ($($record:ident $kind:ident,)*) => {
+        $(impl Record for super::$record {
+            const KIND: RecordKind = RecordKind::$kind;
+        })*
+    };
+}
+
+records! {
+    RetransmitRecord Retransmit,
+    UndoRecord Undo,
+    NeighbourRecord Neighbour,
+    ClaimRecord Claim,
+    ConntrackRecord Conntrack,
+    IpvsRecord Ipvs,
+    StatsRecord Stats,
+    HookStatusRecord HookStatus,
+    OwnerRecord Owner,
+    NodeRecord Node,
+    ReadyRecord Ready,
+}

@@ -52,6 +52,11 @@ pub struct IpvsRecord {
     pub reserved: [u8; 3],
 }
 
+impl IpvsRecord {
+    /// All zero.
+    pub const EMPTY: Self = zerocopy::transmute!([0u8; size_of::<Self>()]);
+}
+
 const _: () = assert!(size_of::<IpvsRecord>() == 112);
 
 /// What was seen of a packet's way through IPVS.

@@ -1,0 +1,57 @@
+//! Who opened a socket. Retransmits happen in timers and interrupts, where the running task is anybody; a socket's
+//! owner is known when it starts to connect or to listen, which its process does itself.
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid},
+    macros::{btf_tracepoint, raw_tracepoint},
+    programs::{BtfTracePointContext, RawTracePointContext},
+};
+
+use crate::{
+    kernel::Pointer,
+    maps::{OWNERS, SocketOwner, setting},
+};
+
+const TCP_SYN_SENT: i32 = 2;
+const TCP_CLOSE: i32 = 7;
+const TCP_LISTEN: i32 = 10;
+
+/// `inet_sock_set_state(const struct sock *, int oldstate, int newstate)`.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn owner_btf(context: BtfTracePointContext) -> i32 {
+    keep(context.arg(0), context.arg(2));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+fn owner_raw(context: RawTracePointContext) -> i32 {
+    keep(context.arg(0), context.arg(2));
+    0
+}
+
+#[inline(always)]
+fn keep(sock: Pointer, new_state: i32) {
+    let key = sock as u64;
+    match new_state {
+        TCP_SYN_SENT | TCP_LISTEN => {
+            let process_id = (bpf_get_current_pid_tgid() >> 32) as u32;
+            let owner = SocketOwner { process_id, command: bpf_get_current_comm().unwrap_or_default() };
+            // A full table evicts its oldest entry; that socket's owner is then looked up in user space.
+            let _ = OWNERS.insert(key, owner, 0);
+        }
+        TCP_CLOSE => {
+            let _ = OWNERS.remove(key);
+        }
+        _ => {}
+    }
+}
+
+/// The process that opened a socket, all zero where it was not seen.
+#[inline(always)]
+pub(crate) fn of(sock: Pointer) -> SocketOwner {
+    if setting!(keep_owners) == 0 {
+        return SocketOwner::default();
+    }
+    // SAFETY: the value is copied at once; an entry replaced meanwhile gives another socket's owner at worst.
+    unsafe { OWNERS.get(sock as u64) }.copied().unwrap_or_default()
+}
