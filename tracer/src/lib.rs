@@ -3,3 +3,4 @@
 pub mod block;
 pub mod decode;
 pub mod event;
+pub mod kernel;

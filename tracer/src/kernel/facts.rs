@@ -1,0 +1,143 @@
+//! What else tracer must know of the node before it starts.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::Context as _;
+use nix::time::{ClockId, clock_getres, clock_gettime};
+
+use super::Paths;
+
+/// How often the two clocks are compared; the closest pair of readings counts.
+const CLOCK_READINGS: usize = 8;
+
+/// Facts of the node and of this process that do not change while tracer runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The kernel's release, as `uname -r` prints it.
+    pub kernel_release: String,
+    /// The name of the node.
+    pub hostname: String,
+    /// The length of a jiffy, in nanoseconds.
+    pub tick_ns: u64,
+    /// What to add to nanoseconds since boot (suspend included) to get nanoseconds since 1970.
+    pub wall_minus_boot_ns: i64,
+    /// Whether the kernel can probe functions by name.
+    pub has_kprobes: bool,
+    /// What this process may do.
+    pub privileges: Privileges,
+}
+
+impl Facts {
+    /// Reads them. Fails if `/proc` does not say what every Linux says, or a clock does not answer.
+    pub fn read(paths: &Paths) -> anyhow::Result<Self> {
+        Ok(Self {
+            kernel_release: read_line(&paths.proc.join("sys/kernel/osrelease"))?,
+            hostname: read_line(&paths.proc.join("sys/kernel/hostname"))?,
+            tick_ns: tick_ns()?,
+            wall_minus_boot_ns: wall_minus_boot_ns()?,
+            has_kprobes: paths.sys.join("bus/event_source/devices/kprobe/type").is_file(),
+            privileges: Privileges::read(paths)?,
+        })
+    }
+}
+
+/// What this process may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Privileges {
+    /// Whether its effective user is root.
+    pub is_root: bool,
+    /// Its effective capabilities, a bit each.
+    capabilities: u64,
+}
+
+/// A capability tracer uses, by its number in `linux/capability.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Capability {
+    /// Entering network namespaces, asking for routes, neighbours and IPVS services.
+    NetAdmin = 12,
+    /// Everything below on kernels before 5.8; entering namespaces and reading module BTF by id on all.
+    SysAdmin = 21,
+    /// Attaching to tracepoints and functions, from 5.8 on.
+    Perfmon = 38,
+    /// Loading programs and making maps, from 5.8 on.
+    Bpf = 39,
+}
+
+impl Capability {
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::SysAdmin => "CAP_SYS_ADMIN",
+            Self::Perfmon => "CAP_PERFMON",
+            Self::Bpf => "CAP_BPF",
+        }
+    }
+}
+
+impl Privileges {
+    fn read(paths: &Paths) -> anyhow::Result<Self> {
+        let path = paths.proc.join("self/status");
+        let status = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&status).with_context(|| format!("{} has no Uid or no CapEff", path.display()))
+    }
+
+    fn parse(status: &str) -> Option<Self> {
+        let value = |name| status.lines().find_map(|line| line.strip_prefix(name));
+        // Real, effective, saved and file-system user, in this order.
+        let effective_user: u32 = value("Uid:")?.split_whitespace().nth(1)?.parse().ok()?;
+        let capabilities = u64::from_str_radix(value("CapEff:")?.trim(), 16).ok()?;
+        Some(Self { is_root: effective_user == 0, capabilities })
+    }
+
+    /// Whether the process has this capability, or the one that contained it before it was split off.
+    pub fn has(self, capability: Capability) -> bool {
+        let holds = |capability: Capability| self.capabilities & (1 << (capability as u8)) != 0;
+        match capability {
+            Capability::Bpf | Capability::Perfmon => holds(capability) || holds(Capability::SysAdmin),
+            Capability::NetAdmin | Capability::SysAdmin => holds(capability),
+        }
+    }
+
+    /// The capabilities tracer uses and this process lacks.
+    pub fn missing(self) -> Vec<Capability> {
+        use Capability::{Bpf, NetAdmin, Perfmon, SysAdmin};
+        [Bpf, Perfmon, SysAdmin, NetAdmin].into_iter().filter(|&capability| !self.has(capability)).collect()
+    }
+}
+
+fn read_line(path: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.trim_end().to_owned())
+}
+
+/// The length of a jiffy: coarse clocks move once in each.
+fn tick_ns() -> anyhow::Result<u64> {
+    let resolution = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE)
+        .context("cannot ask for the resolution of the coarse clock")?;
+    u64::try_from(Duration::from(resolution).as_nanos())
+        .context("the coarse clock's resolution makes no sense")
+}
+
+/// How far the wall clock is from time since boot now. A pair of readings is off by at most the time between the
+/// readings around it, so the closest of a few counts: one may have been interrupted.
+pub fn wall_minus_boot_ns() -> anyhow::Result<i64> {
+    let mut best: Option<(i64, i64)> = None;
+    for _ in 0..CLOCK_READINGS {
+        let before_ns = clock_ns(ClockId::CLOCK_BOOTTIME)?;
+        let wall_ns = clock_ns(ClockId::CLOCK_REALTIME)?;
+        let after_ns = clock_ns(ClockId::CLOCK_BOOTTIME)?;
+        let uncertainty_ns = after_ns - before_ns;
+        if best.is_none_or(|(least_ns, _)| uncertainty_ns < least_ns) {
+            best = Some((uncertainty_ns, wall_ns - (before_ns + uncertainty_ns / 2)));
+        }
+    }
+    best.map(|(_, difference_ns)| difference_ns).context("the clocks were not read")
+}
+
+fn clock_ns(clock: ClockId) -> anyhow::Result<i64> {
+    let now = clock_gettime(clock).with_context(|| format!("cannot read clock {clock}"))?;
+    i64::try_from(Duration::from(now).as_nanos())
+        .with_context(|| format!("clock {clock} is centuries in the future"))
+}
