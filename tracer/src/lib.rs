@@ -4,3 +4,4 @@ pub mod block;
 pub mod decode;
 pub mod event;
 pub mod kernel;
+pub mod probe;

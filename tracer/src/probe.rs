@@ -1,0 +1,288 @@
+//! Hooks: the table of them, and attaching them to the running kernel.
+
+pub mod table;
+
+mod generation;
+mod trampoline;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context as _;
+use aya::Btf;
+use bytes::BytesMut;
+use tracer_common::{
+    counters::KindCounters,
+    hook::{HookId, Way},
+    offsets::{Object, Offsets},
+    record::KERNEL_KINDS,
+    settings::Settings,
+};
+
+use self::{
+    generation::Generation,
+    table::{Attachment, Family, HOOKS, Hook, Need, Target},
+};
+use crate::{
+    event::{HookStatus, Text},
+    kernel::{
+        Paths,
+        btf::{FunctionPlace, KernelBtf},
+        facts::Facts,
+        modules, offsets,
+        symbols::Symbols,
+    },
+};
+
+/// Default size of the ring between kernel and program. Some 90,000 retransmits: two seconds of the worst storm seen,
+/// while the program looks every few hundredths of a second.
+pub const DEFAULT_RING_BYTES: u32 = 16 << 20;
+
+/// What to attach.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The families wanted.
+    pub families: BTreeSet<Family>,
+    /// Inode of the only network namespace wanted, or all.
+    pub only_netns: Option<u32>,
+    /// Size of the ring buffer, rounded up by the kernel's rules.
+    pub ring_bytes: u32,
+}
+
+impl Default for Options {
+    /// Everything, everywhere.
+    fn default() -> Self {
+        Self { families: Family::ALL.into(), only_netns: None, ring_bytes: DEFAULT_RING_BYTES }
+    }
+}
+
+impl Options {
+    /// Whether a hook is wanted. Owners of sockets are part of what retransmits tell.
+    fn wants(&self, hook: &Hook) -> bool {
+        let family = if hook.family == Family::Owner { Family::Retransmit } else { hook.family };
+        self.families.contains(&family)
+    }
+}
+
+/// The attached hooks. Dropping it detaches them all; if the process dies, the kernel does.
+pub struct Probes {
+    paths: Paths,
+    facts: Facts,
+    options: Options,
+    types: Btf,
+    symbols: Symbols,
+    generations: Vec<Generation>,
+    statuses: BTreeMap<HookId, HookStatus>,
+    waiting_modules: BTreeSet<&'static str>,
+}
+
+/// What is known of the kernel while a generation is attached.
+struct Knowledge {
+    btf: KernelBtf,
+    offsets: Offsets,
+    settings: Settings,
+}
+
+impl Probes {
+    /// Reads what must be known of the kernel. Nothing is attached yet.
+    ///
+    /// Fails without root's privileges, or if the kernel does not describe its types.
+    pub fn new(paths: Paths, facts: Facts, options: Options) -> anyhow::Result<Self> {
+        let types = Btf::parse_file(paths.btf().join("vmlinux"), aya::Endianness::default())
+            .context("cannot read the kernel's types; tracer needs a kernel with CONFIG_DEBUG_INFO_BTF=y")?;
+        let names: Vec<&str> = HOOKS
+            .iter()
+            .filter_map(|hook| match hook.target {
+                Target::Function { name, .. } => Some(name),
+                Target::Tracepoint(_) => None,
+            })
+            .collect();
+        let symbols = Symbols::read(&paths.symbols(), &names)?;
+        Ok(Self {
+            paths,
+            facts,
+            options,
+            types,
+            symbols,
+            generations: Vec::new(),
+            statuses: BTreeMap::new(),
+            waiting_modules: BTreeSet::new(),
+        })
+    }
+
+    /// Facts of this node.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Every hook tried so far.
+    pub fn statuses(&self) -> impl Iterator<Item = &HookStatus> {
+        self.statuses.values()
+    }
+
+    /// Tries every wanted hook and reports each, attached or not. None stops the others.
+    ///
+    /// Fails only if the object cannot be loaded at all.
+    pub fn attach(&mut self, report: impl FnMut(&HookStatus)) -> anyhow::Result<()> {
+        let wanted: Vec<&'static Hook> = HOOKS.iter().filter(|hook| self.options.wants(hook)).collect();
+        self.attach_generation(&wanted, report)
+    }
+
+    /// Tries again the hooks whose module has been loaded since, and reports them; whether there were any.
+    pub fn attach_late(&mut self, report: impl FnMut(&HookStatus)) -> anyhow::Result<bool> {
+        let arrived: BTreeSet<&str> =
+            self.waiting_modules.iter().copied().filter(|name| modules::is_loaded(&self.paths, name)).collect();
+        if arrived.is_empty() {
+            return Ok(false);
+        }
+        let wanted: Vec<&'static Hook> = HOOKS
+            .iter()
+            .filter(|hook| self.options.wants(hook) && hook.module().is_some_and(|module| arrived.contains(module)))
+            .collect();
+        let names: Vec<&str> = wanted.iter().map(|hook| target_name(hook)).collect();
+        self.symbols = Symbols::read(&self.paths.symbols(), &names)?;
+        self.waiting_modules.retain(|module| !arrived.contains(module));
+        self.attach_generation(&wanted, report)?;
+        Ok(true)
+    }
+
+    /// Detaches everything; the records already written and the counters can still be read.
+    pub fn detach(&mut self) {
+        for generation in &mut self.generations {
+            generation.detach();
+        }
+    }
+
+    /// Moves whole records to `into` until there are none or it holds `limit_bytes`; whether any remain.
+    pub fn drain(&mut self, into: &mut BytesMut, limit_bytes: usize) -> bool {
+        let mut remain = false;
+        for generation in &mut self.generations {
+            remain |= generation.drain(into, limit_bytes);
+        }
+        remain
+    }
+
+    /// The accounting of every kernel-side kind, by its number.
+    pub fn counters(&self) -> anyhow::Result<[KindCounters; KERNEL_KINDS]> {
+        let mut sums = [KindCounters::default(); KERNEL_KINDS];
+        for generation in &self.generations {
+            for (sum, counted) in sums.iter_mut().zip(generation.counters()?) {
+                *sum = sum.plus(counted);
+            }
+        }
+        Ok(sums)
+    }
+
+    fn attach_generation(
+        &mut self,
+        hooks: &[&'static Hook],
+        mut report: impl FnMut(&HookStatus),
+    ) -> anyhow::Result<()> {
+        let knowledge = self.learn()?;
+        let Knowledge { offsets, settings, .. } = knowledge;
+        let mut generation = Generation::load(offsets, settings, self.options.ring_bytes, &self.types)?;
+        for &hook in hooks {
+            let status = self.attach_hook(&mut generation, hook, &knowledge);
+            report(&status);
+            self.statuses.insert(hook.id, status);
+        }
+        self.generations.push(generation);
+        Ok(())
+    }
+
+    fn learn(&self) -> anyhow::Result<Knowledge> {
+        /// Arguments of `tcp:tcp_retransmit_skb` where it tells the error too (6.17 and later).
+        const ARGUMENTS_WITH_ERROR: usize = 3;
+        let btf = KernelBtf::open(&self.paths.btf())?;
+        let offsets = offsets::resolve(&btf).offsets;
+        let tells_error = btf.tracepoint_arguments("tcp_retransmit_skb").is_some_and(|count| count >= ARGUMENTS_WITH_ERROR);
+        let settings = Settings {
+            only_netns: self.options.only_netns.unwrap_or(0),
+            retransmit_tells_error: u32::from(tells_error),
+            ..Settings::DEFAULT
+        };
+        Ok(Knowledge { btf, offsets, settings })
+    }
+
+    fn attach_hook(&mut self, generation: &mut Generation, hook: &'static Hook, knowledge: &Knowledge) -> HookStatus {
+        let status = |attached, reason: &str| HookStatus { hook: Some(hook.id), attached, reason: Text::new(reason) };
+        if let Some(reason) = self.obstacle(hook, knowledge) {
+            return status(None, &reason);
+        }
+        let place = match hook.target {
+            Target::Function { name, module } => knowledge.btf.function(name, module),
+            Target::Tracepoint(_) => None,
+        };
+        let mut reasons = Vec::new();
+        for attachment in hook.ways {
+            let attempt = self.usable(hook, attachment, place.as_ref()).and_then(|()| {
+                generation
+                    .attach(hook, attachment, place.as_ref(), &self.types)
+                    .map_err(|error| root_cause(&error))
+            });
+            match attempt {
+                Ok(()) => return status(Some(attachment.way), &reasons.join("; ")),
+                Err(reason) => reasons.push(format!("{}: {reason}", attachment.way.name())),
+            }
+        }
+        status(None, &reasons.join("; "))
+    }
+
+    /// Why a hook need not be tried at all. A module that is not loaded is waited for.
+    fn obstacle(&mut self, hook: &'static Hook, knowledge: &Knowledge) -> Option<String> {
+        let name = target_name(hook);
+        let is_function = matches!(hook.target, Target::Function { .. });
+        let is_known = self.symbols.get(name).is_some();
+        if is_function
+            && !is_known
+            && let Some(module) = hook.module()
+            && !modules::is_loaded(&self.paths, module)
+        {
+            self.waiting_modules.insert(module);
+            return Some(format!("module {module} is not loaded"));
+        }
+        if is_function && !is_known {
+            return Some(format!("this kernel has no function {name}"));
+        }
+        match hook.need {
+            Need::IpvsTypes if !knowledge.btf.has_module(Object::IpVs.name()) => {
+                Some("the kernel does not describe the types of module ip_vs".to_owned())
+            }
+            Need::SilentFailures if knowledge.settings.retransmit_tells_error != 0 => {
+                Some("not needed: the tracepoint tells failures itself".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Why a way need not be tried.
+    fn usable(&self, hook: &Hook, attachment: &Attachment, place: Option<&FunctionPlace>) -> Result<(), String> {
+        match attachment.way {
+            Way::Trampoline if place.is_none() => Err("the kernel's types do not know the function".to_owned()),
+            Way::Kprobe if !self.facts.has_kprobes => Err("the kernel is built without kprobes".to_owned()),
+            Way::Kprobe if self.symbols.get(target_name(hook)).is_some_and(|symbol| symbol.is_ambiguous()) => {
+                Err("several functions have this name".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The event or function a hook sits on.
+fn target_name(hook: &Hook) -> &'static str {
+    match hook.target {
+        Target::Tracepoint(name) | Target::Function { name, .. } => name,
+    }
+}
+
+/// An error in one line, from the outside in, without repeating what an outer message says already.
+fn root_cause(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        let first_line = text.lines().next().unwrap_or_default().to_owned();
+        if !parts.iter().any(|part| part.contains(&first_line)) {
+            parts.push(first_line);
+        }
+    }
+    parts.join(": ")
+}

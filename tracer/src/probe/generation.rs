@@ -1,0 +1,181 @@
+//! One loading of the eBPF object: its maps, its programs, and what is attached.
+//!
+//! The kernel side's constants are frozen when the object is loaded. When a module appears later, with types that were
+//! not known then, the object is loaded once more for that module's hooks: a new generation, with a ring of its own.
+
+use anyhow::{Context as _, anyhow};
+use aya::{
+    Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
+    maps::{MapData, PerCpuArray, RingBuf},
+    programs::Program,
+};
+use bytes::BytesMut;
+use tracer_common::{
+    counters::{Counters, KindCounters},
+    hook::Way,
+    offsets::Offsets,
+    record::KERNEL_KINDS,
+    settings::Settings,
+};
+
+use super::{
+    table::{Attachment, Hook, Target},
+    trampoline::{Trampoline, Trampolines},
+};
+use crate::kernel::btf::FunctionPlace;
+
+/// The kernel side, built from `tracer-ebpf` by the build script.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
+
+/// Times the counters of a CPU are read again when they were caught between two counts.
+const SETTLING_READS: usize = 8;
+
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Plain<T>(T);
+
+// SAFETY: `repr(C)` structs of integers without padding (they derive `IntoBytes`).
+unsafe impl Pod for Plain<Offsets> {}
+// SAFETY: as above.
+unsafe impl Pod for Plain<Settings> {}
+// SAFETY: as above.
+unsafe impl Pod for Plain<Counters> {}
+
+/// A loaded object.
+pub struct Generation {
+    ebpf: Ebpf,
+    ring: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, Plain<Counters>>,
+    trampolines: Trampolines,
+    attached: Vec<Trampoline>,
+}
+
+impl Generation {
+    /// Loads the object with these constants. Nothing is attached yet.
+    pub fn load(offsets: Offsets, settings: Settings, ring_bytes: u32, types: &Btf) -> anyhow::Result<Self> {
+        let (offsets, settings) = (Plain(offsets), Plain(settings));
+        let mut ebpf = EbpfLoader::new()
+            .btf(Some(types))
+            .override_global("OFFSETS", &offsets, true)
+            .override_global("SETTINGS", &settings, true)
+            .map_max_entries("RECORDS", ring_bytes)
+            .verifier_log_level(VerifierLogLevel::DEBUG)
+            .load(OBJECT)
+            .context("cannot load the eBPF object into the kernel")?;
+        let trampolines = Trampolines::new(OBJECT, &ebpf)?;
+        let ring = RingBuf::try_from(ebpf.take_map("RECORDS").context("the object has no ring")?)?;
+        let counters = PerCpuArray::try_from(ebpf.take_map("COUNTERS").context("the object has no counters")?)?;
+        Ok(Self { ebpf, ring, counters, trampolines, attached: Vec::new() })
+    }
+
+    /// Attaches a hook by one of its ways: all its programs, or none.
+    pub fn attach(
+        &mut self,
+        hook: &Hook,
+        attachment: &Attachment,
+        place: Option<&FunctionPlace>,
+        types: &Btf,
+    ) -> anyhow::Result<()> {
+        if attachment.way == Way::Trampoline {
+            let place = place.ok_or_else(|| anyhow!("the kernel's types do not know the function"))?;
+            let attached: anyhow::Result<Vec<Trampoline>> = attachment
+                .programs
+                .iter()
+                .map(|program| self.trampolines.attach(program.name, program.moment, place))
+                .collect();
+            self.attached.extend(attached?);
+            return Ok(());
+        }
+        for program in attachment.programs {
+            if let Err(error) = self.attach_program(program.name, hook, types) {
+                self.unload(attachment);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn attach_program(&mut self, name: &str, hook: &Hook, types: &Btf) -> anyhow::Result<()> {
+        let program =
+            self.ebpf.program_mut(name).ok_or_else(|| anyhow!("the eBPF object has no program {name}"))?;
+        match (program, hook.target) {
+            (Program::BtfTracePoint(program), Target::Tracepoint(event)) => {
+                program.load(event, types)?;
+                program.attach()?;
+            }
+            (Program::RawTracePoint(program), Target::Tracepoint(event)) => {
+                program.load()?;
+                program.attach(event)?;
+            }
+            (Program::KProbe(program), Target::Function { name, .. }) => {
+                program.load()?;
+                program.attach(name, 0)?;
+            }
+            (program, target) => {
+                return Err(anyhow!("program {name} ({:?}) does not fit {target:?}", program.prog_type()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Unloads what an attempt that failed half-way has loaded. A program that was not loaded says so, which is fine.
+    fn unload(&mut self, attachment: &Attachment) {
+        for program in attachment.programs {
+            if let Some(program) = self.ebpf.program_mut(program.name) {
+                let _ = unload(program);
+            }
+        }
+    }
+
+    /// Detaches everything. The ring and the counters can still be read.
+    pub fn detach(&mut self) {
+        self.attached.clear();
+        for (_, program) in self.ebpf.programs_mut() {
+            // Those that were never loaded say so, which is fine.
+            let _ = unload(program);
+        }
+    }
+
+    /// Moves whole records from the ring to `into` until the ring is empty or `limit_bytes` are taken; whether any
+    /// remain.
+    pub fn drain(&mut self, into: &mut BytesMut, limit_bytes: usize) -> bool {
+        while into.len() < limit_bytes {
+            let Some(record) = self.ring.next() else { return false };
+            into.extend_from_slice(&record);
+        }
+        true
+    }
+
+    /// The counters, summed over CPUs.
+    pub fn counters(&self) -> anyhow::Result<[KindCounters; KERNEL_KINDS]> {
+        let mut sums = self.read_counters()?;
+        for _ in 0..SETTLING_READS {
+            if sums.iter().all(KindCounters::is_settled) {
+                break;
+            }
+            sums = self.read_counters()?;
+        }
+        Ok(sums)
+    }
+
+    fn read_counters(&self) -> anyhow::Result<[KindCounters; KERNEL_KINDS]> {
+        let per_cpu = self.counters.get(&0, 0).context("cannot read the kernel side's counters")?;
+        let mut sums = [KindCounters::default(); KERNEL_KINDS];
+        for Plain(counters) in per_cpu.iter() {
+            for (sum, counted) in sums.iter_mut().zip(counters.kinds) {
+                *sum = sum.plus(counted);
+            }
+        }
+        Ok(sums)
+    }
+}
+
+fn unload(program: &mut Program) -> Result<(), aya::programs::ProgramError> {
+    match program {
+        Program::BtfTracePoint(program) => program.unload(),
+        Program::RawTracePoint(program) => program.unload(),
+        Program::KProbe(program) => program.unload(),
+        // Trampolines are not loaded through aya.
+        _ => Ok(()),
+    }
+}

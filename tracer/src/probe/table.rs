@@ -1,0 +1,402 @@
+//! The hook table: every hook, what it tells, and the ways to attach it in the order they are tried.
+//!
+//! Attaching, `tracer doctor`, the Hooks screen and the README's table all come from here.
+
+use std::{fmt, fmt::Write as _};
+
+use tracer_common::hook::{HookId, Way};
+
+/// What a hook is about. Families are what `--only` chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// TCP segments sent again.
+    Retransmit,
+    /// Who lives at which hardware address.
+    Neighbour,
+    /// Decisions of connection tracking.
+    Conntrack,
+    /// Decisions of IPVS.
+    Ipvs,
+    /// Which process owns a socket.
+    Owner,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Retransmit, Self::Neighbour, Self::Conntrack, Self::Ipvs, Self::Owner];
+
+    /// Its name in output and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retransmit => "retransmit",
+            Self::Neighbour => "neighbour",
+            Self::Conntrack => "conntrack",
+            Self::Ipvs => "ipvs",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// Where in the kernel a hook sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A tracepoint of the kernel image, by its event's name.
+    Tracepoint(&'static str),
+    /// A function, in the kernel image or in a module.
+    Function {
+        /// Its name.
+        name: &'static str,
+        /// The module it is in, unless that is built in.
+        module: Option<&'static str>,
+    },
+}
+
+/// When a program of a function hook runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// When the function is entered, or the tracepoint passed.
+    Entry,
+    /// When it returns.
+    Return,
+}
+
+/// One program of the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramName {
+    /// Its name in the object.
+    pub name: &'static str,
+    /// When it runs.
+    pub moment: Moment,
+}
+
+/// One way to attach a hook: all of its programs, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Which way.
+    pub way: Way,
+    /// The programs it takes.
+    pub programs: &'static [ProgramName],
+}
+
+/// What must hold for a hook to be of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing beyond its target.
+    Nothing,
+    /// The types of module `ip_vs`, without which its structs cannot be read.
+    IpvsTypes,
+    /// `tcp:tcp_retransmit_skb` does not tell failures itself.
+    SilentFailures,
+}
+
+/// A hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Which.
+    pub id: HookId,
+    /// Its name in output.
+    pub name: &'static str,
+    /// What it is about.
+    pub family: Family,
+    /// What it tells, in a few words.
+    pub tells: &'static str,
+    /// Where it sits.
+    pub target: Target,
+    /// What else must hold.
+    pub need: Need,
+    /// The ways to attach it, in the order they are tried.
+    pub ways: &'static [Attachment],
+}
+
+impl Hook {
+    /// The module that has to be loaded for it, unless built in.
+    pub fn module(&self) -> Option<&'static str> {
+        match self.target {
+            Target::Tracepoint(_) => None,
+            Target::Function { module, .. } => module,
+        }
+    }
+}
+
+const fn entry(name: &'static str) -> ProgramName {
+    ProgramName { name, moment: Moment::Entry }
+}
+
+const fn exit(name: &'static str) -> ProgramName {
+    ProgramName { name, moment: Moment::Return }
+}
+
+const fn by(way: Way, programs: &'static [ProgramName]) -> Attachment {
+    Attachment { way, programs }
+}
+
+const fn vmlinux(name: &'static str) -> Target {
+    Target::Function { name, module: None }
+}
+
+const fn module(module: &'static str, name: &'static str) -> Target {
+    Target::Function { name, module: Some(module) }
+}
+
+/// The hook of that id.
+pub fn find(id: HookId) -> Option<&'static Hook> {
+    HOOKS.iter().find(|hook| hook.id == id)
+}
+
+/// Every hook, in the order they are attached.
+pub static HOOKS: [Hook; HookId::ALL.len()] = [
+    Hook {
+        id: HookId::SocketState,
+        name: "sock:inet_sock_set_state",
+        family: Family::Owner,
+        tells: "which process opened a socket",
+        target: Target::Tracepoint("inet_sock_set_state"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::TypedTracepoint, &[entry("owner_btf")]),
+            by(Way::RawTracepoint, &[entry("owner_raw")]),
+        ],
+    },
+    Hook {
+        id: HookId::RetransmitSegment,
+        name: "tcp:tcp_retransmit_skb",
+        family: Family::Retransmit,
+        tells: "every segment sent again: SYN, RTO, fast, TLP, reordering, slow start, zero window",
+        target: Target::Tracepoint("tcp_retransmit_skb"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::TypedTracepoint, &[entry("segment_btf")]),
+            by(Way::RawTracepoint, &[entry("segment_raw")]),
+        ],
+    },
+    Hook {
+        id: HookId::RetransmitSynAck,
+        name: "tcp:tcp_retransmit_synack",
+        family: Family::Retransmit,
+        tells: "SYN-ACKs sent again",
+        target: Target::Tracepoint("tcp_retransmit_synack"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::TypedTracepoint, &[entry("synack_btf")]),
+            by(Way::RawTracepoint, &[entry("synack_raw")]),
+        ],
+    },
+    Hook {
+        id: HookId::RetransmitFailed,
+        name: "tcp_retransmit_skb",
+        family: Family::Retransmit,
+        tells: "attempts that failed, with the error, where the tracepoint is silent about them",
+        target: vmlinux("tcp_retransmit_skb"),
+        need: Need::SilentFailures,
+        ways: &[
+            by(Way::Trampoline, &[exit("failed_fexit")]),
+            by(Way::Kprobe, &[entry("failed_entry"), exit("failed_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::RetransmitUndo,
+        name: "tcp_undo_cwnd_reduction",
+        family: Family::Retransmit,
+        tells: "retransmits found needless",
+        target: vmlinux("tcp_undo_cwnd_reduction"),
+        need: Need::Nothing,
+        ways: &[by(Way::Trampoline, &[entry("undo_fentry")]), by(Way::Kprobe, &[entry("undo_kprobe")])],
+    },
+    Hook {
+        id: HookId::NeighbourUpdate,
+        name: "neigh:neigh_update",
+        family: Family::Neighbour,
+        tells: "every proposal to the neighbour table, ignored ones included",
+        target: Target::Tracepoint("neigh_update"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::TypedTracepoint, &[entry("neighbour_btf")]),
+            by(Way::RawTracepoint, &[entry("neighbour_raw")]),
+        ],
+    },
+    Hook {
+        id: HookId::NeighbourTimer,
+        name: "neigh:neigh_timer_handler",
+        family: Family::Neighbour,
+        tells: "neighbours that do not answer",
+        target: Target::Tracepoint("neigh_timer_handler"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::TypedTracepoint, &[entry("neightimer_btf")]),
+            by(Way::RawTracepoint, &[entry("neightimer_raw")]),
+        ],
+    },
+    Hook {
+        id: HookId::ArpProcess,
+        name: "arp_process",
+        family: Family::Neighbour,
+        tells: "ARP claims that come in",
+        target: vmlinux("arp_process"),
+        need: Need::Nothing,
+        ways: &[by(Way::Trampoline, &[entry("arpin_fentry")]), by(Way::Kprobe, &[entry("arpin_kprobe")])],
+    },
+    Hook {
+        id: HookId::ArpTransmit,
+        name: "arp_xmit",
+        family: Family::Neighbour,
+        tells: "ARP claims this node makes",
+        target: vmlinux("arp_xmit"),
+        need: Need::Nothing,
+        ways: &[by(Way::Trampoline, &[entry("arpout_fentry")]), by(Way::Kprobe, &[entry("arpout_kprobe")])],
+    },
+    Hook {
+        id: HookId::NdiscReceive,
+        name: "ndisc_recv_na",
+        family: Family::Neighbour,
+        tells: "IPv6 neighbour advertisements that come in",
+        target: vmlinux("ndisc_recv_na"),
+        need: Need::Nothing,
+        ways: &[by(Way::Trampoline, &[entry("ndin_fentry")]), by(Way::Kprobe, &[entry("ndin_kprobe")])],
+    },
+    Hook {
+        id: HookId::NdiscSend,
+        name: "ndisc_send_skb",
+        family: Family::Neighbour,
+        tells: "IPv6 neighbour advertisements this node makes",
+        target: vmlinux("ndisc_send_skb"),
+        need: Need::Nothing,
+        ways: &[by(Way::Trampoline, &[entry("ndout_fentry")]), by(Way::Kprobe, &[entry("ndout_kprobe")])],
+    },
+    Hook {
+        id: HookId::ConntrackTcpPacket,
+        name: "nf_conntrack_tcp_packet",
+        family: Family::Conntrack,
+        tells: "a SYN on an existing entry: reopened, or its old mapping reused",
+        target: module("nf_conntrack", "nf_conntrack_tcp_packet"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::Trampoline, &[entry("cttcp_fentry"), exit("cttcp_fexit")]),
+            by(Way::Kprobe, &[entry("cttcp_entry"), exit("cttcp_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::ConntrackResolveClash,
+        name: "nf_ct_resolve_clash",
+        family: Family::Conntrack,
+        tells: "races of equal new entries, lost or settled",
+        target: module("nf_conntrack", "nf_ct_resolve_clash"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::Trampoline, &[exit("ctclash_fexit")]),
+            by(Way::Kprobe, &[entry("ctclash_entry"), exit("ctclash_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::ConntrackEarlyDrop,
+        name: "early_drop",
+        family: Family::Conntrack,
+        tells: "connections dropped because the table is full",
+        target: module("nf_conntrack", "early_drop"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::Trampoline, &[exit("ctfull_fexit")]),
+            by(Way::Kprobe, &[entry("ctfull_entry"), exit("ctfull_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsLookup,
+        name: "ip_vs_conn_in_get_proto",
+        family: Family::Ipvs,
+        tells: "the entry a SYN meets, its real server and that one's weight",
+        target: module("ip_vs", "ip_vs_conn_in_get_proto"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[exit("vslookup_fexit")]),
+            by(Way::Kprobe, &[entry("vslookup_entry"), exit("vslookup_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsExpireNow,
+        name: "ip_vs_conn_expire_now",
+        family: Family::Ipvs,
+        tells: "an entry given up for a new connection",
+        target: module("ip_vs", "ip_vs_conn_expire_now"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[entry("vsexpire_fentry")]),
+            by(Way::Kprobe, &[entry("vsexpire_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsSchedule,
+        name: "ip_vs_schedule",
+        family: Family::Ipvs,
+        tells: "the real server the scheduler chooses, or that there is none",
+        target: module("ip_vs", "ip_vs_schedule"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[exit("vssched_fexit")]),
+            by(Way::Kprobe, &[entry("vssched_entry"), exit("vssched_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsVerdict,
+        name: "ip_vs_in_hook",
+        family: Family::Ipvs,
+        tells: "what became of the packet, which completes the decision",
+        target: module("ip_vs", "ip_vs_in_hook"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[exit("vsverdict_fexit")]),
+            by(Way::Kprobe, &[entry("vsverdict_entry"), exit("vsverdict_return")]),
+        ],
+    },
+];
+
+/// The table as Markdown, as the README shows it.
+pub fn markdown() -> String {
+    let mut table = String::from("| hook | family | ways, in order | tells |\n|---|---|---|---|\n");
+    for hook in &HOOKS {
+        let ways: Vec<&str> = hook.ways.iter().map(|attachment| attachment.way.name()).collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "| `{}` | {} | {} | {} |", hook.name, hook.family, ways.join(" → "), hook.tells);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tracer_common::hook::HookId;
+
+    use super::{HOOKS, find, markdown};
+
+    #[test]
+    fn every_hook_id_has_one_row() {
+        let rows: BTreeSet<HookId> = HOOKS.iter().map(|hook| hook.id).collect();
+        assert_eq!(rows, BTreeSet::from(HookId::ALL));
+        assert!(HookId::ALL.iter().all(|&id| find(id).is_some_and(|hook| hook.id == id)));
+    }
+
+    #[test]
+    fn the_kernel_tells_every_program_name_apart() {
+        /// What the kernel keeps of a program's name (`BPF_OBJ_NAME_LEN`, the closing zero included).
+        const NAME_BYTES: usize = 16;
+        let names: Vec<&str> = HOOKS
+            .iter()
+            .flat_map(|hook| hook.ways)
+            .flat_map(|attachment| attachment.programs)
+            .map(|program| program.name)
+            .collect();
+        assert!(names.iter().all(|name| name.len() < NAME_BYTES), "{names:?}");
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{names:?}");
+    }
+
+    #[test]
+    fn the_readme_shows_this_table() {
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(&markdown()), "README.md's hook table should be:\n{}", markdown());
+    }
+}
