@@ -3,3 +3,5 @@
 pub mod block;
 pub mod decode;
 pub mod event;
+pub mod output;
+pub mod probe;

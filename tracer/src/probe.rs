@@ -1,0 +1,3 @@
+//! Hooks and how they are attached.
+
+pub mod table;
