@@ -4,6 +4,8 @@ mod context;
 mod json;
 mod lines;
 mod printer;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     lines::{Arrow, LineStyle},
