@@ -1,0 +1,34 @@
+//! What the commands print: a line or a JSON object an event, and the report of a session.
+
+mod context;
+mod json;
+mod lines;
+mod printer;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    lines::{Arrow, LineStyle},
+    printer::Printer,
+};
+
+use crate::event::{Body, Conntrack, ConntrackEvent, Event};
+
+/// Whether an event gets a line or an object of its own.
+///
+/// A SYN that conntrack sees a second time tells no more than the retransmit that sent it: such events count in the
+/// state and are left out here. Owners of sockets and the node's names appear within other lines.
+pub fn is_shown(event: &Event) -> bool {
+    match &event.body {
+        Body::Conntrack(Conntrack { event, .. }) => *event != ConntrackEvent::SynRepeated,
+        Body::Owner(_) | Body::Node { .. } => false,
+        Body::Retransmit(_)
+        | Body::Undo(_)
+        | Body::Neighbour(_)
+        | Body::Claim(_)
+        | Body::Ipvs(_)
+        | Body::Stats(_)
+        | Body::HookStatus(_)
+        | Body::Ready => true,
+    }
+}

@@ -1,0 +1,130 @@
+//! What a printer remembers between events: owners of sockets, hooks tried so far, the running batch of statistics.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+use tracer_common::{counters::KindCounters, record::RecordKind};
+
+use super::is_shown;
+use crate::{
+    decode::DecodeCounts,
+    event::{Body, Event, HookStatus, Owner, Process, Stats, Text},
+};
+
+/// Sockets whose owners are remembered; the oldest goes first.
+const OWNERS_KEPT: usize = 65_536;
+
+/// Hook statuses held back until every hook has been tried; there are far fewer hooks.
+const STATUSES_KEPT: usize = 1_024;
+
+/// What earlier events told.
+#[derive(Debug, Default)]
+pub(super) struct Context {
+    owners: Owners,
+    is_ready: bool,
+    pub(super) kernel: Text,
+    pub(super) host: Text,
+    /// Hooks tried before the node was ready.
+    pub(super) hooks: Vec<HookStatus>,
+    /// The newest accounting of each kind, in the order the kinds appeared.
+    pub(super) stats: Vec<(RecordKind, KindCounters)>,
+    /// Records the decoder could not read so far.
+    pub(super) unread: DecodeCounts,
+}
+
+/// What there is to print of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Nothing now.
+    Nothing,
+    /// The event by itself.
+    Event,
+    /// That every hook has been tried, with [`Context::hooks`].
+    Ready,
+    /// The whole batch of [`Context::stats`].
+    Stats,
+}
+
+impl Context {
+    /// Takes in what an event tells and says what to print.
+    pub(super) fn take_in(&mut self, event: &Event) -> Shown {
+        match &event.body {
+            Body::Owner(owner) => self.owners.insert(owner),
+            Body::Node { kernel, host } => {
+                self.kernel = kernel.clone();
+                self.host = host.clone();
+            }
+            Body::HookStatus(status) if !self.is_ready && self.hooks.len() < STATUSES_KEPT => {
+                self.hooks.push(status.clone());
+                return Shown::Nothing;
+            }
+            Body::Ready => {
+                self.is_ready = true;
+                return Shown::Ready;
+            }
+            Body::Stats(stats) => {
+                self.add_stats(stats);
+                return if stats.last_of_batch { Shown::Stats } else { Shown::Nothing };
+            }
+            _ => {}
+        }
+        if is_shown(event) { Shown::Event } else { Shown::Nothing }
+    }
+
+    /// The process behind a retransmit: the record's own, or the one found for its socket.
+    pub(super) fn process<'a>(
+        &'a self,
+        known: Option<&'a Process>,
+        socket_inode: Option<u64>,
+    ) -> Option<&'a Process> {
+        known.or_else(|| self.owners.processes.get(&socket_inode?))
+    }
+
+    fn add_stats(&mut self, stats: &Stats) {
+        let Some(kind) = stats.counted else { return };
+        match self.stats.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, counters)) => *counters = stats.counters,
+            None => self.stats.push((kind, stats.counters)),
+        }
+    }
+}
+
+/// Processes by the inode of their socket, bounded.
+#[derive(Debug, Default)]
+struct Owners {
+    processes: FxHashMap<u64, Process>,
+    order: VecDeque<u64>,
+}
+
+impl Owners {
+    fn insert(&mut self, owner: &Owner) {
+        if self.processes.insert(owner.socket_inode, owner.process.clone()).is_none() {
+            self.order.push_back(owner.socket_inode);
+        }
+        if self.order.len() > OWNERS_KEPT
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.processes.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OWNERS_KEPT, Owners};
+    use crate::event::{Owner, Process, Text};
+
+    #[test]
+    fn the_newest_owners_are_remembered() {
+        let mut owners = Owners::default();
+        let process = Process { id: 1, command: Text::new("curl") };
+        let last = OWNERS_KEPT as u64 + 10;
+        for socket_inode in 1..=last {
+            owners.insert(&Owner { socket_inode, process: process.clone() });
+            owners.insert(&Owner { socket_inode, process: process.clone() });
+        }
+        assert_eq!((owners.processes.len(), owners.order.len()), (OWNERS_KEPT, OWNERS_KEPT));
+        assert!(!owners.processes.contains_key(&10));
+        assert!(owners.processes.contains_key(&11) && owners.processes.contains_key(&last));
+    }
+}

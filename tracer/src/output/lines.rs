@@ -1,0 +1,410 @@
+//! One line an event, for people: time, type and kind, subject, the telling facts, and where it happened.
+
+use std::{
+    fmt::{self, Write as _},
+    io::{self, Write as _},
+};
+
+use anstyle::{AnsiColor, Style};
+use jiff::tz::TimeZone;
+use tracer_common::{counters::KindCounters, record::RecordKind};
+
+use super::{
+    context::{Context, Shown},
+    json::ErrorName,
+};
+use crate::{
+    event::{
+        Body, Claim, Conntrack, ConntrackEvent, Direction, Endpoints, Event, HookStatus, Ipvs, IpvsDecision,
+        Neighbour, Process, Retransmit, Timestamp, Undo, Verdict,
+    },
+    probe::table,
+};
+
+/// Columns: `retransmit`, `clash-resolved`, and two IPv4 ends with ports are the longest usual texts.
+const TYPE_WIDTH: usize = 10;
+const KIND_WIDTH: usize = 14;
+const SUBJECT_WIDTH: usize = 45;
+
+/// How an arrow is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrow {
+    /// `→`, where the locale is UTF-8.
+    Unicode,
+    /// `->`, elsewhere.
+    Ascii,
+}
+
+impl fmt::Display for Arrow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Unicode => "→",
+            Self::Ascii => "->",
+        })
+    }
+}
+
+/// How lines look.
+#[derive(Clone, Debug)]
+pub struct LineStyle {
+    /// The arrow between two ends.
+    pub arrow: Arrow,
+    /// Whether kinds are coloured. Colour repeats what the words say.
+    pub use_colour: bool,
+    /// Where the times are told.
+    pub time_zone: TimeZone,
+}
+
+impl LineStyle {
+    /// The style fit for a writer, in the system's time zone. `variable` gives environment variables: colour needs a
+    /// terminal and an empty or absent `NO_COLOR`, the arrow a UTF-8 locale.
+    pub fn fit(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let locale =
+            ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
+        let is_utf8 = locale.contains("utf-8") || locale.contains("utf8");
+        Self {
+            arrow: if is_utf8 { Arrow::Unicode } else { Arrow::Ascii },
+            use_colour: is_terminal
+                && set("NO_COLOR").is_none()
+                && variable("TERM").as_deref() != Some("dumb"),
+            time_zone: TimeZone::system(),
+        }
+    }
+}
+
+/// What a line is about, column by column.
+#[derive(Debug, Default)]
+struct Columns {
+    kind: &'static str,
+    weight: Weight,
+    subject: String,
+    facts: String,
+    place: String,
+}
+
+/// How much a line deserves a look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Weight {
+    #[default]
+    Usual,
+    Notable,
+    Trouble,
+}
+
+impl Weight {
+    fn style(self) -> Style {
+        match self {
+            Self::Usual => Style::new(),
+            Self::Notable => AnsiColor::Yellow.on_default(),
+            Self::Trouble => AnsiColor::Red.on_default().bold(),
+        }
+    }
+}
+
+/// Prints lines and keeps what the summary and the next line about losses need.
+#[derive(Debug)]
+pub(super) struct Lines {
+    style: LineStyle,
+    /// Events printed, by kind, in the order they appeared.
+    printed: Vec<(RecordKind, u64)>,
+    /// Suppressed and lost events by kind, as last told.
+    told: Vec<(RecordKind, u64, u64)>,
+}
+
+impl Lines {
+    pub(super) fn new(style: LineStyle) -> Self {
+        Self { style, printed: Vec::new(), told: Vec::new() }
+    }
+
+    /// Appends the lines of an event.
+    pub(super) fn append(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        context: &Context,
+        event: &Event,
+        shown: Shown,
+    ) -> io::Result<()> {
+        match shown {
+            Shown::Nothing => Ok(()),
+            Shown::Ready => append_ready(buffer, context),
+            Shown::Stats => self.append_losses(buffer, context, event.time),
+            Shown::Event => match &event.body {
+                Body::HookStatus(status) => append_hook(buffer, status),
+                _ => self.append_event(buffer, context, event),
+            },
+        }
+    }
+
+    fn append_event(&mut self, buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::Result<()> {
+        let arrow = self.style.arrow;
+        let (name, columns) = match &event.body {
+            Body::Retransmit(body) => {
+                let process = context.process(body.process.as_ref(), body.socket_inode);
+                ("retransmit", retransmit(body, process, arrow))
+            }
+            Body::Undo(body) => ("retransmit", undo(body, arrow)),
+            Body::Neighbour(body) => ("neighbour", neighbour(body)),
+            Body::Claim(body) => ("claim", claim(body)),
+            Body::Conntrack(body) => ("conntrack", conntrack(body, arrow)),
+            Body::Ipvs(body) => ("ipvs", ipvs(body, arrow)),
+            Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
+                return Ok(());
+            }
+        };
+        self.count(event.body.kind());
+        let time = self.time(event.time);
+        let colour = if self.style.use_colour { columns.weight.style() } else { Style::new() };
+        let Columns { kind, subject, facts, place, .. } = columns;
+        let line = format!(
+            "{time:.3} {name:TYPE_WIDTH$} {colour}{kind:KIND_WIDTH$}{colour:#} {subject:SUBJECT_WIDTH$} {facts}"
+        );
+        buffer.extend_from_slice(line.trim_end().as_bytes());
+        if event.netns != 0 {
+            write!(buffer, "  netns {}", event.netns)?;
+        }
+        writeln!(buffer, "{place}")
+    }
+
+    fn count(&mut self, kind: RecordKind) {
+        match self.printed.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, number)) => *number += 1,
+            None => self.printed.push((kind, 1)),
+        }
+    }
+
+    fn time(&self, time: Timestamp) -> jiff::civil::Time {
+        const MILLISECOND_NS: i64 = 1_000_000;
+        let cut_ns = time.wall_ns - time.wall_ns.rem_euclid(MILLISECOND_NS);
+        let time = jiff::Timestamp::from_nanosecond(i128::from(cut_ns)).unwrap_or_default();
+        self.style.time_zone.to_datetime(time).time()
+    }
+
+    /// A line for each kind of which more was suppressed or lost than the last line told.
+    fn append_losses(&mut self, buffer: &mut Vec<u8>, context: &Context, time: Timestamp) -> io::Result<()> {
+        for &(kind, counters) in &context.stats {
+            let (suppressed, lost) = (counters.suppressed, counters.lost);
+            let told = self.told.iter_mut().find(|(known, ..)| *known == kind);
+            let is_news = match &told {
+                Some((_, told_suppressed, told_lost)) => (suppressed, lost) != (*told_suppressed, *told_lost),
+                None => suppressed != 0 || lost != 0,
+            };
+            if !is_news {
+                continue;
+            }
+            match told {
+                Some(entry) => *entry = (kind, suppressed, lost),
+                None => self.told.push((kind, suppressed, lost)),
+            }
+            let (time, name) = (self.time(time), kind.name());
+            writeln!(
+                buffer,
+                "{time:.3} {:TYPE_WIDTH$} {:KIND_WIDTH$} {name}: {suppressed} suppressed and {lost} lost of {} seen",
+                "stats", "incomplete", counters.seen
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Appends what was printed and what was missed.
+    pub(super) fn append_summary(&self, buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
+        let mut counts: Vec<String> =
+            self.printed.iter().map(|(kind, number)| format!("{number} {}", kind.name())).collect();
+        if counts.is_empty() {
+            counts.push("no events".to_owned());
+        }
+        write!(buffer, "# printed: {}", counts.join(", "))?;
+        let total =
+            context.stats.iter().fold(KindCounters::default(), |sum, (_, counters)| sum.plus(*counters));
+        if total.seen != 0 {
+            let KindCounters { seen, suppressed, lost, .. } = total;
+            write!(buffer, "; seen in the kernel: {seen}, of which {suppressed} suppressed and {lost} lost")?;
+        }
+        let unread = context.unread;
+        if unread.unknown != 0 || unread.malformed != 0 {
+            write!(buffer, "; unread: {} of unknown kinds, {} malformed", unread.unknown, unread.malformed)?;
+        }
+        writeln!(buffer)
+    }
+}
+
+fn append_ready(buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
+    let attached = context.hooks.iter().filter(|status| status.attached.is_some()).count();
+    write!(buffer, "# ready: {attached} of {} hooks attached", context.hooks.len())?;
+    if !context.kernel.is_empty() {
+        write!(buffer, " on {} ({})", context.host, context.kernel)?;
+    }
+    writeln!(buffer)?;
+    context
+        .hooks
+        .iter()
+        .filter(|status| status.attached.is_none())
+        .try_for_each(|status| append_hook(buffer, status))
+}
+
+fn append_hook(buffer: &mut Vec<u8>, status: &HookStatus) -> io::Result<()> {
+    let hook = status.hook.and_then(table::find);
+    let name = hook.map_or("unknown", |hook| hook.name);
+    match status.attached {
+        Some(way) => write!(buffer, "# hook {name}: attached by {}", way.name())?,
+        None => write!(buffer, "# missing {name}")?,
+    }
+    if let (None, Some(hook)) = (status.attached, hook) {
+        write!(buffer, " ({})", hook.tells)?;
+    }
+    if !status.reason.is_empty() {
+        write!(buffer, ": {}", status.reason)?;
+    }
+    writeln!(buffer)
+}
+
+/// Text of several facts, each set off from the last by a comma. Writing to a `String` cannot fail.
+#[derive(Default)]
+struct Facts(String);
+
+impl Facts {
+    fn add(&mut self, fact: fmt::Arguments<'_>) {
+        if !self.0.is_empty() {
+            self.0.push_str(", ");
+        }
+        let _ = self.0.write_fmt(fact);
+    }
+}
+
+fn ends(flow: &Endpoints, arrow: Arrow) -> String {
+    format!("{} {arrow} {}", flow.source, flow.destination)
+}
+
+fn retransmit(body: &Retransmit, process: Option<&Process>, arrow: Arrow) -> Columns {
+    let mut facts = Facts::default();
+    if let Some(error) = body.error {
+        match ErrorName::of(error) {
+            Some(name) => facts.add(format_args!("FAILED {name}")),
+            None => facts.add(format_args!("FAILED code {error}")),
+        }
+    }
+    facts.add(format_args!("{}", body.tcp_state));
+    if let Some(attempt) = body.attempt {
+        facts.add(format_args!("attempt {attempt}"));
+    }
+    if body.segments > 1 {
+        facts.add(format_args!("{} segments", body.segments));
+    }
+    if let Some(rto_us) = body.rto_us {
+        facts.add(format_args!("rto {} ms", rto_us / 1_000));
+    }
+    if let Some(srtt_us) = body.srtt_us {
+        facts.add(format_args!("srtt {}.{:03} ms", srtt_us / 1_000, srtt_us % 1_000));
+    }
+    if let Some(window) = body.congestion_window {
+        facts.add(format_args!("cwnd {window}"));
+    }
+    let mut place = body.device.as_ref().map_or_else(String::new, |device| format!(" dev {device}"));
+    if let Some(Process { id, command }) = process {
+        let _ = write!(place, " process {command}[{id}]");
+    }
+    let weight = if body.error.is_some() { Weight::Trouble } else { Weight::Usual };
+    Columns { kind: body.kind.name(), weight, subject: ends(&body.flow, arrow), facts: facts.0, place }
+}
+
+fn undo(body: &Undo, arrow: Arrow) -> Columns {
+    let cause = if body.after_timeout { "timeout" } else { "fast retransmit" };
+    let facts = format!("{}, needless {cause}, cwnd {}", body.tcp_state, body.congestion_window);
+    Columns { kind: "undo", subject: ends(&body.flow, arrow), facts, ..Columns::default() }
+}
+
+fn neighbour(body: &Neighbour) -> Columns {
+    let mut facts = Facts::default();
+    match (body.verdict, body.proposed, body.previous) {
+        (Verdict::Changed, Some(new), Some(old)) => facts.add(format_args!("now {new}, was {old}")),
+        (Verdict::Ignored, Some(new), Some(old)) => facts.add(format_args!("{new} ignored, keeps {old}")),
+        (Verdict::Failed, _, Some(old)) => facts.add(format_args!("gone, was {old}")),
+        (Verdict::Failed, ..) => facts.add(format_args!("no answer")),
+        (_, Some(new), _) => facts.add(format_args!("at {new}")),
+        (_, None, Some(old)) => facts.add(format_args!("at {old}")),
+        (_, None, None) => {}
+    }
+    facts.add(format_args!("{} to {}", body.old_state, body.new_state));
+    if body.by_netlink {
+        facts.add(format_args!("by netlink"));
+    }
+    let weight = match body.verdict {
+        Verdict::Changed | Verdict::Ignored => Weight::Notable,
+        Verdict::Failed => Weight::Trouble,
+        Verdict::Learned | Verdict::Confirmed => Weight::Usual,
+    };
+    Columns {
+        kind: body.verdict.name(),
+        weight,
+        subject: body.address.to_string(),
+        facts: facts.0,
+        place: format!(" dev {}", body.device),
+    }
+}
+
+fn claim(body: &Claim) -> Columns {
+    let subject = match body.hardware_address {
+        Some(hardware) => format!("{} at {hardware}", body.address),
+        None => body.address.to_string(),
+    };
+    let facts = match body.direction {
+        Direction::In => format!("heard, to {}", body.target),
+        Direction::Out => format!("said by this node, to {}", body.target),
+    };
+    Columns {
+        kind: body.operation.name(),
+        subject,
+        facts,
+        place: format!(" dev {}", body.device),
+        ..Columns::default()
+    }
+}
+
+fn conntrack(body: &Conntrack, arrow: Arrow) -> Columns {
+    let subject = body
+        .original
+        .map_or_else(|| "no entry".to_owned(), |flow| format!("{} {}", ends(&flow, arrow), flow.protocol));
+    let mut facts = Facts::default();
+    if let Some(reply) = &body.reply {
+        facts.add(format_args!("answered as {}", ends(reply, arrow)));
+    }
+    if let Some(state) = body.tcp_state {
+        facts.add(format_args!("entry in {state}"));
+    }
+    if body.mark != 0 {
+        facts.add(format_args!("mark {:#x}", body.mark));
+    }
+    if body.zone != 0 {
+        facts.add(format_args!("zone {}", body.zone));
+    }
+    let weight = match body.event {
+        ConntrackEvent::TableFull | ConntrackEvent::InsertFailed => Weight::Trouble,
+        ConntrackEvent::Reused => Weight::Notable,
+        ConntrackEvent::Reopened | ConntrackEvent::SynRepeated | ConntrackEvent::ClashResolved => {
+            Weight::Usual
+        }
+    };
+    Columns { kind: body.event.name(), weight, subject, facts: facts.0, ..Columns::default() }
+}
+
+fn ipvs(body: &Ipvs, arrow: Arrow) -> Columns {
+    let mut facts = Facts::default();
+    match (body.real, body.weight) {
+        (Some(real), Some(weight)) => facts.add(format_args!("real {real} weight {weight}")),
+        (Some(real), None) => facts.add(format_args!("real {real}")),
+        (None, _) => facts.add(format_args!("no real server")),
+    }
+    if let Some(state) = body.connection_state {
+        facts.add(format_args!("entry in {state}"));
+    }
+    facts.add(format_args!("reuse_mode {}", body.reuse_mode));
+    facts.add(format_args!("expire_nodest {}", body.expire_nodest));
+    let weight = match body.decision {
+        IpvsDecision::Delayed | IpvsDecision::Dropped | IpvsDecision::Refused => Weight::Trouble,
+        IpvsDecision::Reused if body.weight == Some(0) => Weight::Trouble,
+        IpvsDecision::Reused | IpvsDecision::Rescheduled => Weight::Notable,
+        IpvsDecision::Scheduled => Weight::Usual,
+    };
+    let subject = format!("{} {arrow} {} {}", body.client, body.virtual_service, body.protocol);
+    Columns { kind: body.decision.name(), weight, subject, facts: facts.0, ..Columns::default() }
+}

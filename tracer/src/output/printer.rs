@@ -1,0 +1,89 @@
+//! Printing events as they come.
+
+use std::io::{self, Write};
+
+use super::{
+    context::{Context, Shown},
+    json,
+    lines::{LineStyle, Lines},
+};
+use crate::{decode::DecodeCounts, event::Event};
+
+/// Prints events, as JSON or for people, in the order they come.
+///
+/// Errors are those of the writer. A broken pipe among them means that nobody reads on, which a caller takes for a quiet end.
+#[derive(Debug)]
+pub struct Printer<W: Write> {
+    writer: W,
+    format: Format,
+    context: Context,
+    /// What one event prints; kept for its allocation.
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Format {
+    Json,
+    Lines(Lines),
+}
+
+impl<W: Write> Printer<W> {
+    /// Prints one JSON object a line.
+    pub fn json(writer: W) -> Self {
+        Self::new(writer, Format::Json)
+    }
+
+    /// Prints one line for people an event.
+    pub fn lines(writer: W, style: LineStyle) -> Self {
+        Self::new(writer, Format::Lines(Lines::new(style)))
+    }
+
+    fn new(writer: W, format: Format) -> Self {
+        Self { writer, format, context: Context::default(), buffer: Vec::with_capacity(1024) }
+    }
+
+    /// Tells how many records could not be read so far; it is printed with the statistics.
+    pub fn note_unread(&mut self, counts: DecodeCounts) {
+        self.context.unread = counts;
+    }
+
+    /// Takes in what an event tells without printing it: for events a filter leaves out, so that later lines still
+    /// name owners and the node.
+    pub fn take_in(&mut self, event: &Event) {
+        self.context.take_in(event);
+    }
+
+    /// Prints an event, if there is something to print of it.
+    pub fn print(&mut self, event: &Event) -> io::Result<()> {
+        let shown = self.context.take_in(event);
+        if shown == Shown::Nothing {
+            return Ok(());
+        }
+        self.buffer.clear();
+        match &mut self.format {
+            Format::Json => json::append(&mut self.buffer, &self.context, event, shown)?,
+            Format::Lines(lines) => lines.append(&mut self.buffer, &self.context, event, shown)?,
+        }
+        self.writer.write_all(&self.buffer)
+    }
+
+    /// Prints what closes the output, a summary for people, and flushes the writer.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.buffer.clear();
+        if let Format::Lines(lines) = &mut self.format {
+            lines.append_summary(&mut self.buffer, &self.context)?;
+        }
+        self.writer.write_all(&self.buffer)?;
+        self.flush()
+    }
+
+    /// Flushes the writer.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+
+    /// The writer.
+    pub fn into_writer(self) -> W {
+        self.writer
+    }
+}
