@@ -1,7 +1,10 @@
 //! tracer: what is going wrong on this node, for whom, and why.
 
 pub mod block;
+pub mod cli;
 pub mod decode;
 pub mod event;
 pub mod kernel;
+pub mod live;
+pub mod output;
 pub mod probe;

@@ -1,3 +1,7 @@
-//! tracer: see the library.
+//! The program `tracer`. All of it is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tracer::cli::main()
+}

@@ -129,14 +129,20 @@ impl Probes {
 
     /// Tries again the hooks whose module has been loaded since, and reports them; whether there were any.
     pub fn attach_late(&mut self, report: impl FnMut(&HookStatus)) -> anyhow::Result<bool> {
-        let arrived: BTreeSet<&str> =
-            self.waiting_modules.iter().copied().filter(|name| modules::is_loaded(&self.paths, name)).collect();
+        let arrived: BTreeSet<&str> = self
+            .waiting_modules
+            .iter()
+            .copied()
+            .filter(|name| modules::is_loaded(&self.paths, name))
+            .collect();
         if arrived.is_empty() {
             return Ok(false);
         }
         let wanted: Vec<&'static Hook> = HOOKS
             .iter()
-            .filter(|hook| self.options.wants(hook) && hook.module().is_some_and(|module| arrived.contains(module)))
+            .filter(|hook| {
+                self.options.wants(hook) && hook.module().is_some_and(|module| arrived.contains(module))
+            })
             .collect();
         let names: Vec<&str> = wanted.iter().map(|hook| target_name(hook)).collect();
         self.symbols = Symbols::read(&self.paths.symbols(), &names)?;
@@ -194,7 +200,8 @@ impl Probes {
         const ARGUMENTS_WITH_ERROR: usize = 3;
         let btf = KernelBtf::open(&self.paths.btf())?;
         let offsets = offsets::resolve(&btf).offsets;
-        let tells_error = btf.tracepoint_arguments("tcp_retransmit_skb").is_some_and(|count| count >= ARGUMENTS_WITH_ERROR);
+        let tells_error =
+            btf.tracepoint_arguments("tcp_retransmit_skb").is_some_and(|count| count >= ARGUMENTS_WITH_ERROR);
         let settings = Settings {
             only_netns: self.options.only_netns.unwrap_or(0),
             retransmit_tells_error: u32::from(tells_error),
@@ -203,8 +210,14 @@ impl Probes {
         Ok(Knowledge { btf, offsets, settings })
     }
 
-    fn attach_hook(&mut self, generation: &mut Generation, hook: &'static Hook, knowledge: &Knowledge) -> HookStatus {
-        let status = |attached, reason: &str| HookStatus { hook: Some(hook.id), attached, reason: Text::new(reason) };
+    fn attach_hook(
+        &mut self,
+        generation: &mut Generation,
+        hook: &'static Hook,
+        knowledge: &Knowledge,
+    ) -> HookStatus {
+        let status =
+            |attached, reason: &str| HookStatus { hook: Some(hook.id), attached, reason: Text::new(reason) };
         if let Some(reason) = self.obstacle(hook, knowledge) {
             return status(None, &reason);
         }
@@ -255,11 +268,20 @@ impl Probes {
     }
 
     /// Why a way need not be tried.
-    fn usable(&self, hook: &Hook, attachment: &Attachment, place: Option<&FunctionPlace>) -> Result<(), String> {
+    fn usable(
+        &self,
+        hook: &Hook,
+        attachment: &Attachment,
+        place: Option<&FunctionPlace>,
+    ) -> Result<(), String> {
         match attachment.way {
-            Way::Trampoline if place.is_none() => Err("the kernel's types do not know the function".to_owned()),
+            Way::Trampoline if place.is_none() => {
+                Err("the kernel's types do not know the function".to_owned())
+            }
             Way::Kprobe if !self.facts.has_kprobes => Err("the kernel is built without kprobes".to_owned()),
-            Way::Kprobe if self.symbols.get(target_name(hook)).is_some_and(|symbol| symbol.is_ambiguous()) => {
+            Way::Kprobe
+                if self.symbols.get(target_name(hook)).is_some_and(|symbol| symbol.is_ambiguous()) =>
+            {
                 Err("several functions have this name".to_owned())
             }
             _ => Ok(()),

@@ -169,7 +169,7 @@ impl Toolchain {
         match self.origin {
             Origin::Nightly => command.args(["-Z", "build-std=core"]),
             // aya-ebpf uses one unstable feature: assembly for BPF.
-            Origin::Debian => command.env("RUSTC_BOOTSTRAP", "aya_ebpf"),
+            Origin::Debian => command.env("RUSTC_BOOTSTRAP", "aya_ebpf,tracer_ebpf"),
         };
         command
     }

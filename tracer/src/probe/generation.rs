@@ -42,7 +42,7 @@ unsafe impl Pod for Plain<Settings> {}
 unsafe impl Pod for Plain<Counters> {}
 
 /// A loaded object.
-pub struct Generation {
+pub(super) struct Generation {
     ebpf: Ebpf,
     ring: RingBuf<MapData>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
@@ -52,7 +52,12 @@ pub struct Generation {
 
 impl Generation {
     /// Loads the object with these constants. Nothing is attached yet.
-    pub fn load(offsets: Offsets, settings: Settings, ring_bytes: u32, types: &Btf) -> anyhow::Result<Self> {
+    pub(super) fn load(
+        offsets: Offsets,
+        settings: Settings,
+        ring_bytes: u32,
+        types: &Btf,
+    ) -> anyhow::Result<Self> {
         let (offsets, settings) = (Plain(offsets), Plain(settings));
         let mut ebpf = EbpfLoader::new()
             .btf(Some(types))
@@ -64,12 +69,13 @@ impl Generation {
             .context("cannot load the eBPF object into the kernel")?;
         let trampolines = Trampolines::new(OBJECT, &ebpf)?;
         let ring = RingBuf::try_from(ebpf.take_map("RECORDS").context("the object has no ring")?)?;
-        let counters = PerCpuArray::try_from(ebpf.take_map("COUNTERS").context("the object has no counters")?)?;
+        let counters =
+            PerCpuArray::try_from(ebpf.take_map("COUNTERS").context("the object has no counters")?)?;
         Ok(Self { ebpf, ring, counters, trampolines, attached: Vec::new() })
     }
 
     /// Attaches a hook by one of its ways: all its programs, or none.
-    pub fn attach(
+    pub(super) fn attach(
         &mut self,
         hook: &Hook,
         attachment: &Attachment,
@@ -128,7 +134,7 @@ impl Generation {
     }
 
     /// Detaches everything. The ring and the counters can still be read.
-    pub fn detach(&mut self) {
+    pub(super) fn detach(&mut self) {
         self.attached.clear();
         for (_, program) in self.ebpf.programs_mut() {
             // Those that were never loaded say so, which is fine.
@@ -138,7 +144,7 @@ impl Generation {
 
     /// Moves whole records from the ring to `into` until the ring is empty or `limit_bytes` are taken; whether any
     /// remain.
-    pub fn drain(&mut self, into: &mut BytesMut, limit_bytes: usize) -> bool {
+    pub(super) fn drain(&mut self, into: &mut BytesMut, limit_bytes: usize) -> bool {
         while into.len() < limit_bytes {
             let Some(record) = self.ring.next() else { return false };
             into.extend_from_slice(&record);
@@ -147,7 +153,7 @@ impl Generation {
     }
 
     /// The counters, summed over CPUs.
-    pub fn counters(&self) -> anyhow::Result<[KindCounters; KERNEL_KINDS]> {
+    pub(super) fn counters(&self) -> anyhow::Result<[KindCounters; KERNEL_KINDS]> {
         let mut sums = self.read_counters()?;
         for _ in 0..SETTLING_READS {
             if sums.iter().all(KindCounters::is_settled) {

@@ -360,7 +360,8 @@ pub fn markdown() -> String {
     for hook in &HOOKS {
         let ways: Vec<&str> = hook.ways.iter().map(|attachment| attachment.way.name()).collect();
         // Writing to a string cannot fail.
-        let _ = writeln!(table, "| `{}` | {} | {} | {} |", hook.name, hook.family, ways.join(" → "), hook.tells);
+        let _ =
+            writeln!(table, "| `{}` | {} | {} | {} |", hook.name, hook.family, ways.join(" → "), hook.tells);
     }
     table
 }

@@ -32,19 +32,19 @@ const VERIFIER_LOG_BYTES: usize = 1 << 16;
 
 /// A trampoline that stays attached while this lives.
 #[derive(Debug)]
-pub struct Trampoline {
+pub(super) struct Trampoline {
     /// The link keeps the program; the program keeps the maps.
     _link: OwnedFd,
 }
 
 /// The programs of the object, ready to be loaded onto a set of maps.
-pub struct Trampolines {
+pub(super) struct Trampolines {
     object: Object,
 }
 
 impl Trampolines {
     /// Reads the object again and points its programs at the maps of `ebpf`.
-    pub fn new(object_bytes: &[u8], ebpf: &Ebpf) -> anyhow::Result<Self> {
+    pub(super) fn new(object_bytes: &[u8], ebpf: &Ebpf) -> anyhow::Result<Self> {
         let mut object = Object::parse(object_bytes).context("cannot parse the embedded eBPF object")?;
         let maps = mem::take(&mut object.maps);
         let descriptors: Vec<(&str, RawFd, &aya_obj::Map)> = maps
@@ -64,7 +64,12 @@ impl Trampolines {
     }
 
     /// Loads one program and attaches it to a function.
-    pub fn attach(&self, program: &str, moment: Moment, place: &FunctionPlace) -> anyhow::Result<Trampoline> {
+    pub(super) fn attach(
+        &self,
+        program: &str,
+        moment: Moment,
+        place: &FunctionPlace,
+    ) -> anyhow::Result<Trampoline> {
         let parsed = self
             .object
             .programs
@@ -223,7 +228,12 @@ fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<RawFd> {
     // SAFETY: the kernel reads and writes within the size given; pointers among the attributes are to live buffers of
     // the sizes given beside them.
     let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command as libc::c_long, std::ptr::from_mut(attributes), size_of::<bpf_attr>())
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            std::ptr::from_mut(attributes),
+            size_of::<bpf_attr>(),
+        )
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as RawFd) }
 }

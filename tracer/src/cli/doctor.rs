@@ -1,0 +1,121 @@
+//! `tracer doctor`: which hooks work on this kernel.
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::privileges;
+use crate::{
+    event::HookStatus,
+    kernel::Paths,
+    probe::{
+        Options, Probes,
+        table::{self, Hook},
+    },
+};
+
+/// `tracer doctor`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Attaches every hook, tells how that went, and detaches them again.
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let paths = Paths::default();
+    let facts = privileges::facts(&paths)?;
+    let (kernel, host) = (facts.kernel_release.clone(), facts.hostname.clone());
+    let mut probes = Probes::new(paths, facts, Options::default())?;
+    probes.attach(|_| {})?;
+    let rows: Vec<Row> = probes.statuses().filter_map(Row::of).collect();
+    drop(probes);
+
+    let mut output = io::stdout().lock();
+    if arguments.json {
+        serde_json::to_writer(&mut output, &Diagnosis { kernel: &kernel, host: &host, hooks: &rows })?;
+        writeln!(output)?;
+    } else {
+        write!(output, "{}", table_of(&kernel, &rows))?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Diagnosis<'a> {
+    kernel: &'a str,
+    host: &'a str,
+    hooks: &'a [Row],
+}
+
+/// One hook of the table, in the words of the `ready` line.
+#[derive(Serialize)]
+struct Row {
+    hook: &'static str,
+    family: &'static str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way: Option<&'static str>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    reason: String,
+    tells: &'static str,
+}
+
+impl Row {
+    fn of(status: &HookStatus) -> Option<Self> {
+        let &Hook { name, family, tells, .. } = table::find(status.hook?)?;
+        Some(Self {
+            hook: name,
+            family: family.name(),
+            state: if status.attached.is_some() { "attached" } else { "missing" },
+            way: status.attached.map(tracer_common::hook::Way::name),
+            reason: status.reason.as_str().to_owned(),
+            tells,
+        })
+    }
+}
+
+/// The table for people: a line a hook, the reason below it where it is missing.
+fn table_of(kernel: &str, rows: &[Row]) -> String {
+    let attached = rows.iter().filter(|row| row.way.is_some()).count();
+    let width = rows.iter().map(|row| row.hook.len()).max().unwrap_or_default();
+    let mut lines = vec![format!("kernel {kernel}: {attached} of {} hooks attached", rows.len())];
+    let mut family = "";
+    for row in rows {
+        if row.family != family {
+            family = row.family;
+            lines.push(format!("\n{family}"));
+        }
+        let state = row.way.unwrap_or("missing");
+        lines.push(format!("  {:width$}  {state:7}  {}", row.hook, row.tells));
+        if !row.reason.is_empty() {
+            lines.push(format!("  {:width$}           {}", "", row.reason));
+        }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::hook::{HookId, Way};
+
+    use super::{Row, table_of};
+    use crate::event::{HookStatus, Text};
+
+    #[test]
+    fn the_table_tells_the_way_or_the_reason() {
+        let rows: Vec<Row> = [
+            (HookId::RetransmitSegment, Some(Way::TypedTracepoint), ""),
+            (HookId::IpvsVerdict, None, "module ip_vs is not loaded"),
+        ]
+        .into_iter()
+        .filter_map(|(hook, attached, reason)| {
+            Row::of(&HookStatus { hook: Some(hook), attached, reason: Text::new(reason) })
+        })
+        .collect();
+        insta::assert_snapshot!(table_of("6.1.0", &rows));
+    }
+}

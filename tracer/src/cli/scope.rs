@@ -1,0 +1,91 @@
+//! Options every command that attaches hooks has.
+
+use std::{collections::BTreeSet, str::FromStr, time::Duration};
+
+use clap::Args;
+
+use super::netns::NetnsChoice;
+use crate::probe::{Options, table::Family};
+
+/// What to look at, and for how long.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Scope {
+    /// Only these families: retransmit, neighbour, conntrack, ipvs.
+    #[arg(long, value_name = "FAMILY,…", value_delimiter = ',')]
+    only: Vec<OnlyFamily>,
+    /// One network namespace, by name (ip netns), path or inode number; or all.
+    #[arg(long, value_name = "all|NAME|PATH|INODE", default_value = "all")]
+    netns: NetnsChoice,
+    /// End by itself after this long, counted from when everything is attached: 30s, 5m, 1h.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(super) duration: Option<Duration>,
+}
+
+impl Scope {
+    /// What to attach.
+    pub(super) fn options(&self) -> anyhow::Result<Options> {
+        let families: BTreeSet<Family> = self.only.iter().map(|only| only.0).collect();
+        let defaults = Options::default();
+        Ok(Options {
+            families: if families.is_empty() { defaults.families.clone() } else { families },
+            only_netns: self.netns.inode()?,
+            ..defaults
+        })
+    }
+}
+
+/// A family that can be chosen: all but owners, which belong to retransmits.
+#[derive(Clone, Copy, Debug)]
+struct OnlyFamily(Family);
+
+impl FromStr for OnlyFamily {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let chosen = Family::ALL.into_iter().filter(|&family| family != Family::Owner);
+        let names: Vec<&str> = chosen.clone().map(Family::name).collect();
+        chosen
+            .into_iter()
+            .find(|family| family.name() == text)
+            .map(Self)
+            .ok_or_else(|| format!("no such family; there are {}", names.join(", ")))
+    }
+}
+
+/// A number and a unit, `s` if there is none.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 =
+        number.parse().map_err(|_| "a time is a whole number and a unit, as in 30s".to_owned())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "" | "s" => Ok(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(too_long),
+        "h" => number.checked_mul(3600).map(Duration::from_secs).ok_or_else(too_long),
+        _ => Err(format!("no such unit as {unit:?}; there are ms, s, m and h")),
+    }
+}
+
+fn too_long() -> String {
+    "longer than can be counted".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::duration;
+
+    #[test]
+    fn times_have_units() {
+        for (text, expected) in
+            [("30s", 30_000), ("1500ms", 1_500), ("2m", 120_000), ("1h", 3_600_000), ("7", 7_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(expected)), "{text}");
+        }
+        for text in ["", "s", "-1s", "1d", "1.5s", "99999999999999999999s", "18446744073709551615h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The running node as a source of blocks.
+//!
+//! One thread attaches the hooks, empties the ring on a timer (the kernel side never wakes it: a wake-up costs more
+//! than the record), adds what only user space can tell, and hands whole blocks on. While its consumer is slow it
+//! waits, the ring fills, and the kernel side counts what is lost.
+
+mod encode;
+mod owners;
+
+use std::{
+    sync::mpsc as std_mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use bytes::BytesMut;
+use tokio::sync::mpsc;
+use tracer_common::record::{ReadyRecord, RecordHeader, RecordKind};
+
+use self::{
+    encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
+    owners::Owners,
+};
+use crate::{
+    block::Block,
+    kernel::{
+        Paths,
+        facts::{Facts, wall_minus_boot_ns},
+    },
+    probe::{Options, Probes},
+};
+
+/// The largest block, by the session format's limit of 1 MiB a frame.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Blocks that may wait for their consumer before the ring begins to fill.
+const BLOCKS_WAITING: usize = 16;
+
+/// How long the ring is left alone while it has something at every look, and while it has nothing.
+const BUSY_INTERVAL: Duration = Duration::from_millis(10);
+const IDLE_INTERVAL: Duration = Duration::from_millis(40);
+
+/// How often the accounting is sampled and modules are looked for.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The running node. Dropping it detaches the hooks without waiting for the last records.
+pub struct Live {
+    /// Blocks in their order; closed after the last one.
+    pub blocks: mpsc::Receiver<Block>,
+    /// Ends the collection.
+    pub stop: Stop,
+    collector: thread::JoinHandle<anyhow::Result<()>>,
+}
+
+/// Asks a [`Live`] to detach its hooks, hand over what is left, and close.
+#[derive(Clone, Debug)]
+pub struct Stop(std_mpsc::Sender<()>);
+
+impl Stop {
+    /// Asks; more than once is fine.
+    pub fn ask(&self) {
+        // A collector that is gone has stopped already.
+        let _ = self.0.send(());
+    }
+}
+
+impl Live {
+    /// Begins to attach and to collect.
+    pub fn start(paths: Paths, facts: Facts, options: Options) -> anyhow::Result<Self> {
+        let (sender, blocks) = mpsc::channel(BLOCKS_WAITING);
+        let (stop, stopped) = std_mpsc::channel();
+        let collector = thread::Builder::new()
+            .name("collector".to_owned())
+            .spawn(move || Collector::new(paths, facts, options, sender)?.run(&stopped))
+            .context("cannot start the thread that collects records")?;
+        Ok(Self { blocks, stop: Stop(stop), collector })
+    }
+
+    /// Waits for the end and says how it ended. Blocks that nobody took are thrown away.
+    pub fn finish(self) -> anyhow::Result<()> {
+        let Self { blocks, stop, collector } = self;
+        stop.ask();
+        drop(blocks);
+        collector.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the thread that collects records panicked")))
+    }
+}
+
+/// The consumer of the blocks is gone.
+struct Closed;
+
+struct Collector {
+    probes: Probes,
+    owners: Owners,
+    blocks: mpsc::Sender<Block>,
+    buffer: BytesMut,
+}
+
+impl Collector {
+    fn new(
+        paths: Paths,
+        facts: Facts,
+        options: Options,
+        blocks: mpsc::Sender<Block>,
+    ) -> anyhow::Result<Self> {
+        let owners = Owners::new(paths.proc.clone());
+        Ok(Self { probes: Probes::new(paths, facts, options)?, owners, blocks, buffer: BytesMut::new() })
+    }
+
+    fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
+        if self.begin()?.is_err() {
+            return Ok(());
+        }
+        let mut next_sample = Instant::now() + SAMPLE_INTERVAL;
+        let mut interval = BUSY_INTERVAL;
+        loop {
+            match stopped.recv_timeout(interval) {
+                Err(std_mpsc::RecvTimeoutError::Timeout) => {}
+                // Asked to stop, or everybody who could ask is gone.
+                Ok(()) | Err(std_mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+            let Ok(had_records) = self.hand_over_records() else { return Ok(()) };
+            interval = if had_records { BUSY_INTERVAL } else { IDLE_INTERVAL };
+            if Instant::now() >= next_sample {
+                next_sample = Instant::now() + SAMPLE_INTERVAL;
+                if self.sample()?.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        self.probes.detach();
+        if self.hand_over_records().is_ok() {
+            // The last sample, after which nothing is counted any more.
+            let _ = self.sample()?;
+        }
+        Ok(())
+    }
+
+    /// Tells the node's names, attaches the hooks telling each, and says when all are tried. Each of these goes out at
+    /// once, so that the screens can show how far it is.
+    fn begin(&mut self) -> anyhow::Result<Result<(), Closed>> {
+        let facts = self.probes.facts().clone();
+        append_node(&mut self.buffer, Stamp::now()?, &facts);
+        if self.hand_over().is_err() {
+            return Ok(Err(Closed));
+        }
+        let stamp = Stamp::now()?;
+        let blocks = &self.blocks;
+        self.probes.attach(|status| {
+            let mut told = BytesMut::new();
+            append_hook_status(&mut told, stamp, status);
+            // A consumer that is gone is noticed at the end of this function.
+            let _ = blocks.blocking_send(Block(told.freeze()));
+        })?;
+        let stamp = Stamp::now()?;
+        append_record(&mut self.buffer, stamp, ReadyRecord { header: RecordHeader::default() }, &[]);
+        Ok(self.hand_over())
+    }
+
+    /// Hands over everything in the ring; whether there was anything.
+    fn hand_over_records(&mut self) -> Result<bool, Closed> {
+        let mut had_records = false;
+        loop {
+            let remain = self.probes.drain(&mut self.buffer, BLOCK_BYTES);
+            if self.buffer.is_empty() {
+                return Ok(had_records);
+            }
+            had_records = true;
+            // Who owns a socket is told before the record that needs it.
+            let records = self.buffer.split();
+            self.owners.look_up(&records, &mut self.buffer);
+            self.hand_over()?;
+            self.buffer = records;
+            self.hand_over()?;
+            if !remain {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Samples the accounting, and attaches hooks whose module has appeared.
+    fn sample(&mut self) -> anyhow::Result<Result<(), Closed>> {
+        let counters = self.probes.counters()?;
+        let stamp = Stamp::now()?;
+        append_stats(&mut self.buffer, stamp, &counters);
+        // The wall clock may have been set since.
+        let facts = Facts { wall_minus_boot_ns: wall_minus_boot_ns()?, ..self.probes.facts().clone() };
+        append_node(&mut self.buffer, stamp, &facts);
+        let buffer = &mut self.buffer;
+        self.probes.attach_late(|status| append_hook_status(buffer, stamp, status))?;
+        Ok(self.hand_over())
+    }
+
+    /// Sends the buffer as a block, waiting for the consumer if it must.
+    fn hand_over(&mut self) -> Result<(), Closed> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let block = Block(self.buffer.split().freeze());
+        self.blocks.blocking_send(block).map_err(|_| Closed)
+    }
+}
+
+/// Kinds that name a socket's owner, for [`Owners`].
+const OWNED: RecordKind = RecordKind::Retransmit;
