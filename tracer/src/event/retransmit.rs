@@ -149,7 +149,8 @@ impl RetransmitKind {
             return Self::Syn;
         }
         match record.pending_timer {
-            PENDING_LOSS_PROBE => return Self::TailLossProbe,
+            // An acknowledgement can begin a recovery before the probe's timer is set anew: that is no probe.
+            PENDING_LOSS_PROBE if record.congestion_state < CONGESTION_RECOVERY => return Self::TailLossProbe,
             PENDING_REORDERING => return Self::Reordering,
             _ => {}
         }
@@ -242,6 +243,11 @@ mod tests {
                 "loss probe",
                 RetransmitRecord { pending_timer: 5, ..established() },
                 RetransmitKind::TailLossProbe,
+            ),
+            (
+                "recovery while a probe is pending",
+                RetransmitRecord { pending_timer: 5, congestion_state: 3, ..established() },
+                RetransmitKind::Fast,
             ),
             (
                 "reordering timer",
