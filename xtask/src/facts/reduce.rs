@@ -273,3 +273,148 @@ impl Strings {
         std::mem::take(&mut self.bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRUCT: u32 = 4;
+    const POINTER: u32 = 2;
+    const FUNCTION: u32 = 12;
+    const PROTOTYPE: u32 = 13;
+
+    /// Builds descriptions by hand: strings first, then types that name them.
+    #[derive(Default)]
+    struct Builder {
+        strings: Vec<u8>,
+        words: Vec<u32>,
+        first_offset: u32,
+    }
+
+    impl Builder {
+        fn base() -> Self {
+            Self { strings: vec![0], ..Self::default() }
+        }
+
+        fn string(&mut self, string: &str) -> u32 {
+            let offset = self.first_offset + u32::try_from(self.strings.len()).unwrap();
+            self.strings.extend(string.bytes().chain([0]));
+            offset
+        }
+
+        fn add(&mut self, name: &str, kind: u32, size_or_type: u32, entries: &[(&str, u32, Option<u32>)]) {
+            let name = if name.is_empty() { 0 } else { self.string(name) };
+            let count = u32::try_from(entries.len()).unwrap();
+            self.words.extend([name, kind << 24 | count, size_or_type]);
+            for (name, described, offset) in entries {
+                let name = self.string(name);
+                self.words.extend([name, *described]);
+                self.words.extend(offset);
+            }
+        }
+
+        fn description(self) -> Description {
+            let type_bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let length = u32::try_from(type_bytes.len()).unwrap();
+            let mut bytes = vec![0x9f, 0xeb, 1, 0];
+            for word in [24, 0, length, length, u32::try_from(self.strings.len()).unwrap()] {
+                bytes.extend(word.to_le_bytes());
+            }
+            bytes.extend(type_bytes);
+            bytes.extend(self.strings);
+            Description::parse(&bytes).unwrap()
+        }
+    }
+
+    /// An image with a root, what it is made of, and what it is not; a module with a root and a function.
+    fn kernel() -> Kernel {
+        let mut base = Builder::base();
+        base.add("unused", STRUCT, 4, &[]); // 1
+        base.add("big", STRUCT, 80, &[("lost", 3, Some(0))]); // 2: inside a root, nobody asks for its member
+        base.add("", POINTER, 1, &[]); // 3: to something nobody asks for
+        base.add("", POINTER, 6, &[]); // 4: to a root
+        base.add("inner", STRUCT, 8, &[("wanted", 3, Some(0))]); // 5
+        let members = [("a", 3, Some(0)), ("b", 4, Some(64)), ("c", 5, Some(128)), ("d", 2, Some(192))];
+        base.add("root", STRUCT, 104, &members); // 6
+        let base = base.description();
+
+        let first_offset = u32::try_from(base.strings.len()).unwrap();
+        let mut module = Builder { first_offset, ..Builder::default() };
+        module.add("root", STRUCT, 8, &[("again", 3, Some(0))]); // 7: the image's, once more
+        module.add("own", STRUCT, 8, &[("inner", 5, Some(0))]); // 8
+        module.add("", PROTOTYPE, 0, &[("of", 3, None)]); // 9
+        module.add("hooked", FUNCTION, 9, &[]); // 10
+        module.add("other", FUNCTION, 9, &[]); // 11
+        let modules = BTreeMap::from([("module".to_owned(), module.description())]);
+        Kernel { vmlinux: base, modules }
+    }
+
+    fn roots() -> Roots {
+        Roots {
+            structures: ["root"].into(),
+            module_structures: ["own"].into(),
+            members: ["wanted"].into(),
+            functions: ["hooked"].into(),
+            ..Roots::default()
+        }
+    }
+
+    /// A type's name, what it refers to, and the names of its entries.
+    fn summary(view: &View, own: &[RawType]) -> Vec<(String, Vec<u32>, Vec<String>)> {
+        own.iter()
+            .map(|described| {
+                let string = |offset| view.string(offset).unwrap().to_owned();
+                let entries = described.entry_names().map(string).collect();
+                (string(described.name_offset()), described.references(), entries)
+            })
+            .collect()
+    }
+
+    fn row(name: &str, references: &[u32], entries: &[&str]) -> (String, Vec<u32>, Vec<String>) {
+        (name.to_owned(), references.to_vec(), entries.iter().map(|&entry| entry.to_owned()).collect())
+    }
+
+    #[test]
+    fn only_roots_and_their_parts_stay_under_new_numbers() {
+        let reduced = reduce(&kernel(), &roots()).unwrap();
+        let view = View { base: &reduced.vmlinux, split: None };
+        let expected = [
+            row("big", &[], &[]),
+            row("", &[0], &[]),
+            row("", &[5], &[]),
+            row("inner", &[2], &["wanted"]),
+            row("root", &[2, 3, 4, 1], &["a", "b", "c", "d"]),
+        ];
+        assert_eq!(summary(&view, &reduced.vmlinux.types), expected);
+
+        let split = &reduced.modules["module"];
+        let view = View { base: &reduced.vmlinux, split: Some(split) };
+        let expected = [row("own", &[4], &["inner"]), row("", &[0, 2], &["of"]), row("hooked", &[7], &[])];
+        assert_eq!(summary(&view, &split.types), expected);
+    }
+
+    #[test]
+    fn reducing_twice_changes_nothing_more() {
+        let once = reduce(&kernel(), &roots()).unwrap();
+        assert_eq!(reduce(&once, &roots()).unwrap(), once);
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let reduced = reduce(&kernel(), &roots()).unwrap();
+        let bytes = reduced.vmlinux.to_bytes().unwrap();
+        assert_eq!(Description::parse(&bytes).unwrap(), reduced.vmlinux);
+        for end in 0..bytes.len() {
+            assert!(Description::parse(&bytes[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_reference_to_nothing_is_an_error() {
+        let mut base = Builder::base();
+        base.add("root", STRUCT, 8, &[("a", 99, Some(0))]);
+        let kernel = Kernel { vmlinux: base.description(), ..Kernel::default() };
+        let error = reduce(&kernel, &roots()).unwrap_err();
+        assert!(error.to_string().contains("no type 99"), "{error}");
+    }
+}
