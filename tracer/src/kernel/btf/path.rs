@@ -39,16 +39,9 @@ impl Place {
     }
 }
 
-/// Finds `path` in the first struct or union named `structure` that has it.
-pub(super) fn find(btf: &Btf, structure: &str, path: &str) -> Option<Place> {
-    let candidates = btf.resolve_types_by_name(structure).ok()?;
-    candidates.into_iter().find_map(|candidate| match candidate {
-        Type::Struct(structure) | Type::Union(structure) => follow(btf, structure, path),
-        _ => None,
-    })
-}
-
-fn follow(btf: &Btf, mut structure: Struct, path: &str) -> Option<Place> {
+/// Follows `path` from a struct or union on; none if it leads nowhere.
+pub(super) fn follow(btf: &Btf, structure: &Struct, path: &str) -> Option<Place> {
+    let mut structure = structure.clone();
     let mut offset_bits = 0;
     let mut steps = path.split('.').peekable();
     while let Some(step) = steps.next() {
