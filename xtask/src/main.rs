@@ -3,6 +3,7 @@
 mod build;
 mod command;
 mod dist;
+mod facts;
 mod guest;
 mod lint;
 mod root;
@@ -38,6 +39,8 @@ enum Task {
     Lint(lint::Arguments),
     /// Check the repository's own rules on its text
     Tidy(tidy::Arguments),
+    /// Save a kernel's types, reduced, for the tests
+    Facts(facts::Arguments),
     /// Boot a Debian kernel in QEMU and run test cases inside
     Guest(guest::Arguments),
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Lint(arguments) => lint::run(&arguments),
         Task::Tidy(arguments) => tidy::run(&arguments),
+        Task::Facts(arguments) => facts::run(&arguments),
         Task::Guest(arguments) => guest::run(&arguments).and_then(tally::Tally::into_result),
     };
     match result {

@@ -9,11 +9,15 @@ mod path;
 
 use std::{
     collections::BTreeMap,
+    fs::File,
+    io,
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use btf_rs::{Btf, BtfSection, BtfType, FuncProto, Parameter, Type};
+use btf_rs::{Backend, Btf, BtfSection, BtfType, FuncProto, Parameter, Struct, Type};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 use tracer_common::offsets::{Field, Object};
@@ -59,11 +63,15 @@ impl FunctionPlace {
     }
 }
 
+type StructuresByName = FxHashMap<(Object, String), Arc<[Struct]>>;
+
 /// The types of a kernel and of its modules.
 pub struct KernelBtf {
     root: PathBuf,
     vmlinux: Arc<Btf>,
     modules: Mutex<FxHashMap<String, Arc<Btf>>>,
+    /// The structs of each name asked for: finding a name takes a walk over all types.
+    structures: Mutex<StructuresByName>,
 }
 
 impl KernelBtf {
@@ -73,10 +81,13 @@ impl KernelBtf {
     /// Fails if the file is missing, unreadable or not BTF.
     pub fn open(root: &Path) -> Result<Self, BtfError> {
         let path = root.join(Object::Vmlinux.name());
-        match Btf::from_file(&path) {
-            Ok(vmlinux) => {
-                Ok(Self { root: root.to_owned(), vmlinux: Arc::new(vmlinux), modules: Mutex::default() })
-            }
+        match open_image(&path) {
+            Ok(vmlinux) => Ok(Self {
+                root: root.to_owned(),
+                vmlinux: Arc::new(vmlinux),
+                modules: Mutex::default(),
+                structures: Mutex::default(),
+            }),
             Err(source) => Err(BtfError { path, source }),
         }
     }
@@ -127,8 +138,21 @@ impl KernelBtf {
     /// is a bitfield that crosses a byte boundary.
     pub fn field(&self, object: Object, structure: &str, path: &str) -> Option<Field> {
         let btf = self.object(object)?;
-        let place = path::find(&btf, structure, path)?;
-        place.as_field()
+        let candidates = self.structures(object, &btf, structure);
+        candidates.iter().find_map(|candidate| path::follow(&btf, candidate, path))?.as_field()
+    }
+
+    fn structures(&self, object: Object, btf: &Btf, name: &str) -> Arc<[Struct]> {
+        let mut structures = self.structures.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = structures.entry((object, name.to_owned())).or_insert_with(|| {
+            let types = btf.resolve_types_by_name(name).unwrap_or_default();
+            let structs = types.into_iter().filter_map(|candidate| match candidate {
+                Type::Struct(structure) | Type::Union(structure) => Some(structure),
+                _ => None,
+            });
+            structs.collect()
+        });
+        Arc::clone(found)
     }
 
     /// How many arguments a tracepoint's event has (without the pointer every probe gets first), or none if this
@@ -192,6 +216,23 @@ impl KernelBtf {
     }
 }
 
+/// Opens the image's description without parsing all of it: tracer asks for some tens of a hundred thousand types.
+///
+/// That takes a mapping of the file. Before 6.16 the kernel does not let its own file be mapped, so a copy in memory
+/// is mapped instead; where even that fails, all of it is parsed, which takes several times as long.
+fn open_image(path: &Path) -> Result<Btf, btf_rs::Error> {
+    Btf::from_file_with_backend(path, Backend::Mmap)
+        .or_else(|_| open_copy(path))
+        .or_else(|_| Btf::from_file(path))
+}
+
+fn open_copy(path: &Path) -> Result<Btf, btf_rs::Error> {
+    let memory = memfd_create(c"kernel types", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from)?;
+    let mut copy = File::from(memory);
+    io::copy(&mut File::open(path)?, &mut copy)?;
+    Btf::from_file_with_backend(format!("/proc/self/fd/{}", copy.as_raw_fd()), Backend::Mmap)
+}
+
 /// Finds the function of that name which `section` itself defines.
 fn find_function(btf: &Btf, section: &BtfSection, name: &str) -> Option<(u32, FuncProto)> {
     let ids = section.resolve_ids_by_name(name).ok()?;
@@ -229,4 +270,22 @@ fn resolve_alias(btf: &Btf, referrer: &dyn BtfType) -> Option<Type> {
         };
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kernels before 6.16 take this way, which the one the tests run on may not.
+    #[test]
+    fn a_copy_in_memory_says_the_same() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/btf/6.1/vmlinux");
+        let copy = open_copy(&path).unwrap();
+        let parsed = Btf::from_file(&path).unwrap();
+        for name in ["sock_common", "tcp_sock", "btf_trace_tcp_retransmit_skb", "arp_process"] {
+            let types = copy.resolve_types_by_name(name).unwrap();
+            assert!(!types.is_empty(), "{name}");
+            assert_eq!(types, parsed.resolve_types_by_name(name).unwrap(), "{name}");
+        }
+    }
 }

@@ -141,3 +141,79 @@ fn clock_ns(clock: ClockId) -> anyhow::Result<i64> {
     i64::try_from(Duration::from(now).as_nanos())
         .with_context(|| format!("clock {clock} is centuries in the future"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn privileges(user: &str, capabilities: &str) -> Option<Privileges> {
+        Privileges::parse(&format!("Name:\ttracer\nUid:\t{user}\nCapPrm:\tffff\nCapEff:\t{capabilities}\n"))
+    }
+
+    #[test]
+    fn the_effective_user_and_capabilities_count() {
+        use Capability::{Bpf, NetAdmin, Perfmon, SysAdmin};
+        let cases = [
+            ("0\t0\t0\t0", "000001ffffffffff", true, vec![]),
+            ("1000\t0\t1000\t1000", "0000000000000000", true, vec![Bpf, Perfmon, SysAdmin, NetAdmin]),
+            ("0\t1000\t0\t0", "000000c000001000", false, vec![SysAdmin]),
+            // Before they were split off, CAP_SYS_ADMIN contained the two; it still does.
+            ("1000\t1000\t1000\t1000", "0000000000200000", false, vec![NetAdmin]),
+            ("1000\t1000\t1000\t1000", "0000008000000000", false, vec![Perfmon, SysAdmin, NetAdmin]),
+        ];
+        for (user, capabilities, is_root, missing) in cases {
+            let found = privileges(user, capabilities).unwrap();
+            assert_eq!((found.is_root, found.missing()), (is_root, missing), "{user} {capabilities}");
+        }
+    }
+
+    #[test]
+    fn a_status_without_them_is_refused() {
+        for status in
+            ["", "Uid:\t0\t0\t0\t0\n", "CapEff:\tff\n", "Uid:\t0\nCapEff:\tff\n", "Uid:\t0\t0\nCapEff:\tx\n"]
+        {
+            assert_eq!(Privileges::parse(status), None, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn facts_come_from_the_directories_named() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths { proc: root.path().join("proc"), sys: root.path().join("sys") };
+        let write = |path: &Path, text: &str| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let error = Facts::read(&paths).unwrap_err();
+        assert!(error.to_string().contains("osrelease"), "{error}");
+
+        write(&paths.proc.join("sys/kernel/osrelease"), "6.12.117\n");
+        write(&paths.proc.join("sys/kernel/hostname"), "node-7\n");
+        write(&paths.proc.join("self/status"), "Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\n");
+        let facts = Facts::read(&paths).unwrap();
+        assert_eq!((facts.kernel_release.as_str(), facts.hostname.as_str()), ("6.12.117", "node-7"));
+        assert!(!facts.has_kprobes && facts.privileges.is_root);
+
+        write(&paths.sys.join("bus/event_source/devices/kprobe/type"), "8\n");
+        assert!(Facts::read(&paths).unwrap().has_kprobes);
+    }
+
+    /// Linux ticks 100, 250, 300 or 1000 times a second; some kernels of old machines 24 to 1024 times.
+    #[test]
+    fn a_jiffy_is_between_a_thousandth_and_a_twentieth_of_a_second() {
+        let tick_ns = tick_ns().unwrap();
+        assert!((900_000..=50_000_000).contains(&tick_ns), "{tick_ns}");
+    }
+
+    #[test]
+    fn adding_the_difference_to_time_since_boot_gives_the_wall_clock() {
+        let difference_ns = wall_minus_boot_ns().unwrap();
+        let before_ns = clock_ns(ClockId::CLOCK_BOOTTIME).unwrap();
+        let wall_ns = clock_ns(ClockId::CLOCK_REALTIME).unwrap();
+        let after_ns = clock_ns(ClockId::CLOCK_BOOTTIME).unwrap();
+        // Ten milliseconds for a clock that is being adjusted meanwhile.
+        let slack_ns = 10_000_000;
+        assert!(wall_ns >= before_ns + difference_ns - slack_ns, "{difference_ns}");
+        assert!(wall_ns <= after_ns + difference_ns + slack_ns, "{difference_ns}");
+    }
+}

@@ -29,3 +29,34 @@ pub fn has_module_btf(paths: &Paths, name: &str) -> bool {
 fn is_plain_name(name: &str) -> bool {
     Path::new(name).components().count() == 1 && !name.starts_with('.')
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn modules_are_read_from_the_directories_named() {
+        let root = tempfile::tempdir().unwrap();
+        let paths = Paths { proc: root.path().join("proc"), sys: root.path().join("sys") };
+        assert_eq!(loaded(&paths), Vec::<String>::new());
+
+        fs::create_dir_all(&paths.proc).unwrap();
+        fs::write(
+            paths.proc.join("modules"),
+            "ip_vs 212992 3 ip_vs_rr, Live 0x0\nbridge 4096 0 - Live 0x0\n",
+        )
+        .unwrap();
+        fs::create_dir_all(paths.sys.join("module/ip_vs")).unwrap();
+        fs::create_dir_all(paths.btf()).unwrap();
+        fs::write(paths.btf().join("ip_vs"), "").unwrap();
+
+        assert_eq!(loaded(&paths), ["bridge", "ip_vs"]);
+        assert!(is_loaded(&paths, "ip_vs") && !is_loaded(&paths, "bridge"));
+        let cases = [("ip_vs", true), ("bridge", false), ("../btf/ip_vs", false), ("..", false), ("", false)];
+        for (name, expected) in cases {
+            assert_eq!(has_module_btf(&paths, name), expected, "{name:?}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use tracer_common::offsets::{ABSENT, Field};
 use super::resolve_alias;
 
 /// Structs nested in each other before giving up: a valid description cannot nest without end, a damaged one may.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 8;
 
 /// Bytes of a pointer on the machines tracer runs on.
 const POINTER_BYTES: u64 = 8;
@@ -39,16 +39,9 @@ impl Place {
     }
 }
 
-/// Finds `path` in the first struct or union named `structure` that has it.
-pub(super) fn find(btf: &Btf, structure: &str, path: &str) -> Option<Place> {
-    let candidates = btf.resolve_types_by_name(structure).ok()?;
-    candidates.into_iter().find_map(|candidate| match candidate {
-        Type::Struct(structure) | Type::Union(structure) => follow(btf, structure, path),
-        _ => None,
-    })
-}
-
-fn follow(btf: &Btf, mut structure: Struct, path: &str) -> Option<Place> {
+/// Follows `path` from a struct or union on; none if it leads nowhere.
+pub(super) fn follow(btf: &Btf, structure: &Struct, path: &str) -> Option<Place> {
+    let mut structure = structure.clone();
     let mut offset_bits = 0;
     let mut steps = path.split('.').peekable();
     while let Some(step) = steps.next() {
@@ -76,12 +69,13 @@ fn follow(btf: &Btf, mut structure: Struct, path: &str) -> Option<Place> {
     None
 }
 
-/// Splits `name[3]` into its name and index.
+/// Splits `name[3]` into its name and index; a step without a name is none.
 fn parse_step(step: &str) -> Option<(&str, Option<usize>)> {
-    match step.split_once('[') {
-        None => Some((step, None)),
-        Some((name, index)) => Some((name, Some(index.strip_suffix(']')?.parse().ok()?))),
-    }
+    let (name, index) = match step.split_once('[') {
+        None => (step, None),
+        Some((name, index)) => (name, Some(index.strip_suffix(']')?.parse().ok()?)),
+    };
+    (!name.is_empty()).then_some((name, index))
 }
 
 /// Finds a member by name, in the struct itself or in its anonymous members, and how far into the struct it lies.
@@ -122,4 +116,51 @@ fn size_bytes(btf: &Btf, of: &Type) -> Option<u64> {
         _ => return None,
     };
     u64::try_from(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_field_only_if_the_kernel_side_can_read_it() {
+        let field = |offset, bit_shift, bit_width| Some(Field { offset, bit_shift, bit_width });
+        let cases = [
+            (0, 0, field(0, 0, 0)),
+            (8 * 1500, 0, field(1500, 0, 0)),
+            (8 * 147 + 1, 7, field(147, 1, 7)),
+            (8 * 1248, 5, field(1248, 0, 5)),
+            (8 * 16, 8, field(16, 0, 8)),
+            // Nine bits, or eight that do not begin with a byte, lie in two bytes.
+            (8 * 64 + 7, 9, None),
+            (8 * 64 + 1, 8, None),
+            // The last offset means "absent"; those behind it do not fit.
+            (8 * 65_534, 0, field(65_534, 0, 0)),
+            (8 * 65_535, 0, None),
+            (8 * 65_536, 0, None),
+            // No bitfield, yet not at a whole byte.
+            (8 * 64 + 7, 0, None),
+        ];
+        for (offset_bits, width_bits, expected) in cases {
+            let place = Place { offset_bits, width_bits };
+            assert_eq!(place.as_field(), expected, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn steps_are_names_with_or_without_an_index() {
+        let cases = [
+            ("sk", Some(("sk", None))),
+            ("tuplehash[1]", Some(("tuplehash", Some(1)))),
+            ("", None),
+            ("[1]", None),
+            ("x[", None),
+            ("x[]", None),
+            ("x[-1]", None),
+            ("x[1]y", None),
+        ];
+        for (step, expected) in cases {
+            assert_eq!(parse_step(step), expected, "{step:?}");
+        }
+    }
 }
