@@ -57,13 +57,7 @@ impl Events {
             .iter()
             .rev()
             .filter(|event| event["type"] == "stats")
-            .find_map(|event| {
-                if event["kind"] == kind {
-                    Some(event)
-                } else {
-                    event.get(kind).filter(|counts| counts.is_object())
-                }
-            })
+            .find_map(|event| event.get(kind).filter(|counts| counts.is_object()))
             .with_context(|| format!("no stats about {kind}; lines: {}", self.summary()))?;
         let count = |name: &str| {
             line[name].as_u64().with_context(|| format!("stats of {kind} without {name}: {line}"))
@@ -222,8 +216,8 @@ mod tests {
             json!({"type": "retransmit", "netns": 7, "kind": "syn", "attempt": 1, "segments": 1}),
             json!({"type": "retransmit", "netns": 7, "kind": "syn", "attempt": 2, "segments": 2}),
             json!({"type": "retransmit", "netns": 8, "kind": "syn", "attempt": 9, "segments": 1}),
-            json!({"type": "stats", "kind": "retransmit", "seen": 1, "delivered": 1, "suppressed": 0, "lost": 0}),
-            json!({"type": "stats", "kind": "retransmit", "seen": 4, "delivered": 3, "suppressed": 1, "lost": 0}),
+            json!({"type": "stats", "retransmit": {"seen": 1, "delivered": 1, "suppressed": 0, "lost": 0}}),
+            json!({"type": "stats", "retransmit": {"seen": 4, "delivered": 3, "suppressed": 1, "lost": 0}}),
         ])
     }
 

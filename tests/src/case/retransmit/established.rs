@@ -66,7 +66,7 @@ pub(super) fn timeouts(setting: &Setting, family: Family) -> Result<()> {
         .all_have("segments", 1)?
         .all_have("process", PROCESS)?;
     timeouts.first()?["srtt_us"].as_u64().context("no srtt_us after a handshake")?;
-    let intervals: Vec<u64> = timeouts.events().iter().filter_map(|event| event["rto_ms"].as_u64()).collect();
+    let intervals: Vec<f64> = timeouts.events().iter().filter_map(|event| event["rto_ms"].as_f64()).collect();
     ensure!(
         intervals.len() as u64 == timeouts.count() && intervals.windows(2).all(|pair| pair[0] < pair[1]),
         "rto_ms should grow with every timeout: {intervals:?}"
