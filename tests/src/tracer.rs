@@ -92,8 +92,13 @@ impl Tracer {
 
     /// Waits until `condition` holds for the events so far; `what` names it if it never does.
     pub fn wait_for(&self, what: &str, mut condition: impl FnMut(&Events) -> bool) -> Result<()> {
-        wait::until(what, || Ok(condition(&self.lines().events).then_some(())))
+        wait::until(what, || Ok(self.has(&mut condition).then_some(())))
             .with_context(|| format!("the lines so far: {}", self.lines().events.summary()))
+    }
+
+    /// Whether `condition` holds for the events so far.
+    pub fn has(&self, condition: impl FnOnce(&Events) -> bool) -> bool {
+        condition(&self.lines().events)
     }
 
     /// Ends it with SIGINT and returns everything it said. Fails if standard output was not all JSON objects, or the

@@ -1,7 +1,7 @@
 //! Sockets in namespaces.
 
 use std::{
-    io::ErrorKind,
+    io::{self, ErrorKind, Read},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     os::fd::{AsRawFd, OwnedFd},
 };
@@ -57,7 +57,7 @@ pub fn wait_connected(dialling: TcpStream) -> Result<TcpStream> {
 }
 
 /// Waits until dialling failed and returns why.
-pub fn wait_refused(dialling: &TcpStream) -> Result<std::io::Error> {
+pub fn wait_refused(dialling: &TcpStream) -> Result<io::Error> {
     wait::until("a refused connection", || Ok(dialling.take_error()?))
 }
 
@@ -91,6 +91,12 @@ pub fn accept_any(listeners: &[&TcpListener]) -> Result<TcpStream> {
         }
         Ok(None)
     })
+}
+
+/// Waits until the peer closes, then closes this end too: the order in which the peer rests in `TIME_WAIT`.
+pub fn wait_closed(mut stream: TcpStream) -> Result<()> {
+    stream.read_to_end(&mut Vec::new()).context("wait for the peer's close")?;
+    Ok(())
 }
 
 /// Closes a connection with a reset: nothing of it is sent again afterwards.
