@@ -15,7 +15,7 @@ use nix::sched::{CloneFlags, setns};
 use crate::command;
 
 /// Where `ip netns` keeps the names.
-const NAMES: &str = "/var/run/netns";
+const NAMES: &str = "/run/netns";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 static KEEP: AtomicBool = AtomicBool::new(false);

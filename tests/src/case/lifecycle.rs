@@ -265,7 +265,7 @@ fn doctor(setting: &Setting) -> Result<()> {
             _ => bail!("neither attached nor missing: {hook}"),
         }
     }
-    let tracepoint = hooks.iter().find(|hook| hook["hook"] == "tcp_retransmit_skb");
+    let tracepoint = hooks.iter().find(|hook| hook["hook"] == "tcp:tcp_retransmit_skb");
     ensure!(
         tracepoint.is_some_and(|hook| hook["state"] == "attached"),
         "every kernel tested has this tracepoint: {tracepoint:?}"
