@@ -14,7 +14,7 @@ use crate::{need::Need, topology::Family, wait};
 const NEEDS: &[Need] = &[Need::FunctionHooks, Need::Nftables, Need::Ipvs];
 
 pub(super) const CASES: &[Case] = &[
-    // First, while nothing else has loaded the module.
+    // First: it has to unload the module, and namespaces of other cases hold it for a while after they are gone.
     Case {
         name: "ipvs-late-module",
         proves: "IPVS loaded after tracer started is picked up without a restart",

@@ -168,7 +168,7 @@ fn failed(setting: &Setting, family: Family) -> Result<()> {
 /// kernel's lock time of one second and is ignored, and no table shows it.
 fn second_answer(setting: &Setting) -> Result<()> {
     let segment = Segment::new(&[NEAR, FAR, FAR])?;
-    let [asking, owners @ ..] = segment.hosts.as_slice() else { unreachable!("three hosts were asked for") };
+    let (asking, owners) = segment.hosts.split_first().context("three hosts were asked for")?;
     let mut macs = Vec::new();
     for owner in owners {
         macs.push(hardware_address(owner, Segment::DEVICE)?);

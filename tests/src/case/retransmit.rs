@@ -4,7 +4,9 @@ mod established;
 mod failed;
 mod opening;
 
-use anyhow::{Result, bail, ensure};
+use std::fs;
+
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{Case, Setting};
 use crate::{
@@ -80,7 +82,10 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// The name under which this process opens its sockets.
-const PROCESS: &str = "scenarios";
+fn process_name() -> Result<String> {
+    let name = fs::read_to_string("/proc/self/comm").context("read this process's name")?;
+    Ok(name.trim_end().to_owned())
+}
 
 /// A tracer, and what the kernel had counted in some namespaces when it was ready.
 struct Observed<'a> {

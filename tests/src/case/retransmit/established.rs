@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use super::{Observed, PROCESS, of_kind, sent};
+use super::{Observed, of_kind, process_name, sent};
 use crate::{
     case::{Setting, note},
     topology::{FAR, Family, NEAR, NEAR_DEVICE, Pair},
@@ -64,7 +64,7 @@ pub(super) fn timeouts(setting: &Setting, family: Family) -> Result<()> {
         .all_have("dport", SERVER_PORT)?
         .all_have("state", "ESTABLISHED")?
         .all_have("segments", 1)?
-        .all_have("process", PROCESS)?;
+        .all_have("process", process_name()?)?;
     timeouts.first()?["srtt_us"].as_u64().context("no srtt_us after a handshake")?;
     let intervals: Vec<f64> = timeouts.events().iter().filter_map(|event| event["rto_ms"].as_f64()).collect();
     ensure!(
@@ -144,16 +144,19 @@ fn transfer(connection: Connection, bytes: usize) -> Result<()> {
 /// A connection that was there before tracer: no hook saw it open, yet its owner is named. Truth: this process.
 pub(super) fn old_socket(setting: &Setting) -> Result<()> {
     let pair = Pair::new()?;
+    let process = process_name()?;
     let mut connection = Connection::open(&pair, Family::V4)?;
     let observed = Observed::start(setting, &[&pair.near])?;
     pair.lose_at_far("meta l4proto tcp")?;
     connection.client.write_all(b"lost").context("write")?;
     observed.tracer.wait_for("a retransmit with its process", |events| {
-        !sent(events, &pair.near).with("process", PROCESS).is_empty()
+        !sent(events, &pair.near).with("process", process.as_str()).is_empty()
     })?;
     traffic::abort(connection.client)?;
     traffic::abort(connection.server)?;
     let reconciled = observed.reconcile()?;
-    sent(&reconciled.run.events, &pair.near).with("process", PROCESS).all_have("pid", process::id())?;
+    sent(&reconciled.run.events, &pair.near)
+        .with("process", process.as_str())
+        .all_have("pid", process::id())?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::process;
 
 use anyhow::Result;
 
-use super::{Observed, PROCESS, of_kind};
+use super::{Observed, of_kind, process_name};
 use crate::{
     case::Setting,
     topology::{FAR, Family, NEAR, NEAR_DEVICE, NOBODY, Pair},
@@ -35,7 +35,7 @@ pub(super) fn syn(setting: &Setting, family: Family) -> Result<()> {
         .all_have("state", "SYN_SENT")?
         .all_have("segments", 1)?
         .all_have("dev", NEAR_DEVICE)?
-        .all_have("process", PROCESS)?
+        .all_have("process", process_name()?)?
         .all_have("pid", process::id())?;
     // Nothing but these happened.
     events.of("retransmit", &pair.near).exactly(syns.count())?;
