@@ -1,1 +1,16 @@
-//! x
+//! Scenarios: real network faults in network namespaces, the real program beside them, and the kernel's own counters
+//! as the truth both are measured by.
+//!
+//! A case builds its own namespaces, starts `tracer events --json`, causes one fault, and compares to the exact count.
+//! Nothing waits for a time: everything waits for a condition, with a deadline.
+
+pub mod case;
+pub mod command;
+pub mod counters;
+pub mod expect;
+pub mod namespace;
+pub mod need;
+pub mod topology;
+pub mod tracer;
+pub mod traffic;
+pub mod wait;

@@ -1,0 +1,85 @@
+//! The cases: what each proves and what it needs.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::{need::Need, tracer::Tracer};
+
+mod claim;
+mod conntrack;
+mod ipvs;
+mod lifecycle;
+mod neighbour;
+mod retransmit;
+mod storm;
+
+/// One case.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it proves, in one line.
+    pub proves: &'static str,
+    /// What the machine has to have.
+    pub needs: &'static [Need],
+    /// Plays it.
+    pub run: fn(&Setting) -> Result<()>,
+}
+
+/// What a case is given.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The program under test.
+    pub program: PathBuf,
+}
+
+impl Setting {
+    /// Starts `tracer events --json` with more arguments; returns when it is ready.
+    pub fn trace(&self, arguments: &[&str]) -> Result<Tracer> {
+        Tracer::start(&self.program, arguments)
+    }
+}
+
+/// Every case, in the order they run.
+pub fn all() -> impl Iterator<Item = &'static Case> {
+    [
+        lifecycle::CASES,
+        retransmit::CASES,
+        neighbour::CASES,
+        claim::CASES,
+        conntrack::CASES,
+        ipvs::CASES,
+        storm::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Tells a figure that is measured and not judged.
+fn note(text: &str) {
+    println!("note {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::all;
+
+    #[test]
+    fn names_are_unique_and_fit_the_command_line() {
+        let names: BTreeSet<&str> = all().map(|case| case.name).collect();
+        assert_eq!(names.len(), all().count());
+        for case in all() {
+            assert!(
+                case.name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+                "{}",
+                case.name
+            );
+            assert!(!case.proves.is_empty() && !case.proves.contains('\n'), "{}", case.name);
+        }
+    }
+}

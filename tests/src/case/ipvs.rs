@@ -1,0 +1,102 @@
+//! Decisions of IPVS. Truth: `ipvsadm`, and the clients' own counters of repeated SYNs.
+
+mod gone;
+mod late;
+mod reuse;
+mod service;
+
+use anyhow::Result;
+
+use self::service::Service;
+use super::{Case, Setting};
+use crate::{need::Need, topology::Family, wait};
+
+const NEEDS: &[Need] = &[Need::FunctionHooks, Need::Nftables, Need::Ipvs];
+
+pub(super) const CASES: &[Case] = &[
+    // First: it has to unload the module, and namespaces of other cases hold it for a while after they are gone.
+    Case {
+        name: "ipvs-late-module",
+        proves: "IPVS loaded after tracer started is picked up without a restart",
+        needs: &[Need::FunctionHooks, Need::Nftables, Need::Ipvs, Need::IpvsUnloadable],
+        run: late::late_module,
+    },
+    Case {
+        name: "ipvs-scheduled",
+        proves: "every new connection is told as scheduled, by real server as often as ipvsadm counts",
+        needs: NEEDS,
+        run: |setting| scheduled(setting, Family::V4, false),
+    },
+    Case {
+        name: "ipvs-scheduled-conntrack",
+        proves: "the same with net.ipv4.vs.conntrack=1",
+        needs: NEEDS,
+        run: |setting| scheduled(setting, Family::V4, true),
+    },
+    Case {
+        name: "ipvs-scheduled-v6",
+        proves: "the same over IPv6",
+        needs: NEEDS,
+        run: |setting| scheduled(setting, Family::V6, false),
+    },
+    Case {
+        name: "ipvs-reused-drained",
+        proves: "with conn_reuse_mode=0 reused source ports reach a drained server, each told as reused at weight 0",
+        needs: NEEDS,
+        run: reuse::reused,
+    },
+    Case {
+        name: "ipvs-rescheduled",
+        proves: "with conn_reuse_mode=1 the same connections are rescheduled, none to the drained server",
+        needs: NEEDS,
+        run: reuse::rescheduled,
+    },
+    Case {
+        name: "ipvs-delayed",
+        proves: "a SYN dropped to get rid of an old entry is told as delayed, the next as scheduled",
+        needs: NEEDS,
+        run: reuse::delayed,
+    },
+    Case {
+        name: "ipvs-dropped",
+        proves: "every SYN towards a removed server is told as dropped",
+        needs: NEEDS,
+        run: gone::dropped,
+    },
+    Case {
+        name: "ipvs-refused",
+        proves: "a SYN for a service without servers is told as refused",
+        needs: NEEDS,
+        run: gone::refused,
+    },
+];
+
+/// Connections from fixed source ports to two servers in turn. Truth: the client's own ports, the weights given, and
+/// `ipvsadm --stats` for each server.
+fn scheduled(setting: &Setting, family: Family, conntrack: bool) -> Result<()> {
+    const CONNECTIONS: u16 = 10;
+    let service = Service::new(family, conntrack)?;
+    service.add_server(0, 1)?;
+    service.add_server(1, 1)?;
+    let tracer = setting.trace(&["--only", "ipvs"])?;
+    for number in 0..CONNECTIONS {
+        service.connect_and_close(number)?;
+    }
+    tracer.wait_for("every connection", |events| {
+        service.all_told(events, "scheduled").count() >= CONNECTIONS.into()
+    })?;
+    let events = service::finish(tracer)?;
+    for number in 0..CONNECTIONS {
+        service.told(&events, number, "scheduled").exactly(1)?.all_have("weight", 1)?;
+    }
+    let scheduled = service.all_told(&events, "scheduled");
+    scheduled.exactly(CONNECTIONS.into())?;
+    for server in 0..2 {
+        let told =
+            service.all_told(&events, "scheduled").with("real", service.server(server).to_string()).count();
+        wait::until("ipvsadm to count the connections", || {
+            Ok((service.connections_counted(server)? == told).then_some(()))
+        })?;
+    }
+    Ok(())
+}

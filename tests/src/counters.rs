@@ -1,0 +1,98 @@
+//! The kernel's own counters: the truth events are compared with.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+
+use crate::namespace::Namespace;
+
+/// Counters of one network namespace by name, as `nstat` names them (`TcpRetransSegs`, `TcpExtTCPSynRetrans`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters(BTreeMap<String, i64>);
+
+impl Counters {
+    /// Reads the TCP counters of a namespace from `/proc/net/snmp` and `/proc/net/netstat`.
+    pub fn tcp(namespace: &Namespace) -> Result<Self> {
+        let mut counters = parse_pairs(&namespace.proc_net("snmp")?)?;
+        counters.extend(parse_pairs(&namespace.proc_net("netstat")?)?);
+        Ok(Self(counters))
+    }
+
+    /// Reads the conntrack counters of a namespace, summed over its CPUs, from `/proc/net/stat/nf_conntrack`.
+    pub fn conntrack(namespace: &Namespace) -> Result<Self> {
+        Ok(Self(parse_per_cpu(&namespace.proc_net("stat/nf_conntrack")?)?))
+    }
+
+    /// How much one counter grew since `before`.
+    pub fn growth(&self, before: &Self, name: &str) -> Result<u64> {
+        let value = |counters: &Self| {
+            counters.0.get(name).copied().with_context(|| format!("the kernel has no counter {name}"))
+        };
+        u64::try_from(value(self)? - value(before)?).with_context(|| format!("{name} went back"))
+    }
+}
+
+/// Lines in pairs: `Tcp: name name …`, `Tcp: value value …`.
+fn parse_pairs(text: &str) -> Result<BTreeMap<String, i64>> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut counters = BTreeMap::new();
+    for pair in lines.chunks_exact(2) {
+        let (Some((prefix, names)), Some((same, values))) =
+            (pair[0].split_once(':'), pair[1].split_once(':'))
+        else {
+            bail!("neither names nor values: {pair:?}");
+        };
+        if prefix != same || names.split_whitespace().count() != values.split_whitespace().count() {
+            bail!("names and values do not match: {pair:?}");
+        }
+        for (name, value) in names.split_whitespace().zip(values.split_whitespace()) {
+            counters
+                .insert(format!("{prefix}{name}"), value.parse().with_context(|| format!("{prefix}{name}"))?);
+        }
+    }
+    Ok(counters)
+}
+
+/// A line of names, then a line of hexadecimal values for each CPU.
+fn parse_per_cpu(text: &str) -> Result<BTreeMap<String, i64>> {
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().context("no names")?.split_whitespace().collect();
+    let mut counters = BTreeMap::new();
+    for line in lines {
+        for (name, value) in names.iter().zip(line.split_whitespace()) {
+            *counters.entry((*name).to_owned()).or_default() +=
+                i64::from_str_radix(value, 16).with_context(|| format!("{name} {value}"))?;
+        }
+    }
+    Ok(counters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counters, parse_pairs, parse_per_cpu};
+
+    #[test]
+    fn pairs_of_lines_become_counters() {
+        let counters =
+            parse_pairs("Tcp: MaxConn RetransSegs\nTcp: -1 7\nTcpExt: TCPSynRetrans\nTcpExt: 3\n").unwrap();
+        assert_eq!(counters["TcpRetransSegs"], 7);
+        assert_eq!(counters["TcpMaxConn"], -1);
+        assert_eq!(counters["TcpExtTCPSynRetrans"], 3);
+        assert!(parse_pairs("Tcp: One Two\nTcp: 1\n").is_err());
+        assert!(parse_pairs("Tcp: One\nUdp: 1\n").is_err());
+    }
+
+    #[test]
+    fn rows_of_cpus_are_summed() {
+        let counters = parse_per_cpu("entries drop early_drop\n0a 01 00\n0a 0f 02\n").unwrap();
+        assert_eq!((counters["drop"], counters["early_drop"]), (16, 2));
+    }
+
+    #[test]
+    fn growth_needs_the_counter_and_never_goes_back() {
+        let with = |value| Counters([("drop".to_owned(), value)].into());
+        assert_eq!(with(5).growth(&with(3), "drop").unwrap(), 2);
+        assert!(with(3).growth(&with(5), "drop").is_err());
+        assert!(with(3).growth(&with(1), "absent").is_err());
+    }
+}

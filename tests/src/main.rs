@@ -1,0 +1,104 @@
+//! Runs scenarios: `scenarios [--list] [--keep] [CASE…]`.
+//!
+//! The program under test is `$TRACER_BIN`, or `tracer` beside this one. A line for each case, then
+//! `N passed, N failed, N skipped`; the exit status is 0 if none failed, 1 if one did, 2 for wrong use.
+
+use std::{
+    env,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, bail};
+use tracer_tests::{
+    case::{self, Case, Setting},
+    namespace,
+};
+
+const USAGE: &str = "usage: scenarios [--list] [--keep] [CASE…]";
+
+fn main() -> ExitCode {
+    let chosen = match chosen_cases() {
+        Ok(Some(chosen)) => chosen,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error:#}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match program() {
+        Ok(program) => run(&Setting { program }, &chosen),
+        Err(error) => {
+            println!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The cases named by the arguments, all without one; `None` if they were only to be listed.
+fn chosen_cases() -> Result<Option<Vec<&'static Case>>> {
+    let mut chosen = Vec::new();
+    let mut list = false;
+    for argument in env::args().skip(1) {
+        match argument.as_str() {
+            "--list" => list = true,
+            "--keep" => namespace::keep_all(),
+            option if option.starts_with('-') => bail!("no such option: {option}"),
+            name => chosen.push(
+                case::all()
+                    .find(|case| case.name == name)
+                    .with_context(|| format!("no such case: {name}"))?,
+            ),
+        }
+    }
+    if list {
+        for case in case::all() {
+            println!("{:<28} {}", case.name, case.proves);
+        }
+        return Ok(None);
+    }
+    if chosen.is_empty() {
+        chosen = case::all().collect();
+    }
+    Ok(Some(chosen))
+}
+
+fn program() -> Result<PathBuf> {
+    let program = match env::var_os("TRACER_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => env::current_exe().context("find this program's own path")?.with_file_name("tracer"),
+    };
+    program.canonicalize().with_context(|| {
+        format!("no program to test at {}: build tracer, or set TRACER_BIN", program.display())
+    })
+}
+
+fn run(setting: &Setting, chosen: &[&Case]) -> ExitCode {
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for case in chosen {
+        if let Some(missing) = case.needs.iter().find_map(|need| need.missing()) {
+            skipped += 1;
+            println!("case {} ... skipped: {missing}", case.name);
+            continue;
+        }
+        // A case that panics fails; its namespaces are removed on the way out all the same.
+        let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(setting)));
+        match outcome {
+            Ok(Ok(())) => {
+                passed += 1;
+                println!("case {} ... ok", case.name);
+            }
+            Ok(Err(error)) => {
+                failed += 1;
+                println!("case {} ... FAILED: {error:#}", case.name);
+            }
+            Err(_) => {
+                failed += 1;
+                println!("case {} ... FAILED: it panicked", case.name);
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,128 @@
+//! What a case needs of the machine, and whether it is there.
+
+use std::{fs, io, path::Path, process::Command};
+
+use btf_rs::{Btf, Type};
+
+use crate::{command, namespace::Namespace};
+
+/// Something a machine may lack. Asked of the kernel itself, never of the program under test: where the kernel could
+/// and the program does not, the case fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// nftables rules in every family used here.
+    Nftables,
+    /// Breakpoints at functions.
+    FunctionHooks,
+    /// Devices of type `dummy`.
+    Dummy,
+    /// Connection tracking.
+    Conntrack,
+    /// IPVS, with type information of the module, and `ipvsadm`.
+    Ipvs,
+    /// IPVS as a module that can be unloaded.
+    IpvsUnloadable,
+    /// A processor that is not emulated.
+    RealProcessor,
+    /// SYNs that can be repeated every second (6.5).
+    LinearSynTimeouts,
+}
+
+impl Need {
+    /// Why it is missing here; `None` if it is there. May load kernel modules.
+    pub fn missing(self) -> Option<String> {
+        match self {
+            Self::Nftables => in_namespace(|namespace| {
+                load("nft_numgen");
+                load("nft_ct");
+                namespace.nft(
+                    "table netdev probe { chain in { type filter hook ingress device lo priority 0; \
+                     meta l4proto tcp numgen random mod 100 < 1 drop; }; }",
+                )
+            })
+            .map(|error| format!("no nftables: {error}")),
+            Self::FunctionHooks => (!Path::new("/sys/bus/event_source/devices/kprobe").exists())
+                .then(|| "this kernel has no kprobes".to_owned()),
+            Self::Dummy => {
+                load("dummy");
+                in_namespace(|namespace| namespace.ip("link add probe type dummy").map(drop))
+                    .map(|error| format!("no dummy devices: {error}"))
+            }
+            Self::Conntrack => {
+                load("nf_conntrack");
+                load("nft_ct");
+                load("nft_chain_nat");
+                in_namespace(|namespace| namespace.proc_net("stat/nf_conntrack").map(drop))
+                    .map(|error| format!("no connection tracking: {error}"))
+            }
+            Self::Ipvs => ipvs_missing(),
+            Self::IpvsUnloadable => ipvs_fixed(),
+            Self::RealProcessor => fs::read_to_string("/proc/cpuinfo")
+                .is_ok_and(|text| text.contains("QEMU TCG"))
+                .then(|| "an emulated processor is too slow".to_owned()),
+            Self::LinearSynTimeouts => (!Path::new("/proc/sys/net/ipv4/tcp_syn_linear_timeouts").exists())
+                .then(|| "this kernel has no net.ipv4.tcp_syn_linear_timeouts".to_owned()),
+        }
+    }
+}
+
+fn in_namespace(probe: impl FnOnce(&Namespace) -> anyhow::Result<()>) -> Option<String> {
+    Namespace::new("probe").and_then(|namespace| probe(&namespace)).err().map(|error| format!("{error:#}"))
+}
+
+/// Loads a module. What is built in or absent is told apart by using it.
+pub fn load(module: &str) {
+    let _ = command::run("modprobe", &format!("--quiet {module}"));
+}
+
+fn ipvs_missing() -> Option<String> {
+    load("ip_vs");
+    load("ip_vs_rr");
+    if !Path::new("/proc/net/ip_vs").exists() {
+        return Some("this kernel has no IPVS".to_owned());
+    }
+    if !Path::new("/sys/kernel/btf/ip_vs").exists() {
+        return Some("this kernel has no type information of the module ip_vs".to_owned());
+    }
+    match Command::new("ipvsadm").arg("--version").output() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("no ipvsadm".to_owned()),
+        _ => None,
+    }
+}
+
+fn ipvs_fixed() -> Option<String> {
+    let loaded = || Path::new("/sys/module/ip_vs").exists();
+    if !loaded() {
+        return None;
+    }
+    unload_ipvs();
+    loaded().then(|| "ip_vs is loaded and cannot be unloaded".to_owned())
+}
+
+/// Unloads IPVS where it is a module nobody uses. Namespaces that were just removed may hold it for a moment.
+pub fn unload_ipvs() {
+    // Failure is told by the module being there still.
+    let _ = crate::wait::until_within(std::time::Duration::from_secs(5), "ip_vs to be unloaded", || {
+        for module in ["ip_vs_rr", "ip_vs"] {
+            let _ = command::run("modprobe", &format!("--quiet --remove {module}"));
+        }
+        Ok((!Path::new("/sys/module/ip_vs").exists()).then_some(()))
+    });
+}
+
+/// Whether the retransmit tracepoint of this kernel fires for failed attempts too: it has a third argument then.
+pub fn retransmit_tells_errors() -> bool {
+    const WITH_ERROR: usize = 4; // The tracepoint's private data comes first.
+    let arguments = || {
+        let btf = Btf::from_file("/sys/kernel/btf/vmlinux").ok()?;
+        let types = btf.resolve_types_by_name("btf_trace_tcp_retransmit_skb").ok()?;
+        let typedef = types.iter().find_map(|found| match found {
+            Type::Typedef(typedef) => Some(typedef),
+            _ => None,
+        })?;
+        let Type::Ptr(pointer) = btf.resolve_chained_type(typedef).ok()? else { return None };
+        let Type::FuncProto(prototype) = btf.resolve_chained_type(&pointer).ok()? else { return None };
+        Some(prototype.parameters.len())
+    };
+    arguments() == Some(WITH_ERROR)
+}

@@ -1,0 +1,246 @@
+//! Networks cases are played in.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use anyhow::Result;
+
+use crate::namespace::Namespace;
+
+/// The address family a case is played in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// Host `host` of the one subnet of [`Pair`] and [`Segment`].
+    pub fn host(self, host: u8) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::new(10, 77, 0, host).into(),
+            Self::V6 => Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, host.into()).into(),
+        }
+    }
+
+    /// Host and port.
+    pub fn at(self, host: u8, port: u16) -> SocketAddr {
+        SocketAddr::new(self.host(host), port)
+    }
+
+    /// Its name below `/proc/sys/net`.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Self::V4 => "ipv4",
+            Self::V6 => "ipv6",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
+/// Host number of the near namespace of a [`Pair`].
+pub const NEAR: u8 = 1;
+/// Host number of the far namespace.
+pub const FAR: u8 = 2;
+/// Host number nobody has; the near namespace has a permanent neighbour entry for it, so frames to it leave and
+/// nobody takes them.
+pub const NOBODY: u8 = 99;
+/// Host number nobody has and nobody knows.
+pub const UNKNOWN: u8 = 98;
+/// The near namespace's device in a [`Pair`].
+pub const NEAR_DEVICE: &str = "near0";
+/// The far namespace's device in a [`Pair`].
+pub const FAR_DEVICE: &str = "far0";
+
+/// Two namespaces on one wire, with IPv4 and IPv6 addresses: `near0` with 10.77.0.1 and
+/// `fd77::1`, `far0` with 10.77.0.2 and `fd77::2`.
+#[derive(Debug)]
+pub struct Pair {
+    /// Where connections begin.
+    pub near: Namespace,
+    /// Where they go.
+    pub far: Namespace,
+}
+
+impl Pair {
+    /// Makes both and the wire between them.
+    pub fn new() -> Result<Self> {
+        let pair = Self { near: Namespace::new("near")?, far: Namespace::new("far")? };
+        wire(&pair.near, NEAR_DEVICE, &pair.far, FAR_DEVICE)?;
+        join(&pair.near, NEAR_DEVICE, NEAR)?;
+        join(&pair.far, FAR_DEVICE, FAR)?;
+        for family in Family::BOTH {
+            let nobody = family.host(NOBODY);
+            pair.near.ip(&format!(
+                "neigh replace {nobody} lladdr 02:00:00:00:00:99 nud permanent dev {NEAR_DEVICE}"
+            ))?;
+        }
+        Ok(pair)
+    }
+
+    /// From now on the far namespace drops what matches `rule` (nftables) before its stack sees it. The sender cannot
+    /// tell it from a lossy wire.
+    pub fn lose_at_far(&self, rule: &str) -> Result<()> {
+        lose(&self.far, FAR_DEVICE, rule)
+    }
+
+    /// As [`lose_at_far`](Self::lose_at_far), in the other direction.
+    pub fn lose_at_near(&self, rule: &str) -> Result<()> {
+        lose(&self.near, NEAR_DEVICE, rule)
+    }
+}
+
+/// Drops what matches `rule` as it comes in by `device`.
+pub fn lose(namespace: &Namespace, device: &str, rule: &str) -> Result<()> {
+    namespace.nft(&format!(
+        "table netdev loss {{ chain ingress {{ type filter hook ingress device {device} priority 0; {rule} drop; }}; }}"
+    ))
+}
+
+/// Ends every loss [`lose`] began in the namespace.
+pub fn heal(namespace: &Namespace) -> Result<()> {
+    namespace.nft("delete table netdev loss")
+}
+
+/// Several namespaces on one bridge, each with a device `host0`, a hardware address of its own, and addresses.
+#[derive(Debug)]
+pub struct Segment {
+    /// The namespaces, in the order of the hosts asked for.
+    pub hosts: Vec<Namespace>,
+    _switch: Namespace,
+}
+
+impl Segment {
+    /// The device in every namespace.
+    pub const DEVICE: &'static str = "host0";
+
+    /// A namespace for each of `hosts`: its host number. The same number twice makes two owners of one address.
+    pub fn new(hosts: &[u8]) -> Result<Self> {
+        let switch = Namespace::new("switch")?;
+        switch.ip("link add bridge0 type bridge")?;
+        switch.ip("link set bridge0 up")?;
+        let mut members = Vec::new();
+        for (index, &host) in hosts.iter().enumerate() {
+            let namespace = Namespace::new(&format!("host{index}"))?;
+            let port = format!("port{index}");
+            wire(&namespace, Self::DEVICE, &switch, &port)?;
+            switch.ip(&format!("link set {port} master bridge0"))?;
+            join(&namespace, Self::DEVICE, host)?;
+            members.push(namespace);
+        }
+        Ok(Self { hosts: members, _switch: switch })
+    }
+}
+
+/// A client, a director that owns a virtual address, and two servers behind it which reply through it.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Who dials.
+    pub client: Namespace,
+    /// The node in the middle: the one traced.
+    pub director: Namespace,
+    /// The real servers.
+    pub servers: [Namespace; 2],
+}
+
+impl Cluster {
+    /// The virtual address.
+    pub fn virtual_address(family: Family) -> IpAddr {
+        match family {
+            Family::V4 => Ipv4Addr::new(10, 9, 9, 9).into(),
+            Family::V6 => Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 9).into(),
+        }
+    }
+
+    /// The client's address.
+    pub fn client_address(family: Family) -> IpAddr {
+        subnet_host(family, 0, 2)
+    }
+
+    /// The address of server 0 or 1.
+    pub fn server_address(family: Family, server: u8) -> IpAddr {
+        subnet_host(family, server + 1, 2)
+    }
+
+    /// Makes all four. The virtual addresses live on the director's `lo`.
+    pub fn new() -> Result<Self> {
+        let cluster = Self {
+            client: Namespace::new("client")?,
+            director: Namespace::new("director")?,
+            servers: [Namespace::new("server0")?, Namespace::new("server1")?],
+        };
+        let director = &cluster.director;
+        director.sysctl("net/ipv4/ip_forward", "1")?;
+        director.sysctl("net/ipv6/conf/all/forwarding", "1")?;
+        for family in Family::BOTH {
+            let (address, bits) = (Self::virtual_address(family), host_bits(family));
+            director.ip(&format!("address add {address}/{bits} dev lo"))?;
+        }
+        for (subnet, member) in (0_u8..).zip([&cluster.client, &cluster.servers[0], &cluster.servers[1]]) {
+            let device = format!("member{subnet}");
+            wire(member, "member0", director, &device)?;
+            for family in Family::BOTH {
+                let bits = host_bits(family) - 8;
+                let (gateway, address) = (subnet_host(family, subnet, 1), subnet_host(family, subnet, 2));
+                director.ip(&format!("address add {gateway}/{bits} dev {device}"))?;
+                member.ip(&format!("address add {address}/{bits} dev member0"))?;
+                member.ip(&format!("route add default via {gateway}"))?;
+            }
+        }
+        Ok(cluster)
+    }
+}
+
+fn host_bits(family: Family) -> u8 {
+    match family {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    }
+}
+
+fn subnet_host(family: Family, subnet: u8, host: u8) -> IpAddr {
+    match family {
+        Family::V4 => Ipv4Addr::new(10, 78, subnet, host).into(),
+        Family::V6 => Ipv6Addr::new(0xfd78, subnet.into(), 0, 0, 0, 0, 0, host.into()).into(),
+    }
+}
+
+/// A veth pair, one end in each namespace, both up.
+fn wire(one: &Namespace, device: &str, other: &Namespace, other_device: &str) -> Result<()> {
+    one.ip(&format!("link add {device} type veth peer name {other_device} netns {}", other.name()))?;
+    one.ip(&format!("link set {device} up"))?;
+    other.ip(&format!("link set {other_device} up"))?;
+    Ok(())
+}
+
+/// Gives a device the addresses of a host number.
+fn join(namespace: &Namespace, device: &str, host: u8) -> Result<()> {
+    namespace.ip(&format!("address add {}/24 dev {device}", Family::V4.host(host)))?;
+    namespace.ip(&format!("address add {}/64 dev {device} nodad", Family::V6.host(host)))?;
+    Ok(())
+}
+
+/// The hardware address of a device, as `ip` writes it.
+pub fn hardware_address(namespace: &Namespace, device: &str) -> Result<String> {
+    let link = namespace.ip(&format!("-oneline link show dev {device}"))?;
+    link.split_whitespace()
+        .skip_while(|&word| word != "link/ether")
+        .nth(1)
+        .map(str::to_owned)
+        .ok_or_else(|| anyhow::anyhow!("{device} has no hardware address: {link}"))
+}
