@@ -1,0 +1,160 @@
+//! `cargo xtask guest`: boots Debian kernels in QEMU and runs the scenarios inside.
+
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{dist, tally::Tally};
+
+mod apt;
+mod command;
+mod cpio;
+mod initramfs;
+mod kernel;
+mod machine;
+mod modules;
+mod report;
+mod tools;
+mod version;
+
+use self::{initramfs::Content, kernel::Kernel, machine::Machine, version::Series};
+
+/// Boot Debian kernels in QEMU and run the scenarios inside.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    /// Series to boot, such as 5.10, 6.1, 6.12, 6.18 or 7.2; several separated by commas.
+    #[arg(long = "kernel", value_name = "SERIES", required = true, value_delimiter = ',')]
+    kernels: Vec<Series>,
+
+    /// Wait at a shell in the guest instead of running cases.
+    #[arg(long, conflicts_with = "cases")]
+    shell: bool,
+
+    /// The tracer to test; built when not given.
+    #[arg(long, value_name = "PATH")]
+    tracer: Option<PathBuf>,
+
+    /// The scenarios to run; built when not given.
+    #[arg(long, value_name = "PATH")]
+    scenarios: Option<PathBuf>,
+
+    /// Memory of the guest in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1536)]
+    memory: u32,
+
+    /// Stop a guest after this many minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 20)]
+    timeout: u64,
+
+    /// A directory of this machine that the guest can write to at /host.
+    #[arg(long, value_name = "DIRECTORY")]
+    share: Option<PathBuf>,
+
+    /// Ask the mirrors for a newer kernel even if one is in the cache.
+    #[arg(long)]
+    refresh: bool,
+
+    /// Use KVM instead of emulation.
+    #[arg(long)]
+    kvm: bool,
+
+    /// Cases to run; all when none is named.
+    #[arg(value_name = "CASE")]
+    cases: Vec<String>,
+}
+
+/// Boots every kernel asked for, one after the other, and returns what all their cases came to.
+///
+/// A kernel that cannot be fetched, and a machine that cannot be started, is an error; a guest that dies, hangs or does
+/// not report counts as one failure more.
+pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
+    ensure!(!arguments.shell || arguments.kernels.len() == 1, "a shell needs one kernel, not several");
+    let built = |given: &Option<PathBuf>, package: &str, binary: &str| match given {
+        Some(path) => Ok(path.clone()),
+        None => dist::build_static(package, binary),
+    };
+    let tracer = built(&arguments.tracer, "tracer", "tracer")?;
+    let scenarios = built(&arguments.scenarios, "tracer-tests", "scenarios")?;
+    for path in [&tracer, &scenarios] {
+        ensure!(path.is_file(), "there is no file {}", path.display());
+    }
+    let output = output_directory()?;
+    // Every kernel is there before the first one boots: a mirror that fails is known at once.
+    let kernels = arguments.kernels.iter().map(|series| {
+        Kernel::obtain(*series, arguments.refresh)
+            .with_context(|| format!("obtain a kernel of the series {series}"))
+    });
+    let mut tally = Tally::default();
+    for kernel in kernels.collect::<Result<Vec<_>>>()? {
+        let modules =
+            modules::stage(&kernel).with_context(|| format!("pack the modules of {}", kernel.release))?;
+        let archive = output.join(format!("{}.cpio", kernel.series));
+        let content = Content {
+            modules: &modules,
+            tracer: &tracer,
+            scenarios: &scenarios,
+            cases: &arguments.cases,
+            shell: arguments.shell,
+            share: arguments.share.is_some(),
+        };
+        initramfs::write(&content, &archive)?;
+        tally.add(boot(arguments, &kernel, &archive, &output)?);
+    }
+    Ok(tally)
+}
+
+fn boot(arguments: &Arguments, kernel: &Kernel, archive: &Path, output: &Path) -> Result<Tally> {
+    let machine = Machine {
+        kernel: &kernel.image,
+        initramfs: archive,
+        memory_mib: arguments.memory,
+        kvm: arguments.kvm,
+        share: arguments.share.as_deref(),
+    };
+    if arguments.shell {
+        machine.interactive()?;
+        return Ok(Tally::default());
+    }
+    let log = output.join(format!("{}.log", kernel.series));
+    note(&format!("{}: booting; everything it says goes to {}", kernel.release, log.display()));
+    let ended = machine.run(&log, Duration::from_secs(arguments.timeout * 60), |line| {
+        println!("{}: {line}", kernel.series);
+    })?;
+    let (mut tally, problem) = ended.report.judge();
+    if let Some(boot) = ended.boot {
+        note(&format!(
+            "{}: up after {:.1} s, off after {:.1} s",
+            kernel.release,
+            boot.as_secs_f64(),
+            ended.whole.as_secs_f64()
+        ));
+    }
+    if let Some(problem) = ended.fault.or(problem) {
+        tally.failed += 1;
+        println!("{}: FAILED: {problem}", kernel.series);
+        if !ended.report.is_finished() {
+            println!("{}", ended.tail);
+        }
+    }
+    Ok(tally)
+}
+
+/// `target/guest`: archives and logs of the last runs.
+fn output_directory() -> Result<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+    let directory = target.join("guest");
+    fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// Tells the user what is going on. Standard output is left to the cases.
+fn note(text: &str) {
+    // Nobody may be listening, which is no reason to stop.
+    let _ = writeln!(io::stderr(), "{text}");
+}
