@@ -31,7 +31,9 @@ fi
 
 if [ "$shell" = yes ]; then
     echo "Kernel $(uname -r). tracer and scenarios are in /bin. Leave with 'exit'; Ctrl-A x stops the machine at once."
-    setsid cttyhack sh
+    interactive=sh
+    command -v bash >/dev/null && interactive=bash
+    setsid sh -c "exec $interactive </dev/ttyS0 >/dev/ttyS0 2>&1"
 else
     stty -F /dev/ttyS1 raw -echo
     # The report's last close waits until every byte is out.

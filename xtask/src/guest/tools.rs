@@ -11,6 +11,12 @@ use anyhow::{Context as _, Result};
 
 use super::{command, cpio::Archive};
 
+/// Busybox's shell, and its applets that start another program, prefer their own applets to what is on the path: `timeout 1
+/// ip …` would run busybox's ip. So the guest has the real ones.
+const STARTERS: &[&str] = &[
+    "bash", "env", "find", "nice", "nohup", "nsenter", "setsid", "stdbuf", "taskset", "timeout", "unshare",
+    "xargs",
+];
 /// Programs the scenarios and an engineer at the guest's shell use; one that is not installed here is left out.
 const TOOLS: &[&str] = &[
     "arping",
@@ -61,8 +67,10 @@ pub(super) fn add<W: Write>(archive: &mut Archive<W>) -> Result<()> {
     for name in KMOD {
         archive.symlink(&format!("usr/sbin/{name}"), &format!("/{kmod}"))?;
     }
+    let shell = program(archive, &locate("dash").context("dash is not installed; apt-get install dash")?)?;
+    archive.symlink("usr/bin/sh", &format!("/{shell}"))?;
     let mut missing = Vec::new();
-    for name in TOOLS {
+    for name in STARTERS.iter().chain(TOOLS) {
         let Some(path) = locate(name) else {
             missing.push(*name);
             continue;
