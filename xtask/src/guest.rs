@@ -22,7 +22,16 @@ mod report;
 mod tools;
 mod version;
 
-use self::{initramfs::Content, kernel::Kernel, machine::Machine, version::Series};
+use self::{
+    initramfs::Content,
+    kernel::Kernel,
+    machine::{Ended, Limits, Machine},
+    version::Series,
+};
+
+/// Until a guest's first process runs. It takes 5 to 10 s; an emulator that stalled before the kernel said anything never
+/// gets there, and is started a second time.
+const BOOT_LIMIT: Duration = Duration::from_mins(2);
 
 /// Boot Debian kernels in QEMU and run the scenarios inside.
 #[derive(clap::Args, Debug)]
@@ -122,26 +131,33 @@ fn boot(arguments: &Arguments, kernel: &Kernel, archive: &Path, output: &Path) -
     }
     let log = output.join(format!("{}.log", kernel.series));
     note(&format!("{}: booting; everything it says goes to {}", kernel.release, log.display()));
-    let ended = machine.run(&log, Duration::from_secs(arguments.timeout * 60), |line| {
-        println!("{}: {line}", kernel.series);
-    })?;
-    let (mut tally, problem) = ended.report.judge();
-    if let Some(boot) = ended.boot {
-        note(&format!(
-            "{}: up after {:.1} s, off after {:.1} s",
-            kernel.release,
-            boot.as_secs_f64(),
-            ended.whole.as_secs_f64()
-        ));
+    let limits = Limits { boot: BOOT_LIMIT, whole: Duration::from_mins(arguments.timeout) };
+    let show = |line: &str| println!("{}: {line}", kernel.series);
+    let mut ended = machine.run(&log, &limits, show)?;
+    if ended.boot.is_none() && ended.stopped.is_some() && ended.fault.is_none() {
+        note(&format!("{}: not up after {} s, starting it once more", kernel.release, limits.boot.as_secs()));
+        ended = machine.run(&log, &limits, show)?;
     }
-    if let Some(problem) = ended.fault.or(problem) {
+    Ok(conclude(kernel, &ended))
+}
+
+/// Prints how the run went, and returns its cases and a failure more if it went wrong as a whole.
+fn conclude(kernel: &Kernel, ended: &Ended) -> Tally {
+    let Kernel { series, release, .. } = kernel;
+    let (mut tally, _) = ended.report.judge();
+    if let Some(boot) = ended.boot {
+        let (boot, whole) = (boot.as_secs_f64(), ended.whole.as_secs_f64());
+        note(&format!("{release}: up after {boot:.1} s, off after {whole:.1} s"));
+    }
+    if let Some(problem) = ended.problem() {
         tally.failed += 1;
-        println!("{}: FAILED: {problem}", kernel.series);
+        println!("{series}: FAILED: {problem}");
         if !ended.report.is_finished() {
-            println!("{}", ended.tail);
+            println!("{series}: its last lines:");
+            ended.tail.iter().for_each(|line| println!("    {line}"));
         }
     }
-    Ok(tally)
+    tally
 }
 
 /// `target/guest`: archives and logs of the last runs.

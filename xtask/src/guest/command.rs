@@ -27,7 +27,7 @@ pub(super) fn text(command: &mut Command) -> Result<String> {
 }
 
 /// The last `count` lines of `text`.
-pub(super) fn tail(text: &str, count: usize) -> String {
+fn tail(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }

@@ -130,13 +130,14 @@ mod tests {
         let (mut at, mut entries) = (0, Vec::new());
         loop {
             assert_eq!(&archive[at..at + 6], b"070701", "magic at {at}");
+            let header = at;
             let field = |index: usize| {
-                let start = at + 6 + index * 8;
+                let start = header + 6 + index * 8;
                 let text = std::str::from_utf8(&archive[start..start + 8]).expect("hexadecimal text");
                 u32::from_str_radix(text, 16).expect("hexadecimal digits")
             };
             let (size, name_size) = (field(6) as usize, field(11) as usize);
-            let name = at + 110;
+            let name = header + 110;
             let path = String::from_utf8(archive[name..name + name_size - 1].to_vec()).expect("UTF-8");
             assert_eq!(archive[name + name_size - 1], 0);
             let content = (name + name_size).next_multiple_of(4);

@@ -1,9 +1,11 @@
 //! Starts QEMU and listens to the guest.
 
 use std::{
+    collections::VecDeque,
+    ffi::OsString,
     fs::File,
     io::{BufRead as _, BufReader, Read, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
@@ -12,7 +14,10 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::{command, report::Line, report::Report};
+use super::report::{Line, Report};
+
+/// How much of a failed run is shown.
+const TAIL_LINES: usize = 40;
 
 /// A machine to boot.
 pub(super) struct Machine<'a> {
@@ -26,15 +31,25 @@ pub(super) struct Machine<'a> {
 }
 
 /// How a run went.
+#[derive(Default)]
 pub(super) struct Ended {
     pub(super) report: Report,
-    /// From the start of QEMU to the guest's first process.
+    /// From the start of QEMU to the guest's first process; none when it never ran.
     pub(super) boot: Option<Duration>,
     pub(super) whole: Duration,
-    /// The kernel's first complaint about itself, or that the guest was stopped.
+    /// The kernel's first complaint about itself.
     pub(super) fault: Option<String>,
+    /// The limit that the guest was stopped at.
+    pub(super) stopped: Option<Duration>,
     /// The last lines of both streams.
-    pub(super) tail: String,
+    pub(super) tail: VecDeque<String>,
+}
+
+/// How long a guest may take.
+pub(super) struct Limits {
+    /// Until its first process runs.
+    pub(super) boot: Duration,
+    pub(super) whole: Duration,
 }
 
 /// Which of the guest's serial ports a line came from.
@@ -42,6 +57,40 @@ pub(super) struct Ended {
 enum Stream {
     Console,
     Report,
+}
+
+impl Ended {
+    /// Takes in a line heard `at` since the start, and returns it as it stands in the log.
+    fn hear(&mut self, stream: Stream, line: String, at: Duration) -> &str {
+        let line = match stream {
+            Stream::Console => {
+                self.fault = self.fault.take().or_else(|| fault(&line));
+                format!("console| {line}")
+            }
+            Stream::Report => {
+                match Line::parse(&line) {
+                    Some(Line::Up) => self.boot = Some(at),
+                    Some(parsed) => self.report.add(&parsed),
+                    None => {}
+                }
+                line
+            }
+        };
+        if self.tail.len() == TAIL_LINES {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line);
+        self.tail.back().map_or("", String::as_str)
+    }
+
+    /// Why the run as a whole must count as a failure, if it must.
+    pub(super) fn problem(&self) -> Option<String> {
+        let stopped = |limit: Duration| match self.boot {
+            Some(_) => format!("stopped after {} s", limit.as_secs()),
+            None => format!("the guest was not up after {} s", limit.as_secs()),
+        };
+        self.fault.clone().or_else(|| self.stopped.map(stopped)).or_else(|| self.report.judge().1)
+    }
 }
 
 /// Ends QEMU when the run ends, however it does.
@@ -66,8 +115,8 @@ impl Machine<'_> {
     }
 
     /// Boots, writes everything the guest says to `log`, calls `show` with each line of the report as it comes, and
-    /// stops the guest after `limit`.
-    pub(super) fn run(&self, log: &Path, limit: Duration, mut show: impl FnMut(&str)) -> Result<Ended> {
+    /// stops the guest at its limits.
+    pub(super) fn run(&self, log: &Path, limits: &Limits, mut show: impl FnMut(&str)) -> Result<Ended> {
         let started = Instant::now();
         let mut log = File::create(log).with_context(|| format!("create {}", log.display()))?;
         let mut qemu = self.command();
@@ -84,39 +133,24 @@ impl Machine<'_> {
         let mut qemu = Running(qemu.spawn().map_err(not_started)?);
         let lines = listen(&mut qemu.0);
 
-        let mut ended = Ended {
-            report: Report::default(),
-            boot: None,
-            whole: Duration::ZERO,
-            fault: None,
-            tail: String::new(),
-        };
-        let mut text = String::new();
+        let mut ended = Ended::default();
         loop {
+            let limit = if ended.boot.is_some() { limits.whole } else { limits.boot.min(limits.whole) };
             let (stream, line) = match lines.recv_timeout(limit.saturating_sub(started.elapsed())) {
                 Ok(received) => received,
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    ended.fault.get_or_insert(format!("stopped after {} s", limit.as_secs()));
+                    ended.stopped = Some(limit);
                     break;
                 }
             };
-            let prefix = if stream == Stream::Console { "console| " } else { "" };
-            writeln!(log, "{prefix}{line}").context("write the guest's log")?;
-            text.push_str(&format!("{prefix}{line}\n"));
-            if stream == Stream::Console {
-                ended.fault = ended.fault.or_else(|| fault(&line));
-                continue;
+            let line = ended.hear(stream, line, started.elapsed());
+            writeln!(log, "{line}").context("write the guest's log")?;
+            if stream == Stream::Report {
+                show(line);
             }
-            match Line::parse(&line) {
-                Some(Line::Up) => ended.boot = Some(started.elapsed()),
-                Some(parsed) => ended.report.add(&parsed),
-                None => {}
-            }
-            show(&line);
         }
         ended.whole = started.elapsed();
-        ended.tail = command::tail(&text, 40);
         Ok(ended)
     }
 
@@ -129,10 +163,9 @@ impl Machine<'_> {
         qemu.arg("-kernel").arg(self.kernel).arg("-initrd").arg(self.initramfs);
         qemu.args(["-append", COMMAND_LINE]);
         if let Some(directory) = self.share {
-            let mut share = PathBuf::from(directory).into_os_string();
-            share.push(",mount_tag=host,security_model=none,multidevs=remap");
-            let mut option = std::ffi::OsString::from("local,path=");
-            option.push(share);
+            let mut option = OsString::from("local,path=");
+            option.push(directory);
+            option.push(",mount_tag=host,security_model=none,multidevs=remap");
             qemu.arg("-virtfs").arg(option);
         }
         qemu
@@ -140,9 +173,12 @@ impl Machine<'_> {
 }
 
 /// - `tsc=reliable nowatchdog`: emulated clocks drift against each other, and a busy host looks like a lockup.
+/// - `rcu_cpu_stall_timeout`: the same, for the one watchdog that stays on.
+/// - `earlyprintk`: a kernel that stops before it has a console still says where.
 /// - `oops=panic panic=-1` with QEMU's `-no-reboot`: a fault of the kernel ends the run at once.
 /// - `mitigations=off`: emulation needs none, and they cost a third of the time.
-const COMMAND_LINE: &str = "console=ttyS0 quiet panic=-1 oops=panic tsc=reliable nowatchdog mitigations=off random.trust_cpu=on net.ifnames=0";
+const COMMAND_LINE: &str = "console=ttyS0 earlyprintk=serial,ttyS0,115200 panic=-1 oops=panic tsc=reliable nowatchdog \
+    rcupdate.rcu_cpu_stall_timeout=60 mitigations=off random.trust_cpu=on net.ifnames=0";
 
 fn not_started(error: std::io::Error) -> anyhow::Error {
     if error.kind() == std::io::ErrorKind::NotFound {
@@ -179,21 +215,65 @@ fn forward(stream: Stream, from: impl Read + Send + 'static, to: Sender<(Stream,
 
 /// What a line of the console says about a broken kernel.
 fn fault(line: &str) -> Option<String> {
-    const SIGNS: [&str; 7] = [
-        "BUG: ",
-        "Kernel panic",
-        "Oops: ",
-        "detected stall",
-        "general protection fault",
-        "hung_task: ",
-        "soft lockup",
+    const SIGNS: [&str; 6] = [
+        " BUG: ",
+        " Kernel panic",
+        " Oops: ",
+        " detected stall",
+        " general protection fault",
+        " blocked for more than ",
     ];
-    SIGNS.iter().any(|sign| line.contains(sign)).then(|| line.to_owned())
+    // A sign starts a word: a space before the line saves a second table for lines without a time.
+    let spaced = format!(" {line}");
+    SIGNS.iter().any(|sign| spaced.contains(sign)).then(|| line.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn heard(lines: &[(Stream, &str)]) -> Ended {
+        let mut ended = Ended::default();
+        for (stream, line) in lines {
+            ended.hear(*stream, (*line).to_owned(), Duration::from_secs(5));
+        }
+        ended
+    }
+
+    #[test]
+    fn only_the_report_counts_cases_and_only_the_console_faults() {
+        let good = [
+            (Stream::Report, "guest: up"),
+            (Stream::Console, "case x ... FAILED: not from the scenarios"),
+            (Stream::Report, "case a ... ok"),
+            (Stream::Report, "a line about a Kernel panic"),
+            (Stream::Report, "1 passed, 0 failed"),
+            (Stream::Report, "guest: exit status 0"),
+        ];
+        let ended = heard(&good);
+        assert_eq!((ended.problem(), ended.boot), (None, Some(Duration::from_secs(5))));
+        assert_eq!(ended.tail[1], "console| case x ... FAILED: not from the scenarios");
+
+        let mut broken = good.to_vec();
+        broken.insert(3, (Stream::Console, "BUG: first"));
+        broken.insert(4, (Stream::Console, "Kernel panic - not syncing"));
+        assert_eq!(heard(&broken).problem().as_deref(), Some("BUG: first"));
+    }
+
+    #[test]
+    fn a_stopped_guest_says_how_far_it_came() {
+        let stopped = Some(Duration::from_mins(1));
+        let mut ended = Ended { stopped, ..heard(&[]) };
+        assert_eq!(ended.problem().as_deref(), Some("the guest was not up after 60 s"));
+        ended = Ended { stopped, ..heard(&[(Stream::Report, "guest: up")]) };
+        assert_eq!(ended.problem().as_deref(), Some("stopped after 60 s"));
+    }
+
+    #[test]
+    fn the_tail_is_bounded() {
+        let ended = heard(&[(Stream::Report, "line"); TAIL_LINES + 9]);
+        assert_eq!(ended.tail.len(), TAIL_LINES);
+    }
 
     #[test]
     fn a_broken_kernel_is_noticed() {
