@@ -114,11 +114,19 @@ fn missing_parts(image: &Package, downloads: &Path) -> Result<Vec<Package>> {
     Ok(missing)
 }
 
-/// The kernel's own parts among the packages of a `Depends` field: `NAME (= VERSION), …`.
+/// The kernel's own parts among the packages of a `Depends` field: `NAME (= VERSION), …`. None when the image package
+/// holds the kernel itself; its `linux-base-…` then has nothing that a guest needs.
 fn split_parts(depends: &str, image_version: &str) -> Vec<Package> {
+    const PARTS: [&str; 3] = ["linux-base-", "linux-binary-", "linux-modules-"];
     let names = depends.split(',').filter_map(|dependency| dependency.split_whitespace().next());
-    let wanted = names.filter(|name| name.starts_with("linux-binary-") || name.starts_with("linux-modules-"));
-    wanted.map(|name| Package { name: name.to_owned(), version: image_version.to_owned() }).collect()
+    let parts: Vec<&str> = names.filter(|name| PARTS.iter().any(|part| name.starts_with(part))).collect();
+    if !parts.iter().any(|name| name.starts_with("linux-binary-")) {
+        return Vec::new();
+    }
+    parts
+        .into_iter()
+        .map(|name| Package { name: name.to_owned(), version: image_version.to_owned() })
+        .collect()
 }
 
 /// Unpacks `image` and its parts to `directory`, which appears only once it is complete.
@@ -181,6 +189,8 @@ mod tests {
     #[test]
     fn an_image_package_names_its_parts() {
         let whole = "kmod, linux-base (>= 4.3~), initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool";
+        let with_base =
+            "dracut | initramfs-tools, kmod, linux-base-6.18.15+deb13-amd64 (= 6.18.15-1~bpo13+1)";
         let split = "dracut | initramfs-tools, linux-base-7.2.12+deb13-amd64 (= 7.2.12-1~bpo13+1), \
                      linux-binary-7.2.12+deb13-amd64 (= 7.2.12-1~bpo13+1), \
                      linux-modules-7.2.12+deb13-amd64 (= 7.2.12-1~bpo13+1)";
@@ -190,6 +200,9 @@ mod tests {
             parts.into_iter().map(|part| part.name).collect::<Vec<_>>()
         };
         assert_eq!(names(whole), Vec::<String>::new());
-        assert_eq!(names(split), ["linux-binary-7.2.12+deb13-amd64", "linux-modules-7.2.12+deb13-amd64"]);
+        assert_eq!(names(with_base), Vec::<String>::new());
+        let parts =
+            ["linux-base", "linux-binary", "linux-modules"].map(|part| format!("{part}-7.2.12+deb13-amd64"));
+        assert_eq!(names(split), parts);
     }
 }
