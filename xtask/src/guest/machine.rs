@@ -107,7 +107,7 @@ impl Drop for Running {
 impl Machine<'_> {
     /// Boots with the guest's shell on this terminal, and returns when the guest is off.
     pub(super) fn interactive(&self) -> Result<()> {
-        let mut qemu = self.command();
+        let mut qemu = self.command(&format!("{COMMAND_LINE} quiet"));
         qemu.args(["-serial", "mon:stdio"]);
         let status = qemu.status().map_err(not_started)?;
         anyhow::ensure!(status.success(), "qemu-system-x86_64 ended with {status}");
@@ -119,7 +119,8 @@ impl Machine<'_> {
     pub(super) fn run(&self, log: &Path, limits: &Limits, mut show: impl FnMut(&str)) -> Result<Ended> {
         let started = Instant::now();
         let mut log = File::create(log).with_context(|| format!("create {}", log.display()))?;
-        let mut qemu = self.command();
+        // A kernel that stops before it has a console still says where.
+        let mut qemu = self.command(&format!("{COMMAND_LINE} earlyprintk=serial,ttyS0,115200"));
         // The first port is the kernel's console, here on QEMU's standard error beside its own messages.
         qemu.args([
             "-chardev",
@@ -154,14 +155,14 @@ impl Machine<'_> {
         Ok(ended)
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, kernel_arguments: &str) -> Command {
         let mut qemu = Command::new("qemu-system-x86_64");
         // QEMU does not fall back from KVM by itself, and on some hosts hangs in it: so it is only used when asked for.
         qemu.args(if self.kvm { ["-accel", "kvm"] } else { ["-accel", "tcg,thread=multi"] });
         qemu.args(["-cpu", "max", "-smp", "2", "-m"]).arg(self.memory_mib.to_string());
         qemu.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         qemu.arg("-kernel").arg(self.kernel).arg("-initrd").arg(self.initramfs);
-        qemu.args(["-append", COMMAND_LINE]);
+        qemu.args(["-append", kernel_arguments]);
         if let Some(directory) = self.share {
             let mut option = OsString::from("local,path=");
             option.push(directory);
@@ -174,10 +175,9 @@ impl Machine<'_> {
 
 /// - `tsc=reliable nowatchdog`: emulated clocks drift against each other, and a busy host looks like a lockup.
 /// - `rcu_cpu_stall_timeout`: the same, for the one watchdog that stays on.
-/// - `earlyprintk`: a kernel that stops before it has a console still says where.
 /// - `oops=panic panic=-1` with QEMU's `-no-reboot`: a fault of the kernel ends the run at once.
 /// - `mitigations=off`: emulation needs none, and they cost a third of the time.
-const COMMAND_LINE: &str = "console=ttyS0 earlyprintk=serial,ttyS0,115200 panic=-1 oops=panic tsc=reliable nowatchdog \
+const COMMAND_LINE: &str = "console=ttyS0 panic=-1 oops=panic tsc=reliable nowatchdog \
     rcupdate.rcu_cpu_stall_timeout=60 mitigations=off random.trust_cpu=on net.ifnames=0";
 
 fn not_started(error: std::io::Error) -> anyhow::Error {
