@@ -1,18 +1,176 @@
-//! Boots a Debian kernel in QEMU and runs test cases inside.
+//! `cargo xtask guest`: boots Debian kernels in QEMU and runs the scenarios inside.
 
-use anyhow::{Result, bail};
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use crate::tally::Tally;
+use anyhow::{Context as _, Result, ensure};
 
-/// What to boot and what to run there.
-#[derive(clap::Args)]
+use crate::{dist, tally::Tally};
+
+mod apt;
+mod command;
+mod cpio;
+mod initramfs;
+mod kernel;
+mod machine;
+mod modules;
+mod report;
+mod tools;
+mod version;
+
+use self::{
+    initramfs::Content,
+    kernel::Kernel,
+    machine::{Ended, Limits, Machine},
+    version::Series,
+};
+
+/// Until a guest's first process runs. It takes 5 to 10 s; an emulator that stalled before the kernel said anything never
+/// gets there, and is started a second time.
+const BOOT_LIMIT: Duration = Duration::from_mins(2);
+
+/// Boot Debian kernels in QEMU and run the scenarios inside.
+#[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
-    /// The kernel to boot: 5.10, 6.1, 6.12 or 6.18
+    /// Series to boot, such as 5.10, 6.1, 6.12, 6.18 or 7.2; several separated by commas.
+    #[arg(long = "kernel", value_name = "SERIES", required = true, value_delimiter = ',')]
+    kernels: Vec<Series>,
+
+    /// Wait at a shell in the guest instead of running cases.
+    #[arg(long, conflicts_with = "cases")]
+    shell: bool,
+
+    /// The tracer to test; built when not given.
+    #[arg(long, value_name = "PATH")]
+    tracer: Option<PathBuf>,
+
+    /// The scenarios to run; built when not given.
+    #[arg(long, value_name = "PATH")]
+    scenarios: Option<PathBuf>,
+
+    /// Memory of the guest in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1536)]
+    memory: u32,
+
+    /// Stop a guest after this many minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 20)]
+    timeout: u64,
+
+    /// A directory of this machine that the guest can write to at /host.
+    #[arg(long, value_name = "DIRECTORY")]
+    share: Option<PathBuf>,
+
+    /// Ask the mirrors for a newer kernel even if one is in the cache.
     #[arg(long)]
-    kernel: String,
+    refresh: bool,
+
+    /// Use KVM instead of emulation.
+    #[arg(long)]
+    kvm: bool,
+
+    /// Cases to run; all when none is named.
+    #[arg(value_name = "CASE")]
+    cases: Vec<String>,
 }
 
-/// Held open for the guest branch, which brings this file.
+/// Boots every kernel asked for, one after the other, and returns what all their cases came to.
+///
+/// A kernel that cannot be fetched, and a machine that cannot be started, is an error; a guest that dies, hangs or does
+/// not report counts as one failure more.
 pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
-    bail!("no guest runner in this tree: cannot boot {}", arguments.kernel)
+    ensure!(!arguments.shell || arguments.kernels.len() == 1, "a shell needs one kernel, not several");
+    let built = |given: &Option<PathBuf>, package: &str, binary: &str| match given {
+        Some(path) => Ok(path.clone()),
+        None => dist::build_static(package, binary),
+    };
+    let tracer = built(&arguments.tracer, "tracer", "tracer")?;
+    let scenarios = built(&arguments.scenarios, "tracer-tests", "scenarios")?;
+    for path in [&tracer, &scenarios] {
+        ensure!(path.is_file(), "there is no file {}", path.display());
+    }
+    let output = output_directory()?;
+    // Every kernel is there before the first one boots: a mirror that fails is known at once.
+    let kernels = arguments.kernels.iter().map(|series| {
+        Kernel::obtain(*series, arguments.refresh)
+            .with_context(|| format!("obtain a kernel of the series {series}"))
+    });
+    let mut tally = Tally::default();
+    for kernel in kernels.collect::<Result<Vec<_>>>()? {
+        let modules =
+            modules::stage(&kernel).with_context(|| format!("pack the modules of {}", kernel.release))?;
+        let archive = output.join(format!("{}.cpio", kernel.series));
+        let content = Content {
+            modules: &modules,
+            tracer: &tracer,
+            scenarios: &scenarios,
+            cases: &arguments.cases,
+            shell: arguments.shell,
+            share: arguments.share.is_some(),
+        };
+        initramfs::write(&content, &archive)?;
+        tally += boot(arguments, &kernel, &archive, &output)?;
+    }
+    Ok(tally)
+}
+
+fn boot(arguments: &Arguments, kernel: &Kernel, archive: &Path, output: &Path) -> Result<Tally> {
+    let machine = Machine {
+        kernel: &kernel.image,
+        initramfs: archive,
+        memory_mib: arguments.memory,
+        kvm: arguments.kvm,
+        share: arguments.share.as_deref(),
+    };
+    if arguments.shell {
+        machine.interactive()?;
+        return Ok(Tally::default());
+    }
+    let log = output.join(format!("{}.log", kernel.series));
+    note(&format!("{}: booting; everything it says goes to {}", kernel.release, log.display()));
+    let limits = Limits { boot: BOOT_LIMIT, whole: Duration::from_mins(arguments.timeout) };
+    let show = |line: &str| println!("{}: {line}", kernel.series);
+    let mut ended = machine.run(&log, &limits, show)?;
+    if ended.boot.is_none() && ended.stopped.is_some() && ended.fault.is_none() {
+        note(&format!("{}: not up after {} s, starting it once more", kernel.release, limits.boot.as_secs()));
+        ended = machine.run(&log, &limits, show)?;
+    }
+    Ok(conclude(kernel, &ended))
+}
+
+/// Prints how the run went, and returns its cases and a failure more if it went wrong as a whole.
+fn conclude(kernel: &Kernel, ended: &Ended) -> Tally {
+    let Kernel { series, release, .. } = kernel;
+    let (mut tally, _) = ended.report.judge();
+    if let Some(boot) = ended.boot {
+        let (boot, whole) = (boot.as_secs_f64(), ended.whole.as_secs_f64());
+        note(&format!("{release}: up after {boot:.1} s, off after {whole:.1} s"));
+    }
+    if let Some(problem) = ended.problem() {
+        tally.failed += 1;
+        println!("{series}: FAILED: {problem}");
+        if !ended.report.is_finished() {
+            println!("{series}: its last lines:");
+            ended.tail.iter().for_each(|line| println!("    {line}"));
+        }
+    }
+    tally
+}
+
+/// `target/guest`: archives and logs of the last runs.
+fn output_directory() -> Result<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+    let directory = target.join("guest");
+    fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
+    Ok(directory)
+}
+
+/// Tells the user what is going on. Standard output is left to the cases.
+fn note(text: &str) {
+    // Nobody may be listening, which is no reason to stop.
+    let _ = writeln!(io::stderr(), "{text}");
 }
