@@ -3,5 +3,6 @@
 pub mod block;
 pub mod decode;
 pub mod event;
+pub mod filter;
 pub mod output;
 pub mod probe;

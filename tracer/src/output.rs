@@ -5,7 +5,7 @@ mod json;
 mod lines;
 mod printer;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use self::{
     lines::{Arrow, LineStyle},

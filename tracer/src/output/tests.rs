@@ -241,7 +241,7 @@ fn stats(counted: RecordKind, seen: u64, lost: u64, last_of_batch: u16) -> Stats
 }
 
 /// A stream with every type of event, in the order a run writes them.
-pub(super) fn every_event() -> Block {
+pub(crate) fn every_event() -> Block {
     let mut bytes = Vec::new();
     let names = "6.12.0-test\nnode-a";
     let length_bytes = (size_of::<NodeRecord>() + names.len()).next_multiple_of(8);
@@ -276,7 +276,7 @@ pub(super) fn every_event() -> Block {
     Block(Bytes::from(bytes))
 }
 
-pub(super) fn events(block: &Block) -> Vec<Event> {
+pub(crate) fn events(block: &Block) -> Vec<Event> {
     let mut decoder = Decoder::default();
     let mut events = Vec::new();
     decoder.decode(block, |event| events.push(event));
