@@ -365,6 +365,14 @@ fn the_style_follows_the_terminal_and_the_environment() {
 }
 
 #[test]
+fn a_filter_knows_the_owners_that_lines_name() {
+    let filter = crate::filter::parse("process nginx").unwrap();
+    let text = printed(Printer::json(Vec::new()).with_filter(Some(filter)));
+    let types: Vec<_> = text.lines().map(|line| line.split('"').nth(3).unwrap()).collect();
+    assert_eq!(types, ["ready", "retransmit", "hook", "stats", "stats"]);
+}
+
+#[test]
 fn a_writers_error_reaches_the_caller() {
     struct Closed;
     impl io::Write for Closed {
