@@ -4,6 +4,7 @@ mod context;
 mod json;
 mod lines;
 mod printer;
+pub mod report;
 #[cfg(test)]
 pub(crate) mod tests;
 

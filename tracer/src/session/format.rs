@@ -17,6 +17,12 @@ pub(super) const FRAME_LIMIT_BYTES: usize = 4 * FRAME_BYTES;
 /// First bytes of a data frame.
 pub(super) const DATA_MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 
+/// Whether a data frame says that it has a checksum: a bit of the byte behind the magic.
+pub(super) fn has_checksum(frame: &[u8]) -> bool {
+    const CHECKSUM_FLAG: u8 = 0x04;
+    frame.get(DATA_MAGIC.len()).is_some_and(|descriptor| descriptor & CHECKSUM_FLAG != 0)
+}
+
 /// First bytes of the frame that opens a session.
 pub(super) const OPENING_MAGIC: [u8; 4] = 0x184d_2a50_u32.to_le_bytes();
 

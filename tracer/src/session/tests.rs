@@ -136,7 +136,10 @@ fn what_is_no_session_or_too_new_is_refused() {
 
 #[test]
 fn a_frame_larger_than_any_writer_makes_is_not_unpacked() {
-    let bomb = zstd::bulk::compress(&vec![0; format::FRAME_LIMIT_BYTES + 8], 3).unwrap();
+    let mut compressor = zstd::bulk::Compressor::new(3).unwrap();
+    compressor.include_checksum(true).unwrap();
+    let bomb = compressor.compress(&vec![0; format::FRAME_LIMIT_BYTES + 8]).unwrap();
+    assert!(format::has_checksum(&bomb));
     let mut file = format::opening(1, 0).to_vec();
     file.extend(&bomb);
     file.extend(&written(&[Block(Bytes::from(record(1)))])[format::OPENING_BYTES..]);
