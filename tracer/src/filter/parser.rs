@@ -117,10 +117,10 @@ impl Parser<'_> {
     fn condition(&mut self) -> Result<Condition, ParseError> {
         let Some(TokenKind::Word(word)) = self.peek() else { return Err(self.expected(CONDITION)) };
         let word = word.to_lowercase();
-        let condition = match word.as_str() {
-            "src" => return self.side(Side::Source),
-            "dst" => return self.side(Side::Destination),
-            "host" | "net" | "port" => return self.end(Side::Either),
+        match word.as_str() {
+            "src" => self.side(Side::Source),
+            "dst" => self.side(Side::Destination),
+            "host" | "net" | "port" => self.end(Side::Either),
             "kind" => self.argument(words::retransmit_kind).map(Condition::Kind),
             "family" => self.argument(words::family).map(Condition::Family),
             "netns" => self.argument(|word| number(word, "an inode number")).map(Condition::Netns),
@@ -143,8 +143,7 @@ impl Parser<'_> {
                 }
                 None => Err(self.expected(CONDITION)),
             },
-        };
-        condition
+        }
     }
 
     fn side(&mut self, side: Side) -> Result<Condition, ParseError> {

@@ -217,14 +217,14 @@ fn translations(bytes: &mut Vec<u8>) {
         ..IpvsRecord::default()
     };
     push(bytes, &ipvs, "");
-    let refused = IpvsRecord {
+    let without_server = IpvsRecord {
         steps: ipvs_step::SCHEDULE_ASKED,
         real: [0; 16],
         has_destination: 0,
         verdict: 0,
         ..ipvs
     };
-    push(bytes, &refused, "");
+    push(bytes, &without_server, "");
 }
 
 fn stats(counted: RecordKind, seen: u64, lost: u64, last_of_batch: u16) -> StatsRecord {
@@ -334,7 +334,8 @@ fn colour_adds_nothing_but_colour() {
 
 #[test]
 fn the_style_follows_the_terminal_and_the_environment() {
-    let table: [(&str, bool, &[(&str, &str)], Arrow, bool); 7] = [
+    type Variables = &'static [(&'static str, &'static str)];
+    let table: [(&str, bool, Variables, Arrow, bool); 7] = [
         ("a terminal", true, &[("LANG", "en_GB.UTF-8")], Arrow::Unicode, true),
         ("a pipe", false, &[("LANG", "en_GB.utf8")], Arrow::Unicode, false),
         ("no locale", true, &[], Arrow::Ascii, true),

@@ -69,9 +69,10 @@ pub(super) fn version(bytes: [u8; OPENING_BYTES]) -> Option<(u16, u16)> {
 /// The length a skippable frame's header tells, its header included; `None` if it is none.
 pub(super) fn skippable_bytes(header: [u8; SKIPPABLE_HEADER_BYTES]) -> Option<u64> {
     const SKIPPABLE: u32 = 0x184d_2a50;
-    let [a, b, c, d, e, f, g, h] = header;
-    let is_skippable = u32::from_le_bytes([a, b, c, d]) & !0xf == SKIPPABLE;
-    is_skippable.then(|| SKIPPABLE_HEADER_BYTES as u64 + u64::from(u32::from_le_bytes([e, f, g, h])))
+    let (magic, length) = header.split_first_chunk::<4>()?;
+    let is_skippable = u32::from_le_bytes(*magic) & !0xf == SKIPPABLE;
+    let content_bytes = u32::from_le_bytes(*length.first_chunk()?);
+    is_skippable.then(|| SKIPPABLE_HEADER_BYTES as u64 + u64::from(content_bytes))
 }
 
 /// The index of the frames before it, each given by its compressed and decompressed length; `None` if there are more
