@@ -108,7 +108,7 @@ impl Decoder {
 }
 
 /// The first record's header, that whole record, and what follows it; `None` if no whole record is there.
-fn split_record(bytes: &[u8]) -> Option<(RecordHeader, &[u8], &[u8])> {
+pub(crate) fn split_record(bytes: &[u8]) -> Option<(RecordHeader, &[u8], &[u8])> {
     let (header, _) = RecordHeader::read_from_prefix(bytes).ok()?;
     let length = usize::from(header.length_bytes);
     if length < size_of::<RecordHeader>() {

@@ -4,8 +4,9 @@ mod context;
 mod json;
 mod lines;
 mod printer;
+pub mod report;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use self::{
     lines::{Arrow, LineStyle},

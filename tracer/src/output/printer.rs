@@ -7,7 +7,11 @@ use super::{
     json,
     lines::{LineStyle, Lines},
 };
-use crate::{decode::DecodeCounts, event::Event};
+use crate::{
+    decode::DecodeCounts,
+    event::{Body, Event},
+    filter::Filter,
+};
 
 /// Prints events, as JSON or for people, in the order they come.
 ///
@@ -17,6 +21,7 @@ pub struct Printer<W: Write> {
     writer: W,
     format: Format,
     context: Context,
+    filter: Option<Filter>,
     /// What one event prints; kept for its allocation.
     buffer: Vec<u8>,
 }
@@ -39,7 +44,7 @@ impl<W: Write> Printer<W> {
     }
 
     fn new(writer: W, format: Format) -> Self {
-        Self { writer, format, context: Context::default(), buffer: Vec::with_capacity(1024) }
+        Self { writer, format, context: Context::default(), filter: None, buffer: Vec::with_capacity(1024) }
     }
 
     /// Tells how many records could not be read so far; it is printed with the statistics.
@@ -47,16 +52,25 @@ impl<W: Write> Printer<W> {
         self.context.unread = counts;
     }
 
-    /// Takes in what an event tells without printing it: for events a filter leaves out, so that later lines still
-    /// name owners and the node.
-    pub fn take_in(&mut self, event: &Event) {
-        self.context.take_in(event);
+    /// Prints only events that match. What the others tell of owners, hooks and the node is kept all the same.
+    #[must_use]
+    pub fn with_filter(self, filter: Option<Filter>) -> Self {
+        Self { filter, ..self }
+    }
+
+    fn is_wanted(&self, event: &Event) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        let process = match &event.body {
+            Body::Retransmit(body) => self.context.process(body.process.as_ref(), body.socket_inode),
+            _ => None,
+        };
+        filter.matches_with_process(event, process)
     }
 
     /// Prints an event, if there is something to print of it.
     pub fn print(&mut self, event: &Event) -> io::Result<()> {
         let shown = self.context.take_in(event);
-        if shown == Shown::Nothing {
+        if shown == Shown::Nothing || !self.is_wanted(event) {
             return Ok(());
         }
         self.buffer.clear();

@@ -217,14 +217,14 @@ fn translations(bytes: &mut Vec<u8>) {
         ..IpvsRecord::default()
     };
     push(bytes, &ipvs, "");
-    let refused = IpvsRecord {
+    let without_server = IpvsRecord {
         steps: ipvs_step::SCHEDULE_ASKED,
         real: [0; 16],
         has_destination: 0,
         verdict: 0,
         ..ipvs
     };
-    push(bytes, &refused, "");
+    push(bytes, &without_server, "");
 }
 
 fn stats(counted: RecordKind, seen: u64, lost: u64, last_of_batch: u16) -> StatsRecord {
@@ -241,7 +241,7 @@ fn stats(counted: RecordKind, seen: u64, lost: u64, last_of_batch: u16) -> Stats
 }
 
 /// A stream with every type of event, in the order a run writes them.
-pub(super) fn every_event() -> Block {
+pub(crate) fn every_event() -> Block {
     let mut bytes = Vec::new();
     let names = "6.12.0-test\nnode-a";
     let length_bytes = (size_of::<NodeRecord>() + names.len()).next_multiple_of(8);
@@ -276,7 +276,7 @@ pub(super) fn every_event() -> Block {
     Block(Bytes::from(bytes))
 }
 
-pub(super) fn events(block: &Block) -> Vec<Event> {
+pub(crate) fn events(block: &Block) -> Vec<Event> {
     let mut decoder = Decoder::default();
     let mut events = Vec::new();
     decoder.decode(block, |event| events.push(event));
@@ -334,7 +334,8 @@ fn colour_adds_nothing_but_colour() {
 
 #[test]
 fn the_style_follows_the_terminal_and_the_environment() {
-    let table: [(&str, bool, &[(&str, &str)], Arrow, bool); 7] = [
+    type Variables = &'static [(&'static str, &'static str)];
+    let table: [(&str, bool, Variables, Arrow, bool); 7] = [
         ("a terminal", true, &[("LANG", "en_GB.UTF-8")], Arrow::Unicode, true),
         ("a pipe", false, &[("LANG", "en_GB.utf8")], Arrow::Unicode, false),
         ("no locale", true, &[], Arrow::Ascii, true),
@@ -362,6 +363,14 @@ fn the_style_follows_the_terminal_and_the_environment() {
         let style = LineStyle::fit(is_terminal, variable);
         assert_eq!((style.arrow, style.use_colour), (arrow, use_colour), "{name}");
     }
+}
+
+#[test]
+fn a_filter_knows_the_owners_that_lines_name() {
+    let filter = crate::filter::parse("process nginx").unwrap();
+    let text = printed(Printer::json(Vec::new()).with_filter(Some(filter)));
+    let types: Vec<_> = text.lines().map(|line| line.split('"').nth(3).unwrap()).collect();
+    assert_eq!(types, ["ready", "retransmit", "hook", "stats", "stats"]);
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! Whether an event meets an expression.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{
+    syntax::{Condition, Expression, Side},
+    words,
+};
+use crate::event::{Body, Endpoints, Event, HardwareAddress, Process};
+
+/// Whether an event tells of tracer or the node as a whole rather than of one flow, entry or decision.
+pub(super) fn is_about_tracer(event: &Event) -> bool {
+    matches!(
+        event.body,
+        Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready
+    )
+}
+
+/// Whether an event meets an expression.
+pub(super) fn evaluate(expression: &Expression, event: &Event, process: Option<&Process>) -> bool {
+    match expression {
+        Expression::Any(parts) => parts.iter().any(|part| evaluate(part, event, process)),
+        Expression::All(parts) => parts.iter().all(|part| evaluate(part, event, process)),
+        Expression::Not(part) => !evaluate(part, event, process),
+        Expression::Condition(condition) => meets(condition, event, process),
+    }
+}
+
+fn meets(condition: &Condition, event: &Event, process: Option<&Process>) -> bool {
+    match (condition, &event.body) {
+        (Condition::Host(side, network), body) => any_end(body, *side, |end| network.contains(end.address)),
+        (Condition::Port(side, first, last), body) => {
+            any_end(body, *side, |end| end.port.is_some_and(|port| (*first..=*last).contains(&port)))
+        }
+        (Condition::Kind(kind), Body::Retransmit(retransmit)) => retransmit.kind == *kind,
+        (Condition::Family(family), body) => words::family_of(body.kind()) == Some(*family),
+        (Condition::Type(kind), body) => body.kind() == *kind,
+        (Condition::Netns(inode), _) => event.netns == *inode,
+        (Condition::Process(name), Body::Retransmit(retransmit)) => {
+            retransmit.process.as_ref().or(process).is_some_and(|process| process.command.as_str() == name)
+        }
+        (Condition::Device(name), body) => device(body) == Some(name),
+        (Condition::Mac(address), body) => hardware_addresses(body).contains(&Some(*address)),
+        (Condition::Verdict(verdict), Body::Neighbour(neighbour)) => neighbour.verdict == *verdict,
+        (Condition::Decision(decision), Body::Ipvs(ipvs)) => ipvs.decision == *decision,
+        (Condition::Event(event), Body::Conntrack(conntrack)) => conntrack.event == *event,
+        (Condition::State(state), body) => is_in_state(body, state),
+        (Condition::WeightIs(weight), Body::Ipvs(ipvs)) => ipvs.weight == Some(*weight),
+        (Condition::WeightBelow(limit), Body::Ipvs(ipvs)) => {
+            ipvs.weight.is_some_and(|weight| weight < *limit)
+        }
+        (Condition::Failed, Body::Retransmit(retransmit)) => !retransmit.succeeded(),
+        (
+            Condition::Kind(_)
+            | Condition::Process(_)
+            | Condition::Verdict(_)
+            | Condition::Decision(_)
+            | Condition::Event(_)
+            | Condition::WeightIs(_)
+            | Condition::WeightBelow(_)
+            | Condition::Failed,
+            _,
+        ) => false,
+    }
+}
+
+/// One end an event is about.
+struct End {
+    address: IpAddr,
+    port: Option<u16>,
+}
+
+impl From<SocketAddr> for End {
+    fn from(socket: SocketAddr) -> Self {
+        Self { address: socket.ip(), port: Some(socket.port()) }
+    }
+}
+
+impl From<IpAddr> for End {
+    fn from(address: IpAddr) -> Self {
+        Self { address, port: None }
+    }
+}
+
+/// Whether any end of the wanted side meets a test. Of translated flows the source is who dials, and the destination
+/// both the address dialled and the one that answers. A neighbour has no side.
+fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
+    let (mut source, mut destination) = (false, false);
+    match body {
+        Body::Retransmit(retransmit) => (source, destination) = both(&retransmit.flow, &test),
+        Body::Undo(undo) => (source, destination) = both(&undo.flow, &test),
+        Body::Neighbour(neighbour) => return side == Side::Either && test(neighbour.address.into()),
+        Body::Claim(claim) => (source, destination) = (test(claim.address.into()), test(claim.target.into())),
+        Body::Conntrack(conntrack) => {
+            if let Some(original) = &conntrack.original {
+                (source, destination) = both(original, &test);
+            }
+            if let Some(reply) = &conntrack.reply {
+                let (answering, answered) = both(reply, &test);
+                destination |= answering;
+                // With source translation the answer goes to another address than the one that dials.
+                source |= answered;
+            }
+        }
+        Body::Ipvs(ipvs) => {
+            source = test(ipvs.client.into());
+            destination =
+                test(ipvs.virtual_service.into()) || ipvs.real.is_some_and(|real| test(real.into()));
+        }
+        Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {}
+    }
+    match side {
+        Side::Either => source || destination,
+        Side::Source => source,
+        Side::Destination => destination,
+    }
+}
+
+fn both(flow: &Endpoints, test: impl Fn(End) -> bool) -> (bool, bool) {
+    (test(flow.source.into()), test(flow.destination.into()))
+}
+
+fn device(body: &Body) -> Option<&str> {
+    match body {
+        Body::Retransmit(retransmit) => retransmit.device.as_ref().map(crate::event::Text::as_str),
+        Body::Neighbour(neighbour) => Some(neighbour.device.as_str()),
+        Body::Claim(claim) => Some(claim.device.as_str()),
+        _ => None,
+    }
+}
+
+fn hardware_addresses(body: &Body) -> [Option<HardwareAddress>; 2] {
+    match body {
+        Body::Neighbour(neighbour) => [neighbour.proposed, neighbour.previous],
+        Body::Claim(claim) => [claim.hardware_address, None],
+        _ => [None, None],
+    }
+}
+
+/// Whether an event's state, or for a neighbour the old or the new one, has this name.
+fn is_in_state(body: &Body, name: &str) -> bool {
+    match body {
+        Body::Retransmit(retransmit) => retransmit.tcp_state.to_string() == name,
+        Body::Undo(undo) => undo.tcp_state.to_string() == name,
+        Body::Neighbour(neighbour) => {
+            neighbour.old_state.to_string() == name || neighbour.new_state.to_string() == name
+        }
+        Body::Conntrack(conntrack) => conntrack.tcp_state == Some(name),
+        Body::Ipvs(ipvs) => ipvs.connection_state == Some(name),
+        _ => false,
+    }
+}

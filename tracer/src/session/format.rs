@@ -1,0 +1,94 @@
+//! The bytes of a session file that are not records.
+//!
+//! Source of the table's layout: "Zstandard Seekable Format", version 0.1.1, in zstd's `contrib/seekable_format`.
+
+/// Changed when older readers cannot read what newer writers write.
+pub const MAJOR_VERSION: u16 = 1;
+
+/// Changed when newer writers add what older readers may skip.
+pub const MINOR_VERSION: u16 = 0;
+
+/// Bytes of records in a frame, at most. A record is at most 64 KiB.
+pub(super) const FRAME_BYTES: usize = 1 << 20;
+
+/// Bytes of records a reader accepts in a frame: room for later writers, and a bound on what a hostile file can ask for.
+pub(super) const FRAME_LIMIT_BYTES: usize = 4 * FRAME_BYTES;
+
+/// First bytes of a data frame.
+pub(super) const DATA_MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
+
+/// Whether a data frame says that it has a checksum: a bit of the byte behind the magic.
+pub(super) fn has_checksum(frame: &[u8]) -> bool {
+    const CHECKSUM_FLAG: u8 = 0x04;
+    frame.get(DATA_MAGIC.len()).is_some_and(|descriptor| descriptor & CHECKSUM_FLAG != 0)
+}
+
+/// First bytes of the frame that opens a session.
+pub(super) const OPENING_MAGIC: [u8; 4] = 0x184d_2a50_u32.to_le_bytes();
+
+/// First bytes of the frame that holds the index.
+pub(super) const INDEX_MAGIC: [u8; 4] = 0x184d_2a5e_u32.to_le_bytes();
+
+/// Last bytes of the index.
+pub(super) const INDEX_END_MAGIC: [u8; 4] = 0x8f92_eab1_u32.to_le_bytes();
+
+/// Bytes of a skippable frame before its content: magic and length.
+pub(super) const SKIPPABLE_HEADER_BYTES: usize = 8;
+
+/// Bytes of the index behind its entries: their number, a descriptor byte, and the closing magic.
+pub(super) const INDEX_FOOTER_BYTES: usize = 9;
+
+/// Bytes of an entry: compressed and decompressed length of a frame.
+pub(super) const INDEX_ENTRY_BYTES: usize = 8;
+
+const MARK: [u8; 12] = *b"tracer-sess\n";
+
+/// Bytes of the opening frame.
+pub(super) const OPENING_BYTES: usize = SKIPPABLE_HEADER_BYTES + MARK.len() + 4;
+
+/// The opening frame of a version.
+pub(super) fn opening(major: u16, minor: u16) -> [u8; OPENING_BYTES] {
+    const CONTENT_BYTES: u32 = 16;
+    let mut bytes = [0; OPENING_BYTES];
+    bytes[..4].copy_from_slice(&OPENING_MAGIC);
+    bytes[4..8].copy_from_slice(&CONTENT_BYTES.to_le_bytes());
+    bytes[8..20].copy_from_slice(&MARK);
+    bytes[20..22].copy_from_slice(&major.to_le_bytes());
+    bytes[22..24].copy_from_slice(&minor.to_le_bytes());
+    bytes
+}
+
+/// The version an opening frame tells; `None` if it is none.
+pub(super) fn version(bytes: [u8; OPENING_BYTES]) -> Option<(u16, u16)> {
+    let [.., major_low, major_high, minor_low, minor_high] = bytes;
+    let major = u16::from_le_bytes([major_low, major_high]);
+    let minor = u16::from_le_bytes([minor_low, minor_high]);
+    (bytes == opening(major, minor)).then_some((major, minor))
+}
+
+/// The length a skippable frame's header tells, its header included; `None` if it is none.
+pub(super) fn skippable_bytes(header: [u8; SKIPPABLE_HEADER_BYTES]) -> Option<u64> {
+    const SKIPPABLE: u32 = 0x184d_2a50;
+    let (magic, length) = header.split_first_chunk::<4>()?;
+    let is_skippable = u32::from_le_bytes(*magic) & !0xf == SKIPPABLE;
+    let content_bytes = u32::from_le_bytes(*length.first_chunk()?);
+    is_skippable.then(|| SKIPPABLE_HEADER_BYTES as u64 + u64::from(content_bytes))
+}
+
+/// The index of the frames before it, each given by its compressed and decompressed length; `None` if there are more
+/// than it can list.
+pub(super) fn index(frames: &[(u32, u32)]) -> Option<Vec<u8>> {
+    let content = frames.len().checked_mul(INDEX_ENTRY_BYTES)?.checked_add(INDEX_FOOTER_BYTES)?;
+    let mut bytes = Vec::with_capacity(SKIPPABLE_HEADER_BYTES + content);
+    bytes.extend(INDEX_MAGIC);
+    bytes.extend(u32::try_from(content).ok()?.to_le_bytes());
+    for (compressed, decompressed) in frames {
+        bytes.extend(compressed.to_le_bytes());
+        bytes.extend(decompressed.to_le_bytes());
+    }
+    bytes.extend(u32::try_from(frames.len()).ok()?.to_le_bytes());
+    // No checksums in the entries: the frames have their own.
+    bytes.push(0);
+    bytes.extend(INDEX_END_MAGIC);
+    Some(bytes)
+}

@@ -1,0 +1,287 @@
+//! Reading a session, whole or damaged.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use bytes::Bytes;
+use zstd::{bulk::Decompressor, zstd_safe};
+
+use super::format;
+use crate::block::Block;
+
+/// Compressed bytes of a frame, at most: what zstd may need for as many that do not compress.
+const WINDOW_BYTES: usize = format::FRAME_LIMIT_BYTES + format::FRAME_LIMIT_BYTES / 128;
+
+/// Bytes read at a time, as long as frames are usual.
+const STEP_BYTES: usize = 256 << 10;
+
+/// Places of damage remembered; one place may be long.
+const DAMAGE_KEPT: usize = 1_000;
+
+/// A session that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It does not begin as one.
+    #[error("{} is not a tracer session: it does not begin with a session's mark", .0.display())]
+    NotASession(PathBuf),
+    /// A later tracer wrote it.
+    #[error("{} has format version {major}, and this tracer reads up to {}: use a newer tracer", path.display(), format::MAJOR_VERSION)]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        major: u16,
+    },
+    /// The file system refuses.
+    #[error("cannot read the session {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What of a session could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Bytes within the file that hold no frame with the right checksum. Frames before and after are whole.
+    Skipped {
+        /// Where they begin.
+        offset: u64,
+        /// How many.
+        bytes: u64,
+    },
+    /// The file ends within a frame.
+    Cut {
+        /// Where that frame begins.
+        offset: u64,
+        /// How much of it there is.
+        bytes: u64,
+    },
+    /// The file ends without an index: the recording was interrupted, or its end is missing.
+    Unfinished,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Skipped { offset, bytes } => {
+                write!(formatter, "{bytes} damaged bytes at offset {offset} were skipped")
+            }
+            Self::Cut { offset, bytes } => {
+                write!(formatter, "the file is cut: the frame at offset {offset} has only {bytes} bytes")
+            }
+            Self::Unfinished => formatter.write_str(
+                "the file ends without an index: the recording was interrupted, or the end of the file is missing",
+            ),
+        }
+    }
+}
+
+/// Reads the blocks of a session in their order, one frame in memory at a time. Damage is skipped and noted.
+pub struct SessionReader<R: Read> {
+    window: Window<R>,
+    decompressor: Decompressor<'static>,
+    damage: Vec<Damage>,
+    is_finished: bool,
+    is_done: bool,
+}
+
+impl SessionReader<File> {
+    /// Opens a session file.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let file = File::open(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Self::new(file, path)
+    }
+}
+
+impl<R: Read> SessionReader<R> {
+    /// Opens a session that is read from anywhere; `path` names it in errors.
+    pub fn new(source: R, path: &Path) -> Result<Self, OpenError> {
+        let io_error = |source| OpenError::Io { path: path.to_owned(), source };
+        let mut window = Window { source, buffer: Vec::new(), start: 0, offset: 0, is_at_end: false };
+        window.fill(format::OPENING_BYTES).map_err(io_error)?;
+        let opening = window.bytes().first_chunk().copied().and_then(format::version);
+        let (major, _) = opening.ok_or_else(|| OpenError::NotASession(path.to_owned()))?;
+        if major > format::MAJOR_VERSION {
+            return Err(OpenError::TooNew { path: path.to_owned(), major });
+        }
+        window.consume(format::OPENING_BYTES);
+        let decompressor = Decompressor::new().map_err(io_error)?;
+        Ok(Self { window, decompressor, damage: Vec::new(), is_finished: false, is_done: false })
+    }
+
+    /// What could not be read so far; whole once the iterator has ended. The first thousand places.
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    fn note(&mut self, damage: Damage) {
+        if self.damage.len() < DAMAGE_KEPT {
+            self.damage.push(damage);
+        }
+    }
+
+    /// The next whole frame's records, or `None` at the end.
+    fn next_block(&mut self) -> io::Result<Option<Block>> {
+        loop {
+            self.window.fill(format::SKIPPABLE_HEADER_BYTES)?;
+            if self.window.bytes().is_empty() {
+                if !self.is_finished {
+                    self.note(Damage::Unfinished);
+                }
+                return Ok(None);
+            }
+            if self.window.bytes().starts_with(&format::DATA_MAGIC) {
+                if let Some((records, frame_bytes)) = self.data_frame()? {
+                    self.window.consume(frame_bytes);
+                    self.is_finished = false;
+                    return Ok(Some(Block(Bytes::from(records))));
+                }
+            } else if self.skip_frame()? {
+                continue;
+            }
+            self.skip_damage()?;
+        }
+    }
+
+    /// The records of the data frame at the window's start and that frame's length; `None` if it is damaged, cut, or
+    /// larger than any writer makes them.
+    fn data_frame(&mut self) -> io::Result<Option<(Vec<u8>, usize)>> {
+        let mut wanted = STEP_BYTES;
+        let frame_bytes = loop {
+            self.window.fill(wanted)?;
+            match zstd_safe::find_frame_compressed_size(self.window.bytes()) {
+                Ok(frame_bytes) => break frame_bytes,
+                Err(_) if wanted < WINDOW_BYTES && !self.window.is_at_end => {
+                    wanted = (wanted * 2).min(WINDOW_BYTES);
+                }
+                Err(_) => return Ok(None),
+            }
+        };
+        let Some(frame) = self.window.bytes().get(..frame_bytes) else { return Ok(None) };
+        let content = zstd_safe::get_frame_content_size(frame).ok().flatten();
+        let Some(content_bytes) = content.and_then(|bytes| usize::try_from(bytes).ok()) else {
+            return Ok(None);
+        };
+        // Every writer adds a checksum: a frame without one lost that bit, and maybe others.
+        if content_bytes > format::FRAME_LIMIT_BYTES || !format::has_checksum(frame) {
+            return Ok(None);
+        }
+        Ok(self.decompressor.decompress(frame, content_bytes).ok().map(|records| (records, frame_bytes)))
+    }
+
+    /// Skips a whole skippable frame at the window's start, noting whether it is an index; `false` if there is none.
+    fn skip_frame(&mut self) -> io::Result<bool> {
+        let header = self.window.bytes().first_chunk().copied();
+        let Some(frame_bytes) = header.and_then(format::skippable_bytes) else { return Ok(false) };
+        let Some(frame_bytes) = usize::try_from(frame_bytes).ok().filter(|&bytes| bytes <= WINDOW_BYTES)
+        else {
+            return Ok(false);
+        };
+        self.window.fill(frame_bytes)?;
+        let Some(frame) = self.window.bytes().get(..frame_bytes) else { return Ok(false) };
+        let is_index = frame.starts_with(&format::INDEX_MAGIC);
+        if is_index && !frame.ends_with(&format::INDEX_END_MAGIC) {
+            return Ok(false);
+        }
+        self.is_finished |= is_index;
+        self.window.consume(frame_bytes);
+        Ok(true)
+    }
+
+    /// Skips to the next place where a frame of a session may begin, or to the end. What a damaged frame says of its
+    /// own length is not trusted.
+    fn skip_damage(&mut self) -> io::Result<()> {
+        const MAGIC_BYTES: usize = 4;
+        let offset = self.window.offset;
+        loop {
+            self.window.consume(1);
+            self.window.fill(STEP_BYTES)?;
+            let found = self
+                .window
+                .bytes()
+                .windows(MAGIC_BYTES)
+                .position(|magic| magic == format::DATA_MAGIC || magic == format::INDEX_MAGIC);
+            if let Some(place) = found {
+                self.window.consume(place);
+                let bytes = self.window.offset - offset;
+                self.note_skipped(offset, bytes);
+                return Ok(());
+            }
+            if self.window.is_at_end {
+                let bytes = self.window.offset - offset + self.window.bytes().len() as u64;
+                self.window.consume(self.window.bytes().len());
+                self.note(Damage::Cut { offset, bytes });
+                return Ok(());
+            }
+            self.window.consume(self.window.bytes().len().saturating_sub(MAGIC_BYTES));
+        }
+    }
+
+    /// Notes skipped bytes; those next to the last ones belong to them.
+    fn note_skipped(&mut self, offset: u64, bytes: u64) {
+        if let Some(Damage::Skipped { offset: before, bytes: length }) = self.damage.last_mut()
+            && *before + *length == offset
+        {
+            *length += bytes;
+        } else {
+            self.note(Damage::Skipped { offset, bytes });
+        }
+    }
+}
+
+impl<R: Read> Iterator for SessionReader<R> {
+    type Item = io::Result<Block>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_done {
+            return None;
+        }
+        let block = self.next_block().transpose();
+        self.is_done = !matches!(block, Some(Ok(_)));
+        block
+    }
+}
+
+/// The bytes of a file from a place on, as many as were asked for.
+struct Window<R> {
+    source: R,
+    buffer: Vec<u8>,
+    /// Where in the buffer the window starts.
+    start: usize,
+    /// Where in the file it starts.
+    offset: u64,
+    is_at_end: bool,
+}
+
+impl<R: Read> Window<R> {
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..).unwrap_or_default()
+    }
+
+    /// Reads until the window holds this many bytes or the file ends.
+    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        let missing = wanted.saturating_sub(self.bytes().len());
+        if missing == 0 || self.is_at_end {
+            return Ok(());
+        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let step = missing.max(STEP_BYTES);
+        let read = self.source.by_ref().take(step as u64).read_to_end(&mut self.buffer)?;
+        self.is_at_end = read < step;
+        Ok(())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes().len());
+        self.start += bytes;
+        self.offset += bytes as u64;
+    }
+}

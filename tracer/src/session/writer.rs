@@ -1,0 +1,128 @@
+//! Writing a session.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use zstd::bulk::Compressor;
+
+use super::format;
+use crate::{block::Block, decode::split_record};
+
+const LEVEL: i32 = 3;
+const FRAME_DURATION_NS: u64 = 1_000_000_000;
+
+/// A session file that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// There is one already.
+    #[error("{} exists already; choose another name, or ask to overwrite it", .0.display())]
+    Exists(PathBuf),
+    /// The file system refuses.
+    #[error("cannot create the session file {}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Writes blocks as frames of a session. Without [`finish`](Self::finish) the records since the last frame and the
+/// index are missing, and the rest is whole.
+pub struct SessionWriter<W: Write> {
+    writer: W,
+    compressor: Compressor<'static>,
+    /// Whole records of the frame to come.
+    pending: Vec<u8>,
+    /// Time of the first of them.
+    began_ns: u64,
+    /// Compressed and decompressed length of each frame so far.
+    frames: Vec<(u32, u32)>,
+}
+
+impl SessionWriter<File> {
+    /// Makes a session file that only its owner can read. It never follows a symbolic link; it replaces a file that is
+    /// there only with `force`.
+    pub fn create(path: &Path, force: bool) -> Result<Self, CreateError> {
+        const OWNER_ONLY: u32 = 0o600;
+        let io_error = |source| CreateError::Io { path: path.to_owned(), source };
+        let mut options = OpenOptions::new();
+        options.write(true).mode(OWNER_ONLY).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+        if force {
+            options.create(true).truncate(true);
+        } else {
+            options.create_new(true);
+        }
+        let file = options.open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => CreateError::Exists(path.to_owned()),
+            _ => io_error(error),
+        })?;
+        // A file that was there keeps its mode when it is opened.
+        file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(io_error)?;
+        Self::new(file).map_err(io_error)
+    }
+}
+
+impl<W: Write> SessionWriter<W> {
+    /// Begins a session on any writer.
+    pub fn new(mut writer: W) -> io::Result<Self> {
+        let mut compressor = Compressor::new(LEVEL)?;
+        compressor.include_checksum(true)?;
+        let opening = format::opening(format::MAJOR_VERSION, format::MINOR_VERSION);
+        writer.write_all(&opening)?;
+        let frames = vec![(length(opening.len())?, 0)];
+        Ok(Self { writer, compressor, pending: Vec::with_capacity(format::FRAME_BYTES), began_ns: 0, frames })
+    }
+
+    /// Takes a block; writes frames as they become full, or a second long by the records' time.
+    pub fn append(&mut self, block: &Block) -> io::Result<()> {
+        let mut rest: &[u8] = &block.0;
+        while !rest.is_empty() {
+            let Some((header, record, after)) = split_record(rest) else {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a block ends within a record"));
+            };
+            rest = after;
+            let is_full = self.pending.len() + record.len() > format::FRAME_BYTES;
+            let is_long = header.time_ns.saturating_sub(self.began_ns) >= FRAME_DURATION_NS;
+            if !self.pending.is_empty() && (is_full || is_long) {
+                self.end_frame()?;
+            }
+            if self.pending.is_empty() {
+                self.began_ns = header.time_ns;
+            }
+            self.pending.extend_from_slice(record);
+        }
+        Ok(())
+    }
+
+    /// Writes the records taken so far as a frame, if there are any.
+    pub fn end_frame(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let frame = self.compressor.compress(&self.pending)?;
+        self.writer.write_all(&frame)?;
+        self.frames.push((length(frame.len())?, length(self.pending.len())?));
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Writes the last frame and the index, and gives the writer back.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.end_frame()?;
+        let index = format::index(&self.frames).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::FileTooLarge, "the session has too many frames for an index")
+        })?;
+        self.writer.write_all(&index)?;
+        self.writer.flush()?;
+        Ok(self.writer)
+    }
+}
+
+fn length(bytes: usize) -> io::Result<u32> {
+    u32::try_from(bytes).map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "a frame is too long"))
+}
