@@ -3,3 +3,6 @@
 pub mod block;
 pub mod decode;
 pub mod event;
+pub mod probe;
+pub mod state;
+pub mod tui;

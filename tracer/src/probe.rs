@@ -1,0 +1,3 @@
+//! Hooks: what they are.
+
+pub mod table;
