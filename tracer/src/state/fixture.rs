@@ -181,9 +181,11 @@ fn attach(hook: HookId) -> Body {
         hook if hook >= HookId::IpvsLookup => {
             hook_status(hook, None, "module ip_vs is not loaded; tried again when it is")
         }
-        HookId::RetransmitSegment | HookId::RetransmitSynAck | HookId::NeighbourUpdate => {
-            hook_status(hook, Some(Way::TypedTracepoint), "")
-        }
+        HookId::RetransmitSegment
+        | HookId::RetransmitSynAck
+        | HookId::SocketState
+        | HookId::NeighbourUpdate
+        | HookId::NeighbourTimer => hook_status(hook, Some(Way::TypedTracepoint), ""),
         _ => hook_status(hook, Some(Way::Trampoline), ""),
     }
 }
@@ -228,7 +230,10 @@ fn busy_flows() -> Vec<(u64, Body)> {
         syn.socket_inode = Some(index + 1);
         events.push((20_000 + index * 35, Body::Retransmit(syn)));
         if index % 100 == 0 {
-            events.push((20_000 + index * 35, owner(index + 1, 4_000 + u32::try_from(index).unwrap(), "日本語-client")));
+            events.push((
+                20_000 + index * 35,
+                owner(index + 1, 4_000 + u32::try_from(index).unwrap(), "日本語-client"),
+            ));
         }
     }
     // One connection that keeps timing out, with everything known.
@@ -298,10 +303,8 @@ fn busy_decisions() -> Vec<(u64, Body)> {
         let weight = if real == drained { weight } else { 100 };
         events.push((50_000 + index * 1_800, ipvs(decision, &client, service, Some(real), weight)));
         if decision == IpvsDecision::Reused {
-            events.push((
-                50_000 + index * 1_800,
-                conntrack(ConntrackEvent::Reused, &client, service, drained),
-            ));
+            events
+                .push((50_000 + index * 1_800, conntrack(ConntrackEvent::Reused, &client, service, drained)));
         }
     }
     for index in 0..6u64 {

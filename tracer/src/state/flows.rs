@@ -1,9 +1,7 @@
 //! Flows that retransmit.
 
 use super::{bounded::Bounded, rates::Buckets};
-use crate::event::{
-    Endpoints, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
-};
+use crate::event::{Endpoints, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo};
 
 /// Seconds of history that are kept of every flow.
 pub const FLOW_HISTORY_SECONDS: usize = 10;

@@ -132,7 +132,9 @@ fn is_accepted(decision: IpvsDecision) -> bool {
 
 /// Whether a new connection reaches a real server that should get none.
 pub fn is_onto_drained(decided: &IpvsDecided) -> bool {
-    is_accepted(decided.decision) && decided.real.is_some() && (decided.weight == Some(0) || !decided.available)
+    is_accepted(decided.decision)
+        && decided.real.is_some()
+        && (decided.weight == Some(0) || !decided.available)
 }
 
 impl Ipvs {

@@ -124,11 +124,10 @@ impl Neighbour {
         }
         let hardware_address = if verdict == Verdict::Failed { previous } else { proposed.or(self.kept) };
         // What the entry held before belongs to someone who answered before we looked.
-        for known in [previous, proposed].into_iter().flatten() {
-            self.answerer(known, time);
+        if let Some(previous) = previous {
+            self.answerer(previous, time);
         }
-        if let Some(answerer) = proposed.and_then(|hardware| self.answerer(hardware, time)) {
-            answerer.last = answerer.last.max(time);
+        if let Some(answerer) = proposed.and_then(|hardware| self.heard(hardware, time)) {
             match verdict {
                 Verdict::Ignored => answerer.ignored += 1,
                 Verdict::Failed => {}
@@ -146,10 +145,19 @@ impl Neighbour {
         if claim.direction == Direction::Out {
             self.own_claims += 1;
             self.own_hardware_address = claim.hardware_address;
-        } else if let Some(answerer) = claim.hardware_address.and_then(|hardware| self.answerer(hardware, time)) {
+        } else if let Some(answerer) = claim.hardware_address.and_then(|hardware| self.heard(hardware, time))
+        {
             answerer.claims += 1;
-            answerer.last = answerer.last.max(time);
         }
+    }
+
+    /// The entry of a hardware address that has just been heard; without room it is counted.
+    fn heard(&mut self, hardware_address: HardwareAddress, time: Timestamp) -> Option<&mut Answerer> {
+        let is_placed = self.answerer(hardware_address, time).is_some();
+        self.answerers_left_out += u32::from(!is_placed);
+        let answerer = self.answerer(hardware_address, time)?;
+        answerer.last = answerer.last.max(time);
+        Some(answerer)
     }
 
     /// The entry of a hardware address, made if there is room.
@@ -158,13 +166,16 @@ impl Neighbour {
         let position = match known {
             Some(position) => position,
             None if self.answerers.len() < ANSWERERS => {
-                self.answerers.push(Answerer { hardware_address, taken: 0, ignored: 0, claims: 0, last: time });
+                self.answerers.push(Answerer {
+                    hardware_address,
+                    taken: 0,
+                    ignored: 0,
+                    claims: 0,
+                    last: time,
+                });
                 self.answerers.len() - 1
             }
-            None => {
-                self.answerers_left_out += 1;
-                return None;
-            }
+            None => return None,
         };
         self.answerers.get_mut(position)
     }

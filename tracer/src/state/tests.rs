@@ -6,7 +6,8 @@ use tracer_common::record::RecordKind;
 use super::{
     FlowKey, Limits, NeighbourKey, RealKey, ServiceKey, State,
     fixture::{
-        NETNS, at, busy, claim, conntrack, endpoints, event, ipvs, mac, owner, proposal, retransmit, stats, undo,
+        NETNS, at, busy, claim, conntrack, endpoints, event, ipvs, mac, owner, proposal, retransmit, stats,
+        undo,
     },
 };
 use crate::event::{
@@ -197,9 +198,8 @@ fn any_body() -> impl Strategy<Value = Body> {
     let verdict = proptest::sample::select(&Verdict::ALL[..]);
     let decision = proptest::sample::select(&IpvsDecision::ALL[..]);
     prop_oneof![
-        (kind, port.clone()).prop_map(|(kind, port)| {
-            Body::Retransmit(retransmit(kind, &format!("10.0.0.1:{port}"), B))
-        }),
+        (kind, port.clone())
+            .prop_map(|(kind, port)| { Body::Retransmit(retransmit(kind, &format!("10.0.0.1:{port}"), B)) }),
         port.clone().prop_map(|port| undo(&format!("10.0.0.1:{port}"), B)),
         (verdict, 1u8..60, 1u8..60).prop_map(|(verdict, host, last)| {
             proposal(&format!("10.0.0.{host}"), verdict, Some(mac(last)), None)

@@ -55,8 +55,8 @@ pub struct Binding {
     pub action: Action,
     /// The keys' names, as help and footer print them; empty for a key that another line tells too.
     pub name: &'static str,
-    /// What it does in one word, if it stands in the footer.
-    pub footer: Option<&'static str>,
+    /// The key and what it does in one word, if it stands in the footer.
+    pub footer: Option<(&'static str, &'static str)>,
     /// What it does in a sentence.
     pub help: &'static str,
 }
@@ -67,7 +67,7 @@ const fn key(
     keys: &'static [(KeyCode, KeyModifiers)],
     action: Action,
     name: &'static str,
-    footer: Option<&'static str>,
+    footer: Option<(&'static str, &'static str)>,
     help: &'static str,
 ) -> Binding {
     Binding { keys, action, name, footer, help }
@@ -79,11 +79,17 @@ pub const BINDINGS: [Binding; 21] = [
         &[(KeyCode::Char('q'), NONE), (KeyCode::Char('c'), KeyModifiers::CONTROL)],
         Action::Quit,
         "q",
-        Some("quit"),
+        Some(("q", "quit")),
         "leave; Ctrl-C does the same",
     ),
-    key(&[(KeyCode::Char('?'), NONE), (KeyCode::F(1), NONE)], Action::Help, "?", Some("help"), "this help"),
-    key(&[(KeyCode::Tab, NONE)], Action::NextScreen, "Tab", Some("screen"), "next screen"),
+    key(
+        &[(KeyCode::Char('?'), NONE), (KeyCode::F(1), NONE)],
+        Action::Help,
+        "?",
+        Some(("?", "help")),
+        "this help",
+    ),
+    key(&[(KeyCode::Tab, NONE)], Action::NextScreen, "Tab", Some(("Tab", "screen")), "next screen"),
     key(&[(KeyCode::BackTab, NONE)], Action::PreviousScreen, "Shift-Tab", None, "screen before"),
     key(&[(KeyCode::Char('1'), NONE)], Action::Show(Screen::Overview), "1", None, "Overview"),
     key(&[(KeyCode::Char('2'), NONE)], Action::Show(Screen::Retransmits), "2", None, "Retransmits"),
@@ -103,7 +109,7 @@ pub const BINDINGS: [Binding; 21] = [
         &[(KeyCode::Down, NONE), (KeyCode::Char('j'), NONE)],
         Action::Move(Motion::Down),
         "↓ j",
-        Some("move"),
+        Some(("↑↓", "move")),
         "one row down",
     ),
     key(&[(KeyCode::PageUp, NONE)], Action::Move(Motion::PageUp), "PgUp", None, "one page up"),
@@ -122,14 +128,20 @@ pub const BINDINGS: [Binding; 21] = [
         None,
         "last row",
     ),
-    key(&[(KeyCode::Enter, NONE)], Action::Open, "Enter", Some("details"), "all that is known of the row"),
+    key(
+        &[(KeyCode::Enter, NONE)],
+        Action::Open,
+        "Enter",
+        Some(("Enter", "details")),
+        "all that is known of the row",
+    ),
     key(&[(KeyCode::Esc, NONE)], Action::Back, "Esc", None, "close the details or the help"),
-    key(&[(KeyCode::Char('s'), NONE)], Action::Sort, "s", Some("sort"), "sort by the next measure"),
+    key(&[(KeyCode::Char('s'), NONE)], Action::Sort, "s", Some(("s", "sort")), "sort by the next measure"),
     key(
         &[(KeyCode::Char('p'), NONE), (KeyCode::Char(' '), NONE)],
         Action::Pause,
         "p",
-        Some("pause"),
+        Some(("p", "pause")),
         "freeze the picture; no event is lost",
     ),
 ];

@@ -71,7 +71,8 @@ pub(super) fn top<'a, K: Ord, V>(
     through: usize,
 ) -> Vec<(&'a K, &'a V)> {
     let mut measured: Vec<_> = entries.map(|(key, value)| (measure(value), key, value)).collect();
-    let order = |one: &(u64, &K, &V), other: &(u64, &K, &V)| other.0.cmp(&one.0).then_with(|| one.1.cmp(other.1));
+    let order =
+        |one: &(u64, &K, &V), other: &(u64, &K, &V)| other.0.cmp(&one.0).then_with(|| one.1.cmp(other.1));
     if through < measured.len() {
         measured.select_nth_unstable_by(through, order);
         measured.truncate(through);
@@ -163,9 +164,7 @@ pub(super) fn subject(state: &State, screen: Screen, measure: usize, row: usize)
             IpvsRow::Service(key, _) => Subject::Service(**key),
             IpvsRow::Real(key, _) => Subject::Real(**key),
         }),
-        Screen::Conntrack => {
-            conntrack(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key))
-        }
+        Screen::Conntrack => conntrack(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
         Screen::Timeline => state.timeline.events().iter().rev().nth(row).and_then(Subject::of),
         Screen::Hooks => HookId::ALL.get(row).map(|&hook| Subject::Hook(hook)),
     }

@@ -109,7 +109,11 @@ pub(super) fn rate(per_second: f64) -> String {
     if per_second < 10.0 {
         return format!("{per_second:.1}");
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count over a time: positive")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count over a time: positive"
+    )]
     let whole = per_second.round() as u64;
     short(whole)
 }
@@ -170,7 +174,8 @@ mod tests {
         assert_eq!(told, ["0", "9999", "10.0k", "12.3k", "123k", "1.2M", "99.9M", "123G"]);
         assert_eq!([0, 999, 1_000, 1_234_567].map(exact), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([0.0, 0.25, 9.9, 12.4, 12_345.0].map(rate), ["0", "0.2", "9.9", "12", "12.3k"]);
-        let durations = [0, 260_000_000, 12_000_000_000, 185_000_000_000, 7_740_000_000_000, 356_400_000_000_000];
+        let durations =
+            [0, 260_000_000, 12_000_000_000, 185_000_000_000, 7_740_000_000_000, 356_400_000_000_000];
         assert_eq!(durations.map(duration), ["0.0s", "0.2s", "12s", "3m05", "2h09", "4d03h"]);
         assert_eq!(clock(252_000_000_000), "00:04:12");
         let times = [850, 1_250, 204_000, 1_632_000, 120_000_000];

@@ -154,7 +154,11 @@ mod tests {
             (&[("TERM", "xterm"), ("COLORTERM", "truecolor"), ("LC_CTYPE", "C.utf8")], Colours::True, true),
             (&[("TERM", "xterm"), ("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], Colours::Sixteen, false),
             (&[("NO_COLOR", "1"), ("COLORTERM", "truecolor")], Colours::None, false),
-            (&[("NO_COLOR", ""), ("TERM", "linux"), ("LC_ALL", ""), ("LANG", "de_DE.UTF-8")], Colours::Sixteen, true),
+            (
+                &[("NO_COLOR", ""), ("TERM", "linux"), ("LC_ALL", ""), ("LANG", "de_DE.UTF-8")],
+                Colours::Sixteen,
+                true,
+            ),
             (&[("TERM", "dumb")], Colours::None, false),
         ];
         for (variables, colours, unicode) in table {

@@ -23,6 +23,7 @@ use ratatui::{
     Frame,
     buffer::Buffer,
     layout::{Constraint, Layout, Rect},
+    style::Style,
 };
 
 pub(super) use self::describe::{event_fact, subject_facts, subject_title};
@@ -32,6 +33,10 @@ use super::{
     widget::{details, help},
 };
 use crate::state::State;
+
+/// The smallest terminal that is drawn on.
+const LEAST_CELLS: u16 = 40;
+const LEAST_ROWS: u16 = 8;
 
 /// What drawing reads.
 pub(super) struct Picture<'a> {
@@ -47,6 +52,11 @@ pub(super) struct Picture<'a> {
 pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: &Theme) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
+    if area.width < LEAST_CELLS || area.height < LEAST_ROWS {
+        let text = format!("tracer needs {LEAST_CELLS} columns and {LEAST_ROWS} rows");
+        buffer.set_stringn(area.x, area.y, text, usize::from(area.width), Style::new());
+        return;
+    }
     let picture = Picture { model, state: model.shown(), theme };
     let [header, tabs, body, status, keys] = Layout::vertical([
         Constraint::Length(1),

@@ -28,7 +28,8 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     } else {
         ("ATTACHING".to_owned(), Role::Warning)
     };
-    let now = if state.node.is_some() { format!("{} UTC  ", time_of_day(state.now())) } else { String::new() };
+    let now =
+        if state.node.is_some() { format!("{} UTC  ", time_of_day(state.now())) } else { String::new() };
     let right = Line::from(vec![
         Span::styled(now, theme.style(Role::Dim)),
         Span::styled(mode, theme.style(role).add_modifier(Modifier::BOLD)),
@@ -38,7 +39,10 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let elapsed = clock(state.now().boot_ns.saturating_sub(state.began().boot_ns));
     let about = match &state.node {
         Some(node) => fitting(
-            &[format!(" {} · kernel {} · {elapsed}", node.host, node.kernel), format!(" {} · {elapsed}", node.host)],
+            &[
+                format!(" {} · kernel {} · {elapsed}", node.host, node.kernel),
+                format!(" {} · {elapsed}", node.host),
+            ],
             room.saturating_sub(7),
         ),
         None => String::new(),
@@ -53,15 +57,19 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
 pub(super) fn tabs(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let theme = picture.theme;
     let mut spans = Vec::new();
+    let mut after_shown = false;
     for (index, screen) in Screen::ALL.into_iter().enumerate() {
-        let number = index + 1;
-        let label = format!("{number} {}", screen.title());
-        if screen == picture.model.screen {
-            spans.push(Span::styled(format!("[{label}]"), theme.style(Role::Title)));
-        } else {
-            spans.push(Span::styled(format!(" {label} "), Style::new()));
-        }
+        let is_shown = screen == picture.model.screen;
+        let (between, style) = match (is_shown, after_shown) {
+            (true, _) => ("[", theme.style(Role::Title)),
+            (false, true) => ("]", Style::new()),
+            (false, false) => (" ", Style::new()),
+        };
+        spans.push(Span::raw(between));
+        spans.push(Span::styled(format!("{} {}", index + 1, screen.title()), style));
+        after_shown = is_shown;
     }
+    spans.push(Span::raw(if after_shown { "]" } else { " " }));
     buffer.set_line(area.x, area.y, &Line::from(spans), area.width);
 }
 
@@ -86,7 +94,13 @@ pub(super) fn status(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     };
     buffer.set_stringn(area.x + 1, area.y, &accounting, room, theme.style(accounting_role));
     let start = area.right().saturating_sub(u16::try_from(width(&hooks_text) + 1).unwrap_or_default());
-    buffer.set_stringn(start.max(area.x), area.y, &hooks_text, usize::from(area.width), theme.style(hooks_role));
+    buffer.set_stringn(
+        start.max(area.x),
+        area.y,
+        &hooks_text,
+        usize::from(area.width),
+        theme.style(hooks_role),
+    );
 }
 
 /// The same with ever fewer words; loss is told by the last one too.
@@ -116,8 +130,8 @@ fn accounting_texts(picture: &Picture<'_>, total: KindCounters) -> Vec<String> {
         format!("{}{more}", long(exact)),
         long(exact),
         long(short),
-        format!("seen {} · suppressed {} · lost {}", short(seen), short(suppressed), short(lost)),
-        format!("lost {}", short(lost)),
+        format!("{} seen · {} suppressed · {} lost", short(seen), short(suppressed), short(lost)),
+        format!("{} lost", short(lost)),
     ]
 }
 
@@ -126,8 +140,8 @@ pub(super) fn keys(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let theme = picture.theme;
     let mut spans = vec![Span::raw(" ")];
     for binding in &BINDINGS {
-        if let Some(word) = binding.footer {
-            spans.push(Span::styled(binding.name, theme.style(Role::Title)));
+        if let Some((name, word)) = binding.footer {
+            spans.push(Span::styled(name, theme.style(Role::Title)));
             spans.push(Span::styled(format!(" {word}   "), theme.style(Role::Dim)));
         }
     }

@@ -57,9 +57,11 @@ type Row<'a> = (&'a FlowKey, &'a ConntrackEntry);
 fn columns<'a>(now: Timestamp) -> Vec<Column<Row<'a>>> {
     vec![
         words("proto", Fit::Left, (5, 6), 5, |(key, _): &Row<'_>| plain(key.endpoints.protocol.to_string())),
-        words("from", Fit::Middle, (15, 47), 0, |(key, _): &Row<'_>| plain(key.endpoints.source.to_string())),
-        words("to", Fit::Middle, (15, 47), 0, |(key, _): &Row<'_>| plain(key.endpoints.destination.to_string())),
-        words("answered by", Fit::Middle, (15, 47), 3, |(_, entry): &Row<'_>| {
+        words("from", Fit::Middle, (21, 47), 0, |(key, _): &Row<'_>| plain(key.endpoints.source.to_string())),
+        words("to", Fit::Middle, (21, 47), 0, |(key, _): &Row<'_>| {
+            plain(key.endpoints.destination.to_string())
+        }),
+        words("answered by", Fit::Middle, (21, 47), 3, |(_, entry): &Row<'_>| {
             known(entry.reply.map(|reply| reply.source.to_string()))
         }),
         words("decisions", Fit::Left, (18, 60), 1, |(_, entry): &Row<'_>| {
@@ -73,6 +75,6 @@ fn columns<'a>(now: Timestamp) -> Vec<Column<Row<'a>>> {
         }),
         number("zone", 5, 6, |(_, entry): &Row<'_>| known((entry.zone != 0).then(|| entry.zone.to_string()))),
         number("last", 5, 2, move |(_, entry): &Row<'_>| plain(age(now, entry.last))),
-        words("netns", Fit::Left, (10, 10), 7, |(key, _): &Row<'_>| cell(key.netns.to_string(), Role::Dim)),
+        words("netns", Fit::Left, (10, 10), 9, |(key, _): &Row<'_>| cell(key.netns.to_string(), Role::Dim)),
     ]
 }

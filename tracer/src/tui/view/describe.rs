@@ -6,7 +6,7 @@ use crate::{
     event::{Body, Endpoints, Event, IpvsDecision, RetransmitKind, Verdict},
     probe::table,
     state::{
-        ANSWERERS, CONNTRACK_EVENTS, ConntrackEntry, Decisions, Flow, FlowKey, Neighbour, NeighbourKey, RealKey,
+        ANSWERERS, CONNTRACK_EVENTS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey,
         ServiceKey, State,
     },
     tui::{
@@ -58,15 +58,15 @@ fn fact(subject: &str, told: String) -> Fact {
 }
 
 /// The kinds that happened, the most frequent first: `syn 12, rto 3`.
-pub(crate) fn kinds_text(flow: &Flow) -> String {
-    let mut kinds: Vec<(u32, &str)> = RetransmitKind::ALL
+pub(crate) fn kinds_text(kinds: &[u64; RetransmitKind::ALL.len()], failed: u64, undone: u64) -> String {
+    let mut kinds: Vec<(u64, &str)> = RetransmitKind::ALL
         .into_iter()
-        .map(|kind| (flow.of_kind(kind), kind.name()))
-        .chain([(flow.failed, "failed"), (flow.undone, "needless")])
+        .map(|kind| (kinds[kind as usize], kind.name()))
+        .chain([(failed, "failed"), (undone, "needless")])
         .filter(|&(count, _)| count > 0)
         .collect();
     kinds.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
-    let texts: Vec<String> = kinds.iter().map(|(count, name)| format!("{name} {}", exact(u64::from(*count)))).collect();
+    let texts: Vec<String> = kinds.iter().map(|(count, name)| format!("{name} {}", exact(*count))).collect();
     texts.join(", ")
 }
 
@@ -79,12 +79,20 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
         path.extend(flow.congestion_window.map(|segments| format!("cwnd {segments}")));
         path.extend(flow.device.as_ref().map(|device| format!("by {device}")));
         let mut owner = Vec::new();
-        owner.extend(state.process_of(flow).map(|process| format!("{} (pid {})", process.command, process.id)));
+        owner.extend(
+            state.process_of(flow).map(|process| format!("{} (pid {})", process.command, process.id)),
+        );
         owner.extend(flow.cgroup_id.map(|id| format!("cgroup {id}")));
         owner.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
         owner.push(format!("netns {}", key.netns));
         let failed = flow.error.map(|error| format!(", last error {error}")).unwrap_or_default();
-        facts.push(fact("retransmits", format!("{}{failed}", kinds_text(flow))));
+        facts.push(fact(
+            "retransmits",
+            format!(
+                "{}{failed}",
+                kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into())
+            ),
+        ));
         facts.push(fact(
             "segments",
             format!("{} sent again, longest run {}", exact(flow.segments), flow.longest_run),
@@ -141,7 +149,10 @@ fn neighbour_facts(state: &State, key: &NeighbourKey) -> Vec<Fact> {
     }
     if neighbour.own_claims > 0 {
         let own = neighbour.own_hardware_address.map(|own| format!(" as {own}")).unwrap_or_default();
-        facts.push(fact("this node", format!("claims the address itself, {} times{own}", neighbour.own_claims)));
+        facts.push(fact(
+            "this node",
+            format!("claims the address itself, {} times{own}", neighbour.own_claims),
+        ));
     }
     facts.push(fact("seen", span(state, neighbour.first, neighbour.last)));
     facts
@@ -150,8 +161,10 @@ fn neighbour_facts(state: &State, key: &NeighbourKey) -> Vec<Fact> {
 /// The verdicts that fell: `learned 1, ignored 12`.
 pub(crate) fn verdicts_text(neighbour: &Neighbour) -> String {
     let counted = Verdict::ALL.into_iter().map(|verdict| (verdict, neighbour.with_verdict(verdict)));
-    let texts: Vec<String> =
-        counted.filter(|&(_, count)| count > 0).map(|(verdict, count)| format!("{verdict} {count}")).collect();
+    let texts: Vec<String> = counted
+        .filter(|&(_, count)| count > 0)
+        .map(|(verdict, count)| format!("{verdict} {count}"))
+        .collect();
     if texts.is_empty() { "no proposal, only claims".to_owned() } else { texts.join(", ") }
 }
 
@@ -238,11 +251,13 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
             format!("{} on {} {}{proposed}{previous}", neighbour.address, neighbour.device, neighbour.verdict)
         }
         Body::Claim(claim) => {
-            let hardware = claim.hardware_address.map(|hardware| format!(" at {hardware}")).unwrap_or_default();
+            let hardware =
+                claim.hardware_address.map(|hardware| format!(" at {hardware}")).unwrap_or_default();
             format!("{} {} {} on {}{hardware}", claim.operation, claim.direction, claim.address, claim.device)
         }
         Body::Conntrack(decision) => {
-            let original = decision.original.map(|original| format!(" {}", flow_name(&original))).unwrap_or_default();
+            let original =
+                decision.original.map(|original| format!(" {}", flow_name(&original))).unwrap_or_default();
             format!("{}{original}", decision.event)
         }
         Body::Ipvs(decided) => {

@@ -103,6 +103,7 @@ fn name(row: &IpvsRow<'_>) -> Cell {
 fn weight(row: &IpvsRow<'_>) -> Cell {
     match row {
         IpvsRow::Service(..) => Cell::default(),
+        IpvsRow::Real(key, _) if key.address.is_none() => Cell::default(),
         IpvsRow::Real(_, real) => match real.weight {
             _ if !real.available => cell("gone", Role::Bad),
             Some(0) => cell("0", Role::Warning),
@@ -113,18 +114,20 @@ fn weight(row: &IpvsRow<'_>) -> Cell {
 
 fn decision_columns<'a>(now: Timestamp) -> Vec<Column<&'a RecentDecision>> {
     vec![
-        number("last", 5, 1, move |row: &&RecentDecision| plain(age(now, row.time))),
+        number("ago", 5, 1, move |row: &&RecentDecision| plain(age(now, row.time))),
         words("decision", Fit::Left, (11, 11), 0, |row: &&RecentDecision| {
             cell(
                 row.decided.decision.name(),
                 if is_onto_drained(&row.decided) { Role::Bad } else { Role::Plain },
             )
         }),
-        words("client", Fit::Middle, (15, 47), 2, |row: &&RecentDecision| plain(row.decided.client.to_string())),
-        words("virtual", Fit::Middle, (15, 47), 1, |row: &&RecentDecision| {
+        words("client", Fit::Middle, (21, 47), 1, |row: &&RecentDecision| {
+            plain(row.decided.client.to_string())
+        }),
+        words("virtual", Fit::Middle, (21, 47), 2, |row: &&RecentDecision| {
             plain(row.decided.virtual_service.to_string())
         }),
-        words("real", Fit::Middle, (15, 47), 0, |row: &&RecentDecision| {
+        words("real", Fit::Middle, (21, 47), 0, |row: &&RecentDecision| {
             row.decided.real.map_or_else(|| cell("none", Role::Bad), |real| plain(real.to_string()))
         }),
         number("weight", 6, 0, |row: &&RecentDecision| {

@@ -65,11 +65,15 @@ fn kept(neighbour: &Neighbour) -> Cell {
     neighbour.kept.map_or_else(|| cell("none", Role::Dim), |kept| plain(kept.to_string()))
 }
 
-/// `bb:… ×12` for every other answerer.
-pub(super) fn others(neighbour: &Neighbour) -> Cell {
+/// `bb:… ×12` for every other answerer; a message that was seen both as a claim and as a proposal counts once.
+fn others(neighbour: &Neighbour) -> Cell {
     let texts: Vec<String> = neighbour
         .others()
-        .map(|other| format!("{} ×{}", other.hardware_address, other.ignored + other.taken + other.claims))
+        .map(|other| match (other.ignored + other.taken).max(other.claims) {
+            // It held the address before anything was seen of it.
+            0 => format!("{} before", other.hardware_address),
+            times => format!("{} ×{times}", other.hardware_address),
+        })
         .collect();
     cell(texts.join(", "), Role::Warning)
 }

@@ -5,6 +5,8 @@
 //! Retransmits   Second answerers   Weight 0   Conntrack      what stands out, one part each
 //! ```
 
+use std::net::SocketAddr;
+
 use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Layout, Rect},
@@ -16,10 +18,10 @@ use super::{
     describe::{conntrack_text, flow_name, hook_name, kinds_text},
 };
 use crate::{
-    event::Verdict,
+    event::{Timestamp, Verdict},
     state::{COUNTED_FAMILIES, HISTORY_SECONDS, State, second_of},
     tui::{
-        rows,
+        peers, rows,
         text::{age, duration, exact, rate, short},
         theme::{Role, Theme},
         widget::{
@@ -37,7 +39,10 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     const RATE_ROWS: u16 = 2 + COUNTED_FAMILIES.len() as u16;
     let [rates, parts] = Layout::vertical([Constraint::Length(RATE_ROWS), Constraint::Fill(1)]).areas(area);
     draw_rates(rates, buffer, picture);
-    if !picture.state.hooks.ready && !picture.model.ended && picture.state.events() == attached_events(picture) {
+    if !picture.state.hooks.ready
+        && !picture.model.ended
+        && picture.state.events() == attached_events(picture)
+    {
         draw_attaching(parts, buffer, picture);
         return;
     }
@@ -79,7 +84,13 @@ fn draw_rates(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     if let Some(axis) = area.rows().nth(COUNTED_FAMILIES.len()) {
         let ago = format!("{} ago", duration(seconds as u64 * 1_000_000_000));
         let width = seconds.saturating_sub(ago.len());
-        buffer.set_stringn(start_x, axis.y, format!("{ago}{:>width$}", "now"), seconds, theme.style(Role::Dim));
+        buffer.set_stringn(
+            start_x,
+            axis.y,
+            format!("{ago}{:>width$}", "now"),
+            seconds,
+            theme.style(Role::Dim),
+        );
         buffer.set_stringn(figures_x, axis.y, titles, RATE_CELLS * 4, theme.style(Role::Dim));
     }
 }
@@ -94,10 +105,7 @@ fn draw_attaching(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         .map(|(hook, status)| {
             let told = match status.attached {
                 Some(way) => vec![(format!("attached by {}", way.name()), Role::Good)],
-                None => vec![
-                    ("missing".to_owned(), Role::Warning),
-                    (status.reason.to_string(), Role::Plain),
-                ],
+                None => vec![("missing".to_owned(), Role::Warning), (status.reason.to_string(), Role::Plain)],
             };
             Fact { subject: hook_name(hook).to_owned(), told }
         })
@@ -135,7 +143,8 @@ fn draw_column(area: Rect, buffer: &mut Buffer, theme: &Theme, parts: &[Part]) {
     let mut left = usize::from(area.height).saturating_sub(parts.len());
     left = left.saturating_sub(rows.iter().map(|_| 1).sum());
     while left > 0 {
-        let hungry: Vec<usize> = (0..parts.len()).filter(|&index| rows[index] < parts[index].facts.len()).collect();
+        let hungry: Vec<usize> =
+            (0..parts.len()).filter(|&index| rows[index] < parts[index].facts.len()).collect();
         if hungry.is_empty() {
             break;
         }
@@ -158,16 +167,24 @@ fn draw_column(area: Rect, buffer: &mut Buffer, theme: &Theme, parts: &[Part]) {
 }
 
 fn flows(state: &State) -> Part {
-    let facts = rows::flows(state, 0, MOST_SUBJECTS)
+    let facts = peers::most_resent_to(state, MOST_SUBJECTS)
         .into_iter()
-        .map(|(key, flow)| {
-            let mut told = vec![(kinds_text(flow), Role::Plain)];
-            told.push((format!("{} ago", age(state.now(), flow.last)), Role::Dim));
-            told.extend(state.process_of(flow).map(|process| (process.command.to_string(), Role::Dim)));
-            Fact { subject: flow_name(&key.endpoints), told }
+        .map(|peer| {
+            let mut told =
+                vec![ago(state, peer.last), (kinds_text(&peer.kinds, peer.failed, peer.undone), Role::Plain)];
+            told.extend(peer.process.map(|process| (process.command.to_string(), Role::Dim)));
+            let destination = peer.port.map_or_else(
+                || format!("{}, several ports", peer.address),
+                |port| SocketAddr::new(peer.address, port).to_string(),
+            );
+            let subject = match peer.only {
+                Some(key) => flow_name(&key.endpoints),
+                None => format!("{} flows → {destination}", exact(peer.flows)),
+            };
+            Fact { subject, told }
         })
         .collect();
-    Part { title: "Flows that retransmit most", note: total(state.flows.len(), "flow"), facts }
+    Part { title: "Peers that segments are resent to", note: total(state.flows.len(), "flow"), facts }
 }
 
 fn answerers(state: &State) -> Part {
@@ -180,12 +197,14 @@ fn answerers(state: &State) -> Part {
             let others: Vec<String> =
                 neighbour.others().map(|other| other.hardware_address.to_string()).collect();
             let ignored = neighbour.with_verdict(Verdict::Ignored);
-            let told = vec![
-                (kept, Role::Plain),
-                (format!("not {}", others.join(", ")), Role::Bad),
-                (format!("ignored ×{ignored}"), Role::Warning),
-                (format!("{} ago", age(state.now(), neighbour.last)), Role::Dim),
-            ];
+            let changed = neighbour.with_verdict(Verdict::Changed);
+            let mut told = vec![ago(state, neighbour.last), (kept, Role::Plain)];
+            told.push((format!("not {}", others.join(", ")), Role::Bad));
+            for (times, what) in [(ignored, "ignored"), (changed, "changed")] {
+                if times > 0 {
+                    told.push((format!("{what} ×{times}"), Role::Warning));
+                }
+            }
             Fact { subject: format!("{} on {}", key.address, neighbour.device), told }
         })
         .collect();
@@ -203,9 +222,9 @@ fn drained(state: &State) -> Part {
                 None => "weight unknown".to_owned(),
             };
             let told = vec![
+                ago(state, real.last),
                 (format!("{} new", exact(real.decisions.onto_drained)), Role::Bad),
                 (weight, Role::Warning),
-                (format!("{} ago", age(state.now(), real.last)), Role::Dim),
             ];
             Some(Fact { subject: format!("{} → {}", key.service.address, key.address?), told })
         })
@@ -226,13 +245,15 @@ fn failures(state: &State) -> Part {
         .into_iter()
         .map(|(key, entry)| Fact {
             subject: flow_name(&key.endpoints),
-            told: vec![
-                (conntrack_text(entry), Role::Bad),
-                (format!("{} ago", age(state.now(), entry.last)), Role::Dim),
-            ],
+            told: vec![ago(state, entry.last), (conntrack_text(entry), Role::Bad)],
         })
         .collect();
     Part { title: "Connections conntrack dropped", note: counts.join(" · "), facts }
+}
+
+/// How long ago, in a column.
+fn ago(state: &State, last: Timestamp) -> (String, Role) {
+    (format!("{:>5} ago", age(state.now(), last)), Role::Dim)
 }
 
 fn total(count: usize, what: &str) -> String {

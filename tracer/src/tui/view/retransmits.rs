@@ -42,13 +42,15 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         number(title, cells, rank, move |row: &Row<'_>| count(row.flow.of_kind(kind), Role::Plain))
     };
     vec![
-        words("from", Fit::Middle, (15, 47), 0, |row: &Row<'_>| plain(row.key.endpoints.source.to_string())),
-        words("to", Fit::Middle, (15, 47), 0, |row: &Row<'_>| plain(row.key.endpoints.destination.to_string())),
+        words("from", Fit::Middle, (21, 47), 0, |row: &Row<'_>| plain(row.key.endpoints.source.to_string())),
+        words("to", Fit::Middle, (21, 47), 0, |row: &Row<'_>| {
+            plain(row.key.endpoints.destination.to_string())
+        }),
         words("state", Fit::Left, (11, 12), 6, |row: &Row<'_>| plain(row.flow.tcp_state.to_string())),
         number("sent", 5, 1, |row: &Row<'_>| plain(short(row.flow.segments))),
-        kind("syn", 4, 2, RetransmitKind::Syn),
-        kind("s-ack", 5, 2, RetransmitKind::SynAck),
-        kind("rto", 4, 2, RetransmitKind::Timeout),
+        kind("syn", 4, 3, RetransmitKind::Syn),
+        kind("s-ack", 5, 3, RetransmitKind::SynAck),
+        kind("rto", 4, 3, RetransmitKind::Timeout),
         kind("fast", 4, 5, RetransmitKind::Fast),
         kind("tlp", 4, 5, RetransmitKind::TailLossProbe),
         kind("reord", 5, 8, RetransmitKind::Reordering),
@@ -66,8 +68,8 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
             known(row.flow.congestion_window.map(|segments| short(u64::from(segments))))
         }),
         number("10 s", 4, 9, |row: &Row<'_>| count(row.flow.recent.sum_before(row.now, 10), Role::Plain)),
-        number("last", 5, 3, |row: &Row<'_>| plain(age(row.now, row.flow.last))),
-        words("process", Fit::Left, (7, 22), 5, |row: &Row<'_>| {
+        number("last", 5, 2, |row: &Row<'_>| plain(age(row.now, row.flow.last))),
+        words("process", Fit::Left, (12, 22), 5, |row: &Row<'_>| {
             known(row.process.map(|process| format!("{}/{}", process.command, process.id)))
         }),
         words("dev", Fit::Left, (5, 15), 7, |row: &Row<'_>| {

@@ -28,6 +28,6 @@ fn columns<'a>() -> Vec<Column<&'a Event>> {
         words("time (UTC)", Fit::Left, (12, 12), 0, |event: &&Event| cell(event_fact(event).0, Role::Dim)),
         words("kind", Fit::Left, (15, 15), 1, |event: &&Event| plain(event_fact(event).1)),
         words("what", Fit::Left, (30, 160), 0, |event: &&Event| plain(event_fact(event).2)),
-        words("netns", Fit::Left, (10, 10), 2, |event: &&Event| cell(event.netns.to_string(), Role::Dim)),
+        words("netns", Fit::Left, (10, 10), 8, |event: &&Event| cell(event.netns.to_string(), Role::Dim)),
     ]
 }

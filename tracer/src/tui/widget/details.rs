@@ -25,7 +25,8 @@ pub(crate) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, subje
     if facts.is_empty() {
         facts.push(Fact { subject: "nothing is kept of it any more".to_owned(), told: Vec::new() });
     }
-    let rows = u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height.saturating_sub(LEAST_EVENT_ROWS));
+    let rows =
+        u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height.saturating_sub(LEAST_EVENT_ROWS));
     let [known, below] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(area);
     lines::draw(known, buffer, theme, &facts);
 

@@ -33,7 +33,13 @@ pub(crate) fn draw(area: Rect, buffer: &mut Buffer, theme: &Theme) {
             buffer.set_stringn(x, y, name, usize::from(NAME_CELLS), theme.style(Role::Title));
             let room = usize::from(COLUMN_CELLS - NAME_CELLS);
             let start = x + NAME_CELLS;
-            buffer.set_stringn(start, y, help, room.min(usize::from(inner.right().saturating_sub(start))), theme.style(Role::Plain));
+            buffer.set_stringn(
+                start,
+                y,
+                help,
+                room.min(usize::from(inner.right().saturating_sub(start))),
+                theme.style(Role::Plain),
+            );
         }
     }
 }

@@ -32,7 +32,9 @@ pub(crate) fn draw(area: Rect, buffer: &mut Buffer, theme: &Theme, facts: &[Fact
         put(&clip_middle(&fact.subject, subject_cells), x, theme.style(Role::Plain));
         x += subject_cells + 2;
         for (told, role) in &fact.told {
-            let Some(left) = usize::from(area.width).checked_sub(x).filter(|&left| left >= width(told).min(6)) else {
+            let Some(left) =
+                usize::from(area.width).checked_sub(x).filter(|&left| left >= width(told).min(6))
+            else {
                 break;
             };
             put(&clip_end(told, left), x, theme.style(*role));

@@ -28,7 +28,8 @@ pub(crate) fn draw<R>(
     let total = rows::count(picture.state, model.screen);
     let selected = model.selected_row().min(total.saturating_sub(1));
     let measures = rows::measures(model.screen);
-    let sorted = measures.get(model.sorted_by()).map(|name| format!("sorted by {name} · ")).unwrap_or_default();
+    let sorted =
+        measures.get(model.sorted_by()).map(|name| format!("sorted by {name} · ")).unwrap_or_default();
     let note = match total {
         0 => String::new(),
         _ => format!("{sorted}{} of {}", exact(selected as u64 + 1), exact(total as u64)),

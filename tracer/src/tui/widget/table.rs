@@ -86,6 +86,8 @@ pub(crate) fn words<R>(
 }
 
 const GAP: usize = 2;
+/// Columns of this rank and above come only where no text of the others is cut.
+const NICE_TO_HAVE: u8 = 8;
 /// The mark of the selected row and a space.
 const MARGIN: usize = 2;
 
@@ -140,23 +142,42 @@ fn draw_row<R>(
 fn widths<R>(columns: &[Column<R>], cells: &[Vec<Cell>], room: usize) -> Vec<Option<usize>> {
     let mut by_rank: Vec<usize> = (0..columns.len()).collect();
     by_rank.sort_by_key(|&index| columns[index].rank);
-    let mut widths = vec![None; columns.len()];
+    let mut widths: Vec<Option<usize>> = vec![None; columns.len()];
     // What is left once a gap follows every column but the last.
     let mut left = room + GAP;
-    for &index in &by_rank {
-        // The first that does not fit ends it: a less important column never stays where a more important one went.
-        let Some(rest) = left.checked_sub(columns[index].least + GAP) else { break };
-        left = rest;
-        widths[index] = Some(columns[index].least);
+    // Texts that are cut come before columns that are only nice to have.
+    let (needed, nice) =
+        by_rank.split_at(by_rank.partition_point(|&index| columns[index].rank < NICE_TO_HAVE));
+    'groups: for group in [needed, nice] {
+        for &index in group {
+            // The first that does not fit ends it: a less important column never stays where a more important one went.
+            let Some(rest) = left.checked_sub(columns[index].least + GAP) else {
+                grow(columns, cells, &mut widths, left);
+                break 'groups;
+            };
+            left = rest;
+            widths[index] = Some(columns[index].least);
+        }
+        left = grow(columns, cells, &mut widths, left);
     }
+    widths
+}
+
+/// Gives what is left cell by cell to the columns whose texts want more, so that two addresses share it; gives back
+/// what nobody wants.
+fn grow<R>(
+    columns: &[Column<R>],
+    cells: &[Vec<Cell>],
+    widths: &mut [Option<usize>],
+    mut left: usize,
+) -> usize {
     let wanted = |index: usize| {
         let natural = cells.iter().map(|row| width(&row[index].text)).max().unwrap_or_default();
-        natural.clamp(columns[index].least, columns[index].most.max(columns[index].least))
+        natural.min(columns[index].most)
     };
-    // The rest goes cell by cell to those that want more, so that two addresses share it.
-    let mut hungry: Vec<(usize, usize)> = by_rank.into_iter().map(|index| (index, wanted(index))).collect();
+    let mut hungry: Vec<(usize, usize)> = (0..columns.len()).map(|index| (index, wanted(index))).collect();
     while left > 0 {
-        hungry.retain(|&(index, wanted)| widths[index].is_some_and(|cells: usize| cells < wanted));
+        hungry.retain(|&(index, wanted)| widths[index].is_some_and(|cells| cells < wanted));
         if hungry.is_empty() {
             break;
         }
@@ -165,7 +186,7 @@ fn widths<R>(columns: &[Column<R>], cells: &[Vec<Cell>], room: usize) -> Vec<Opt
         }
         left = left.saturating_sub(hungry.len());
     }
-    widths
+    left
 }
 
 #[cfg(test)]
