@@ -82,7 +82,7 @@ pub async fn run(mut blocks: Receiver<Block>, options: Options) -> Result<()> {
                 is_stale = true;
             }
             _ = frames.tick(), if is_stale => {
-                screens.draw(|frame| view::draw(frame, &model, &theme))?;
+                screens.draw(|frame| view::draw(frame, &model, theme))?;
                 is_stale = false;
             }
             block = blocks.recv(), if !model.ended => {

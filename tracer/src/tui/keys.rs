@@ -80,7 +80,7 @@ pub const BINDINGS: [Binding; 21] = [
         Action::Quit,
         "q",
         Some(("q", "quit")),
-        "leave; Ctrl-C does the same",
+        "leave; also Ctrl-C",
     ),
     key(
         &[(KeyCode::Char('?'), NONE), (KeyCode::F(1), NONE)],
@@ -128,21 +128,15 @@ pub const BINDINGS: [Binding; 21] = [
         None,
         "last row",
     ),
-    key(
-        &[(KeyCode::Enter, NONE)],
-        Action::Open,
-        "Enter",
-        Some(("Enter", "details")),
-        "all that is known of the row",
-    ),
-    key(&[(KeyCode::Esc, NONE)], Action::Back, "Esc", None, "close the details or the help"),
+    key(&[(KeyCode::Enter, NONE)], Action::Open, "Enter", Some(("Enter", "details")), "details of the row"),
+    key(&[(KeyCode::Esc, NONE)], Action::Back, "Esc", None, "close details or help"),
     key(&[(KeyCode::Char('s'), NONE)], Action::Sort, "s", Some(("s", "sort")), "sort by the next measure"),
     key(
         &[(KeyCode::Char('p'), NONE), (KeyCode::Char(' '), NONE)],
         Action::Pause,
         "p",
         Some(("p", "pause")),
-        "freeze the picture; no event is lost",
+        "pause; no event is lost",
     ),
 ];
 

@@ -23,7 +23,7 @@ const COLOURLESS: Theme = Theme { colours: Colours::None, unicode: true };
 
 fn draw(model: &Model, theme: Theme, (columns, rows): (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-    terminal.draw(|frame| view::draw(frame, model, &theme)).unwrap();
+    terminal.draw(|frame| view::draw(frame, model, theme)).unwrap();
     terminal.backend().buffer().clone()
 }
 

@@ -124,7 +124,7 @@ fn ascii_for(symbol: &str) -> char {
         "→" | "▸" => '>',
         "↑" => '^',
         "↓" | "▼" => 'v',
-        "─" => '-',
+        "─" | "▄" => '-',
         "│" => '|',
         "·" | "▂" => '.',
         "…" => '~',
@@ -132,7 +132,6 @@ fn ascii_for(symbol: &str) -> char {
         "µ" => 'u',
         "▁" => '_',
         "▃" => ':',
-        "▄" => '-',
         "▅" => '=',
         "▆" => '+',
         "▇" => '*',
@@ -149,7 +148,8 @@ mod tests {
 
     #[test]
     fn the_environment_decides() {
-        let table: [(&[(&str, &str)], Colours, bool); 6] = [
+        type Case = (&'static [(&'static str, &'static str)], Colours, bool);
+        let table: [Case; 6] = [
             (&[("TERM", "xterm-256color"), ("LANG", "en_US.UTF-8")], Colours::Indexed, true),
             (&[("TERM", "xterm"), ("COLORTERM", "truecolor"), ("LC_CTYPE", "C.utf8")], Colours::True, true),
             (&[("TERM", "xterm"), ("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], Colours::Sixteen, false),
@@ -174,7 +174,7 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 14, 1));
         buffer.set_string(0, 0, "a→b ▂█ 日本 ×µ", Style::new());
         Theme { colours: Colours::None, unicode: false }.finish(&mut buffer);
-        let text: String = buffer.content.iter().map(|cell| cell.symbol()).collect();
+        let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
         assert_eq!(text, "a>b .# ? ?  xu");
     }
 }

@@ -65,9 +65,9 @@ fn show(model: &mut Model, screen: Screen) {
 }
 
 fn select(model: &mut Model, motion: Motion) {
-    let last = rows::count(model.shown(), model.screen).saturating_sub(1);
-    // Rows beside the table: header, tabs, title, column names, status line and keys.
+    /// Rows beside the table: header, tabs, title, column names, status line and keys.
     const CHROME: usize = 6;
+    let last = rows::count(model.shown(), model.screen).saturating_sub(1);
     let page = usize::from(model.height).saturating_sub(CHROME).max(1);
     let selected = &mut model.selected[model.screen as usize];
     let from = (*selected).min(last);

@@ -45,11 +45,11 @@ pub(super) struct Picture<'a> {
     /// The state to show.
     pub(super) state: &'a State,
     /// How things look.
-    pub(super) theme: &'a Theme,
+    pub(super) theme: Theme,
 }
 
 /// Draws everything.
-pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: &Theme) {
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
     if area.width < LEAST_CELLS || area.height < LEAST_ROWS {

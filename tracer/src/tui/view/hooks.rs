@@ -32,6 +32,7 @@ struct Row<'a> {
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     /// The title, the names of the columns, and a row for each kind.
+    #[expect(clippy::cast_possible_truncation, reason = "there are six kinds")]
     const ACCOUNTING_ROWS: u16 = 2 + RecordKind::KERNEL.len() as u16;
     /// Below this the accounting would leave the hooks no room.
     const LEAST_HOOK_ROWS: u16 = 6;

@@ -46,7 +46,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("address", Fit::Middle, (15, 39), 0, |row: &Row<'_>| plain(row.key.address.to_string())),
         words("dev", Fit::Left, (6, 15), 2, |row: &Row<'_>| plain(row.neighbour.device.to_string())),
         words("kept", Fit::Left, (17, 23), 1, |row: &Row<'_>| kept(row.neighbour)),
-        words("others who answer", Fit::Left, (19, 64), 1, |row: &Row<'_>| others(row.neighbour)),
+        words("others who answer", Fit::Left, (24, 64), 1, |row: &Row<'_>| others(row.neighbour)),
         verdict("ignored", 3, Role::Bad, Verdict::Ignored),
         verdict("changed", 5, Role::Warning, Verdict::Changed),
         verdict("failed", 6, Role::Bad, Verdict::Failed),

@@ -36,6 +36,8 @@ const MOST_SUBJECTS: usize = 64;
 
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    /// The title, a row for each family, and the axis.
+    #[expect(clippy::cast_possible_truncation, reason = "there are four families")]
     const RATE_ROWS: u16 = 2 + COUNTED_FAMILIES.len() as u16;
     let [rates, parts] = Layout::vertical([Constraint::Length(RATE_ROWS), Constraint::Fill(1)]).areas(area);
     draw_rates(rates, buffer, picture);
@@ -138,7 +140,7 @@ fn draw_parts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
 }
 
 /// Parts below each other: each gets its title and one row, the rest goes to those that have more to tell.
-fn draw_column(area: Rect, buffer: &mut Buffer, theme: &Theme, parts: &[Part]) {
+fn draw_column(area: Rect, buffer: &mut Buffer, theme: Theme, parts: &[Part]) {
     let mut rows: Vec<usize> = parts.iter().map(|_| 1).collect();
     let mut left = usize::from(area.height).saturating_sub(parts.len());
     left = left.saturating_sub(rows.iter().map(|_| 1).sum());

@@ -16,7 +16,7 @@ pub(crate) struct Fact {
 }
 
 /// Draws as many lines as fit. The subjects take at most half of the width, and the facts begin in one column.
-pub(crate) fn draw(area: Rect, buffer: &mut Buffer, theme: &Theme, facts: &[Fact]) {
+pub(crate) fn draw(area: Rect, buffer: &mut Buffer, theme: Theme, facts: &[Fact]) {
     const INDENT: usize = 2;
     let room = usize::from(area.width).saturating_sub(INDENT);
     let shown = &facts[..facts.len().min(usize::from(area.height))];

@@ -8,7 +8,7 @@ use crate::tui::{
 };
 
 /// Draws the line and gives back the area below it.
-pub(crate) fn draw(area: Rect, buffer: &mut Buffer, theme: &Theme, title: &str, note: &str) -> Rect {
+pub(crate) fn draw(area: Rect, buffer: &mut Buffer, theme: Theme, title: &str, note: &str) -> Rect {
     if area.height == 0 {
         return area;
     }

@@ -95,7 +95,7 @@ const MARGIN: usize = 2;
 pub(crate) fn draw<R>(
     area: Rect,
     buffer: &mut Buffer,
-    theme: &Theme,
+    theme: Theme,
     columns: &[Column<R>],
     rows: &[R],
     selected: Option<usize>,
@@ -121,7 +121,7 @@ pub(crate) fn draw<R>(
 fn draw_row<R>(
     line: Rect,
     buffer: &mut Buffer,
-    theme: &Theme,
+    theme: Theme,
     columns: &[Column<R>],
     widths: &[Option<usize>],
     row: &[Cell],
