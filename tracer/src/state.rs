@@ -1,0 +1,210 @@
+//! State: what all events so far amount to.
+//!
+//! [`State::apply`] is pure: no clock, no input or output, no order of its own. Time is the time of the events, so a
+//! replay arrives at exactly the state that live had. Every table is bounded, and what it gives up is counted.
+
+mod accounting;
+mod bounded;
+mod conntrack;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod flows;
+mod hooks;
+mod ipvs;
+mod neighbours;
+mod rates;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+pub use self::{
+    accounting::Accounting,
+    bounded::Bounded,
+    conntrack::{CONNTRACK_EVENTS, Conntrack, ConntrackEntry},
+    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
+    hooks::Hooks,
+    ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
+    neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    timeline::Timeline,
+};
+use crate::{
+    decode::DecodeCounts,
+    event::{Body, Event, Process, Text, Timestamp},
+    probe::table::Family,
+};
+
+/// How much is kept at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Flows that retransmit.
+    pub flows: usize,
+    /// Sockets whose owner is known.
+    pub owners: usize,
+    /// Neighbour entries.
+    pub neighbours: usize,
+    /// Conntrack entries decided about.
+    pub conntrack_entries: usize,
+    /// Virtual services.
+    pub services: usize,
+    /// Real servers of all services.
+    pub reals: usize,
+    /// Events of the timeline.
+    pub timeline: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            flows: 100_000,
+            owners: 100_000,
+            neighbours: 16_384,
+            conntrack_entries: 50_000,
+            services: 10_000,
+            reals: 20_000,
+            timeline: 20_000,
+        }
+    }
+}
+
+/// The names of the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// The kernel's release.
+    pub kernel: Text,
+    /// The host's name.
+    pub host: Text,
+}
+
+/// What all events so far amount to.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The names of the node, once a record told them.
+    pub node: Option<Node>,
+    /// Which hooks are attached.
+    pub hooks: Hooks,
+    /// What became of everything the hooks saw.
+    pub accounting: Accounting,
+    /// Flows that retransmit.
+    pub flows: Flows,
+    /// Neighbours and who answers for them.
+    pub neighbours: Neighbours,
+    /// Decisions of conntrack.
+    pub conntrack: Conntrack,
+    /// Decisions of IPVS.
+    pub ipvs: Ipvs,
+    /// Rates of the families.
+    pub rates: Rates,
+    /// The last events.
+    pub timeline: Timeline,
+    owners: Bounded<u64, Process>,
+    began: Option<Timestamp>,
+    now: Timestamp,
+    events: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+impl State {
+    /// Nothing has happened yet.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            node: None,
+            hooks: Hooks::default(),
+            accounting: Accounting::default(),
+            flows: Bounded::new(limits.flows),
+            neighbours: Bounded::new(limits.neighbours),
+            conntrack: Conntrack::new(limits.conntrack_entries),
+            ipvs: Ipvs::new(limits.services, limits.reals),
+            rates: Rates::default(),
+            timeline: Timeline::new(limits.timeline),
+            owners: Bounded::new(limits.owners),
+            began: None,
+            now: Timestamp::default(),
+            events: 0,
+        }
+    }
+
+    /// Takes one event in. Events of different CPUs may come a little out of order.
+    pub fn apply(&mut self, event: &Event) {
+        let &Event { time, netns, cpu: _, ref body } = event;
+        self.began.get_or_insert(time);
+        self.now = self.now.max(time);
+        match body {
+            Body::Retransmit(retransmit) => {
+                self.rates.count(Family::Retransmit, time);
+                flows::retransmit(&mut self.flows, netns, time, retransmit);
+            }
+            Body::Undo(undo) => flows::undo(&mut self.flows, netns, time, undo),
+            Body::Neighbour(neighbour) => {
+                self.rates.count(Family::Neighbour, time);
+                neighbours::proposal(&mut self.neighbours, netns, time, neighbour);
+            }
+            Body::Claim(claim) => neighbours::claim(&mut self.neighbours, netns, time, claim),
+            Body::Conntrack(decision) => {
+                self.rates.count(Family::Conntrack, time);
+                self.conntrack.decision(netns, time, decision);
+            }
+            Body::Ipvs(decided) => {
+                self.rates.count(Family::Ipvs, time);
+                self.ipvs.decision(netns, time, decided);
+            }
+            Body::Stats(stats) => self.accounting.sample(stats),
+            Body::HookStatus(status) => self.hooks.status_of(status),
+            Body::Owner(owner) => {
+                *self.owners.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();
+            }
+            Body::Node { kernel, host } => {
+                self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
+            }
+            Body::Ready => self.hooks.ready = true,
+        }
+        if timeline::is_told(body) {
+            self.events += 1;
+            self.timeline.push(event);
+        }
+    }
+
+    /// Takes in what the decoder could and could not read.
+    pub fn set_decoded(&mut self, counts: DecodeCounts) {
+        self.accounting.decoded = counts;
+    }
+
+    /// The time of the newest event.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The time of the first event.
+    pub fn began(&self) -> Timestamp {
+        self.began.unwrap_or_default()
+    }
+
+    /// Events so far that tell what happened on the node.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Events of a family a second, over the last whole `seconds`.
+    pub fn rate(&self, family: Family, seconds: u64) -> f64 {
+        self.rates.per_second(family, self.began(), self.now, seconds)
+    }
+
+    /// Who owns a flow's socket: seen by a hook, or found in user space before or after.
+    pub fn process_of<'a>(&'a self, flow: &'a Flow) -> Option<&'a Process> {
+        flow.process.as_ref().or_else(|| self.owners.get(&flow.socket_inode?))
+    }
+
+    /// Entries of all tables given up for newer ones.
+    pub fn evicted(&self) -> u64 {
+        self.flows.evicted()
+            + self.neighbours.evicted()
+            + self.conntrack.entries.evicted()
+            + self.ipvs.services.evicted()
+            + self.ipvs.reals.evicted()
+    }
+}

@@ -1,0 +1,88 @@
+//! What conntrack decided.
+
+use super::{bounded::Bounded, flows::FlowKey};
+use crate::event::{Conntrack as ConntrackDecision, ConntrackEvent, Endpoints, Timestamp};
+
+/// Every event, in the order its counts are kept.
+pub const CONNTRACK_EVENTS: [ConntrackEvent; 6] = [
+    ConntrackEvent::Reopened,
+    ConntrackEvent::Reused,
+    ConntrackEvent::SynRepeated,
+    ConntrackEvent::InsertFailed,
+    ConntrackEvent::ClashResolved,
+    ConntrackEvent::TableFull,
+];
+
+/// The decisions of conntrack on this node.
+#[derive(Clone, Debug)]
+pub struct Conntrack {
+    counts: [u64; CONNTRACK_EVENTS.len()],
+    /// Entries by the original tuple.
+    pub entries: Bounded<FlowKey, ConntrackEntry>,
+}
+
+/// What happened to one entry.
+#[derive(Clone, Debug)]
+pub struct ConntrackEntry {
+    /// When it was first seen here.
+    pub first: Timestamp,
+    /// When it was last decided about.
+    pub last: Timestamp,
+    /// What happened last.
+    pub event: ConntrackEvent,
+    /// Decisions by event, in the order of [`CONNTRACK_EVENTS`].
+    pub counts: [u32; CONNTRACK_EVENTS.len()],
+    /// The reply tuple: whither it is translated.
+    pub reply: Option<Endpoints>,
+    /// TCP state before the last packet.
+    pub tcp_state: Option<&'static str>,
+    /// The entry's mark.
+    pub mark: u32,
+    /// The entry's zone.
+    pub zone: u16,
+}
+
+impl ConntrackEntry {
+    /// Decisions that dropped a packet.
+    pub fn failures(&self) -> u32 {
+        self.counts[ConntrackEvent::InsertFailed as usize] + self.counts[ConntrackEvent::TableFull as usize]
+    }
+
+    /// Decisions in all.
+    pub fn decisions(&self) -> u64 {
+        self.counts.iter().map(|&count| u64::from(count)).sum()
+    }
+}
+
+impl Conntrack {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { counts: [0; CONNTRACK_EVENTS.len()], entries: Bounded::new(limit) }
+    }
+
+    /// How often something happened.
+    pub fn count(&self, event: ConntrackEvent) -> u64 {
+        self.counts[event as usize]
+    }
+
+    pub(super) fn decision(&mut self, netns: u32, time: Timestamp, decision: &ConntrackDecision) {
+        let &ConntrackDecision { event, original, reply, tcp_state, status: _, mark, zone } = decision;
+        self.counts[event as usize] += 1;
+        let Some(endpoints) = original else { return };
+        let entry = self.entries.touch(FlowKey { netns, endpoints }, || ConntrackEntry {
+            first: time,
+            last: time,
+            event,
+            counts: [0; CONNTRACK_EVENTS.len()],
+            reply,
+            tcp_state,
+            mark,
+            zone,
+        });
+        entry.last = entry.last.max(time);
+        entry.event = event;
+        entry.counts[event as usize] += 1;
+        entry.reply = reply.or(entry.reply);
+        entry.tcp_state = tcp_state;
+        (entry.mark, entry.zone) = (mark, zone);
+    }
+}

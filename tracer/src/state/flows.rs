@@ -1,0 +1,162 @@
+//! Flows that retransmit.
+
+use super::{bounded::Bounded, rates::Buckets};
+use crate::event::{Endpoints, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo};
+
+/// Seconds of history that are kept of every flow.
+pub const FLOW_HISTORY_SECONDS: usize = 10;
+
+/// What tells one flow from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowKey {
+    /// Inode number of the network namespace of its socket.
+    pub netns: u32,
+    /// From this node to the peer.
+    pub endpoints: Endpoints,
+}
+
+/// What became of one flow.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// When it was first seen here.
+    pub first: Timestamp,
+    /// When it was last seen.
+    pub last: Timestamp,
+    /// Successful attempts by kind, in the order of [`RetransmitKind::ALL`].
+    pub kinds: [u32; RetransmitKind::ALL.len()],
+    /// Segments sent again on the wire.
+    pub segments: u64,
+    /// Attempts that failed within the node.
+    pub failed: u32,
+    /// Errno or queueing-discipline code of the last attempt that failed.
+    pub error: Option<u32>,
+    /// Window reductions taken back: needless retransmits.
+    pub undone: u32,
+    /// The last consecutive attempt, from 1, where the kernel counts them.
+    pub attempt: Option<u32>,
+    /// The longest run of consecutive attempts.
+    pub longest_run: u32,
+    /// State of the connection.
+    pub tcp_state: TcpState,
+    /// The timeout last in force, microseconds.
+    pub rto_us: Option<u64>,
+    /// Smoothed round-trip time, microseconds.
+    pub srtt_us: Option<u32>,
+    /// Congestion window in segments.
+    pub congestion_window: Option<u32>,
+    /// The outgoing device.
+    pub device: Option<Text>,
+    /// The process that opened the socket, where a hook saw it. [`State::process_of`](super::State::process_of) also
+    /// knows those found in user space.
+    pub process: Option<Process>,
+    /// Id of the socket's cgroup.
+    pub cgroup_id: Option<u64>,
+    /// Inode of the socket.
+    pub socket_inode: Option<u64>,
+    /// Attempts over the last seconds, failed ones included.
+    pub recent: Buckets<FLOW_HISTORY_SECONDS>,
+}
+
+impl Flow {
+    fn new(time: Timestamp) -> Self {
+        Self {
+            first: time,
+            last: time,
+            kinds: [0; RetransmitKind::ALL.len()],
+            segments: 0,
+            failed: 0,
+            error: None,
+            undone: 0,
+            attempt: None,
+            longest_run: 0,
+            tcp_state: TcpState(0),
+            rto_us: None,
+            srtt_us: None,
+            congestion_window: None,
+            device: None,
+            process: None,
+            cgroup_id: None,
+            socket_inode: None,
+            recent: Buckets::default(),
+        }
+    }
+
+    /// Attempts in all, failed ones included.
+    pub fn attempts(&self) -> u64 {
+        self.kinds.iter().map(|&count| u64::from(count)).sum::<u64>() + u64::from(self.failed)
+    }
+
+    /// Successful attempts of a kind.
+    pub fn of_kind(&self, kind: RetransmitKind) -> u32 {
+        self.kinds[kind as usize]
+    }
+
+    fn retransmit(&mut self, time: Timestamp, retransmit: &Retransmit) {
+        // Destructured, so that a new fact has to be considered here.
+        let Retransmit {
+            kind,
+            flow: _,
+            tcp_state,
+            segments,
+            sequence: _,
+            end_sequence: _,
+            attempt,
+            rto_us,
+            srtt_us,
+            congestion_window,
+            error,
+            device,
+            process,
+            cgroup_id,
+            socket_inode,
+        } = retransmit;
+        self.last = self.last.max(time);
+        self.recent.add(time, 1);
+        if error.is_none() {
+            self.kinds[*kind as usize] += 1;
+            self.segments += u64::from(*segments);
+        } else {
+            self.failed += 1;
+            self.error = *error;
+        }
+        self.tcp_state = *tcp_state;
+        self.attempt = *attempt;
+        self.longest_run = self.longest_run.max(attempt.unwrap_or_default());
+        keep_newest(&mut self.rto_us, rto_us.as_ref());
+        keep_newest(&mut self.srtt_us, srtt_us.as_ref());
+        keep_newest(&mut self.congestion_window, congestion_window.as_ref());
+        keep_newest(&mut self.device, device.as_ref());
+        keep_newest(&mut self.process, process.as_ref());
+        keep_newest(&mut self.cgroup_id, cgroup_id.as_ref());
+        keep_newest(&mut self.socket_inode, socket_inode.as_ref());
+    }
+
+    fn undo(&mut self, time: Timestamp, undo: &Undo) {
+        let Undo { flow: _, tcp_state, after_timeout: _, congestion_window, socket_inode } = undo;
+        self.last = self.last.max(time);
+        self.undone += 1;
+        self.tcp_state = *tcp_state;
+        self.congestion_window = Some(*congestion_window);
+        keep_newest(&mut self.socket_inode, socket_inode.as_ref());
+    }
+}
+
+/// A fact that a record leaves out stays what it was; an equal one is not cloned, which spares texts an allocation.
+fn keep_newest<T: Clone + PartialEq>(kept: &mut Option<T>, told: Option<&T>) {
+    if told.is_some() && kept.as_ref() != told {
+        *kept = told.cloned();
+    }
+}
+
+/// The table of flows.
+pub type Flows = Bounded<FlowKey, Flow>;
+
+pub(super) fn retransmit(flows: &mut Flows, netns: u32, time: Timestamp, retransmit: &Retransmit) {
+    let key = FlowKey { netns, endpoints: retransmit.flow };
+    flows.touch(key, || Flow::new(time)).retransmit(time, retransmit);
+}
+
+pub(super) fn undo(flows: &mut Flows, netns: u32, time: Timestamp, undo: &Undo) {
+    let key = FlowKey { netns, endpoints: undo.flow };
+    flows.touch(key, || Flow::new(time)).undo(time, undo);
+}

@@ -1,0 +1,199 @@
+//! Neighbours: who answers for an address, whom the kernel kept, whom it ignored.
+
+use std::{collections::VecDeque, net::IpAddr};
+
+use super::bounded::Bounded;
+use crate::event::{
+    Claim, Direction, HardwareAddress, Neighbour as NeighbourEvent, NeighbourState, Text, Timestamp, Verdict,
+};
+
+/// Proposals that are kept of one neighbour.
+pub const NEIGHBOUR_HISTORY: usize = 32;
+
+/// Hardware addresses that are kept of one neighbour.
+pub const ANSWERERS: usize = 8;
+
+/// What tells one neighbour entry from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NeighbourKey {
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Index of the device it is reached by.
+    pub interface_index: u32,
+    /// The neighbour's address.
+    pub address: IpAddr,
+}
+
+/// What is known of one address behind one device.
+#[derive(Clone, Debug)]
+pub struct Neighbour {
+    /// The device.
+    pub device: Text,
+    /// When it was first seen here.
+    pub first: Timestamp,
+    /// When it was last proposed or claimed.
+    pub last: Timestamp,
+    /// The hardware address the kernel holds after the last proposal; `None` while it holds no valid one.
+    pub kept: Option<HardwareAddress>,
+    /// State after the last proposal that was not ignored.
+    pub state: Option<NeighbourState>,
+    /// Proposals by verdict, in the order of [`Verdict::ALL`].
+    pub verdicts: [u32; Verdict::ALL.len()],
+    /// The last proposals, oldest first.
+    pub history: VecDeque<Proposal>,
+    /// Everyone who proposed or claimed to be it, in the order they appeared.
+    pub answerers: Vec<Answerer>,
+    /// Proposals and claims by hardware addresses that found no place among the answerers.
+    pub answerers_left_out: u32,
+    /// How often this node itself claimed the address.
+    pub own_claims: u32,
+    /// The hardware address this node last claimed it with.
+    pub own_hardware_address: Option<HardwareAddress>,
+}
+
+/// One proposal and its verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// When.
+    pub time: Timestamp,
+    /// The hardware address proposed, or for a confirmation without one the address confirmed.
+    pub hardware_address: Option<HardwareAddress>,
+    /// What the kernel made of it.
+    pub verdict: Verdict,
+}
+
+/// Someone who says to be the neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answerer {
+    /// Its hardware address.
+    pub hardware_address: HardwareAddress,
+    /// Proposals the kernel took or confirmed.
+    pub taken: u32,
+    /// Proposals the kernel ignored.
+    pub ignored: u32,
+    /// Messages that claim the address.
+    pub claims: u32,
+    /// When it was last heard.
+    pub last: Timestamp,
+}
+
+impl Neighbour {
+    fn new(time: Timestamp, device: &Text) -> Self {
+        Self {
+            device: device.clone(),
+            first: time,
+            last: time,
+            kept: None,
+            state: None,
+            verdicts: [0; Verdict::ALL.len()],
+            history: VecDeque::new(),
+            answerers: Vec::new(),
+            answerers_left_out: 0,
+            own_claims: 0,
+            own_hardware_address: None,
+        }
+    }
+
+    /// Proposals with a verdict.
+    pub fn with_verdict(&self, verdict: Verdict) -> u32 {
+        self.verdicts[verdict as usize]
+    }
+
+    /// Those who answer beside the one the kernel kept.
+    pub fn others(&self) -> impl Iterator<Item = &Answerer> {
+        self.answerers.iter().filter(|answerer| Some(answerer.hardware_address) != self.kept)
+    }
+
+    /// Whether more than one hardware address answered for it.
+    pub fn is_contested(&self) -> bool {
+        self.answerers.len() > 1
+    }
+
+    fn proposal(&mut self, time: Timestamp, event: &NeighbourEvent) {
+        let &NeighbourEvent { proposed, previous, verdict, new_state, .. } = event;
+        self.last = self.last.max(time);
+        self.verdicts[verdict as usize] += 1;
+        self.kept = match verdict {
+            Verdict::Learned | Verdict::Changed => proposed,
+            Verdict::Confirmed => proposed.or(previous),
+            Verdict::Ignored => previous,
+            Verdict::Failed => None,
+        };
+        if verdict != Verdict::Ignored {
+            self.state = Some(new_state);
+        }
+        let hardware_address = if verdict == Verdict::Failed { previous } else { proposed.or(self.kept) };
+        // What the entry held before belongs to someone who answered before we looked.
+        if let Some(previous) = previous {
+            self.answerer(previous, time);
+        }
+        if let Some(answerer) = proposed.and_then(|hardware| self.heard(hardware, time)) {
+            match verdict {
+                Verdict::Ignored => answerer.ignored += 1,
+                Verdict::Failed => {}
+                Verdict::Learned | Verdict::Changed | Verdict::Confirmed => answerer.taken += 1,
+            }
+        }
+        if self.history.len() == NEIGHBOUR_HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(Proposal { time, hardware_address, verdict });
+    }
+
+    fn claim(&mut self, time: Timestamp, claim: &Claim) {
+        self.last = self.last.max(time);
+        if claim.direction == Direction::Out {
+            self.own_claims += 1;
+            self.own_hardware_address = claim.hardware_address;
+        } else if let Some(answerer) = claim.hardware_address.and_then(|hardware| self.heard(hardware, time))
+        {
+            answerer.claims += 1;
+        }
+    }
+
+    /// The entry of a hardware address that has just been heard; without room it is counted.
+    fn heard(&mut self, hardware_address: HardwareAddress, time: Timestamp) -> Option<&mut Answerer> {
+        let is_placed = self.answerer(hardware_address, time).is_some();
+        self.answerers_left_out += u32::from(!is_placed);
+        let answerer = self.answerer(hardware_address, time)?;
+        answerer.last = answerer.last.max(time);
+        Some(answerer)
+    }
+
+    /// The entry of a hardware address, made if there is room.
+    fn answerer(&mut self, hardware_address: HardwareAddress, time: Timestamp) -> Option<&mut Answerer> {
+        let known = self.answerers.iter().position(|answerer| answerer.hardware_address == hardware_address);
+        let position = match known {
+            Some(position) => position,
+            None if self.answerers.len() < ANSWERERS => {
+                self.answerers.push(Answerer {
+                    hardware_address,
+                    taken: 0,
+                    ignored: 0,
+                    claims: 0,
+                    last: time,
+                });
+                self.answerers.len() - 1
+            }
+            None => return None,
+        };
+        self.answerers.get_mut(position)
+    }
+}
+
+/// The table of neighbours.
+pub type Neighbours = Bounded<NeighbourKey, Neighbour>;
+
+pub(super) fn proposal(neighbours: &mut Neighbours, netns: u32, time: Timestamp, event: &NeighbourEvent) {
+    let key = NeighbourKey { netns, interface_index: event.interface_index, address: event.address };
+    neighbours.touch(key, || Neighbour::new(time, &event.device)).proposal(time, event);
+}
+
+pub(super) fn claim(neighbours: &mut Neighbours, netns: u32, time: Timestamp, claim: &Claim) {
+    // Who probes for a free address claims none yet.
+    if claim.address.is_unspecified() {
+        return;
+    }
+    let key = NeighbourKey { netns, interface_index: claim.interface_index, address: claim.address };
+    neighbours.touch(key, || Neighbour::new(time, &claim.device)).claim(time, claim);
+}

@@ -1,0 +1,262 @@
+//! Scenarios: events in, state out.
+
+use proptest::prelude::*;
+use tracer_common::record::RecordKind;
+
+use super::{
+    FlowKey, Limits, NeighbourKey, RealKey, ServiceKey, State,
+    fixture::{
+        NETNS, at, busy, claim, conntrack, endpoints, event, ipvs, mac, owner, proposal, retransmit, stats,
+        undo,
+    },
+};
+use crate::event::{
+    Body, ConntrackEvent, Direction, IpvsDecision, Process, Protocol, RetransmitKind, Text, Verdict,
+};
+
+const A: &str = "10.0.0.1:40000";
+const B: &str = "10.0.0.2:80";
+
+fn after(events: impl IntoIterator<Item = (u64, Body)>) -> State {
+    let mut state = State::default();
+    for (milliseconds, body) in events {
+        state.apply(&event(milliseconds, body));
+    }
+    state
+}
+
+fn neighbour_key(address: &str) -> NeighbourKey {
+    NeighbourKey { netns: NETNS, interface_index: 2, address: address.parse().unwrap() }
+}
+
+#[test]
+fn a_flow_counts_its_attempts_and_keeps_the_last_facts() {
+    let mut with_facts = retransmit(RetransmitKind::Timeout, A, B);
+    (with_facts.segments, with_facts.srtt_us, with_facts.attempt) = (4, Some(900), Some(3));
+    let mut without_facts = retransmit(RetransmitKind::Timeout, A, B);
+    (without_facts.srtt_us, without_facts.device) = (None, None);
+    let mut failed = retransmit(RetransmitKind::Timeout, A, B);
+    (failed.error, failed.segments) = (Some(101), 1);
+    let state = after([
+        (5_000, Body::Retransmit(retransmit(RetransmitKind::Syn, A, B))),
+        (6_000, Body::Retransmit(with_facts)),
+        (7_000, Body::Retransmit(without_facts)),
+        (7_500, Body::Retransmit(failed)),
+        (8_000, undo(A, B)),
+        (8_000, Body::Retransmit(retransmit(RetransmitKind::Syn, B, A))),
+    ]);
+    let flow = state.flows.get(&FlowKey { netns: NETNS, endpoints: endpoints(A, B) }).unwrap();
+    assert_eq!((flow.first, flow.last), (at(5_000), at(8_000)));
+    assert_eq!((flow.of_kind(RetransmitKind::Syn), flow.of_kind(RetransmitKind::Timeout)), (1, 2));
+    assert_eq!((flow.attempts(), flow.segments, flow.failed, flow.undone), (4, 6, 1, 1));
+    assert_eq!((flow.error, flow.srtt_us, flow.longest_run), (Some(101), Some(900), 3));
+    assert_eq!(flow.device, Some(Text::new("eth0")));
+    assert_eq!((state.flows.len(), state.events()), (2, 6));
+}
+
+#[test]
+fn owners_are_known_whether_they_are_found_before_or_after() {
+    let of_socket = |inode, source| {
+        let mut told = retransmit(RetransmitKind::Syn, source, B);
+        told.socket_inode = Some(inode);
+        Body::Retransmit(told)
+    };
+    let mut seen_by_hook = retransmit(RetransmitKind::Syn, "10.0.0.1:3", B);
+    seen_by_hook.process = Some(Process { id: 30, command: Text::new("hook") });
+    seen_by_hook.socket_inode = Some(300);
+    let state = after([
+        (1_000, owner(100, 10, "before")),
+        (2_000, of_socket(100, "10.0.0.1:1")),
+        (2_000, of_socket(200, "10.0.0.1:2")),
+        (2_000, Body::Retransmit(seen_by_hook)),
+        (3_000, owner(200, 20, "after")),
+        (3_000, owner(300, 31, "inherited")),
+        (3_000, of_socket(400, "10.0.0.1:4")),
+    ]);
+    let owners = [1, 2, 3, 4].map(|port| {
+        let endpoints = endpoints(&format!("10.0.0.1:{port}"), B);
+        let flow = state.flows.get(&FlowKey { netns: NETNS, endpoints }).unwrap();
+        state.process_of(flow).map(|process| process.command.as_str())
+    });
+    assert_eq!(owners, [Some("before"), Some("after"), Some("hook"), None]);
+}
+
+#[test]
+fn a_neighbour_tells_who_was_kept_and_who_was_ignored() {
+    let address = "10.0.0.9";
+    let learned = (1_000, proposal(address, Verdict::Learned, Some(mac(1)), None));
+    let ignored = (2_000, proposal(address, Verdict::Ignored, Some(mac(2)), Some(mac(1))));
+    let changed = (3_000, proposal(address, Verdict::Changed, Some(mac(2)), Some(mac(1))));
+    let confirmed = (4_000, proposal(address, Verdict::Confirmed, None, Some(mac(2))));
+    let failed = (5_000, proposal(address, Verdict::Failed, None, Some(mac(2))));
+    let claimed = (6_000, claim(address, mac(3), Direction::In));
+    let own = (7_000, claim(address, mac(4), Direction::Out));
+    let table = [
+        ("second answerer", vec![learned.clone(), ignored.clone()], Some(mac(1)), vec![mac(2)]),
+        ("takeover", vec![learned.clone(), changed.clone()], Some(mac(2)), vec![mac(1)]),
+        ("known before we looked", vec![ignored.clone()], Some(mac(1)), vec![mac(2)]),
+        ("confirmed without an address", vec![confirmed.clone()], Some(mac(2)), vec![]),
+        ("silence", vec![confirmed, failed], None, vec![mac(2)]),
+        ("a claim alone", vec![claimed.clone()], None, vec![mac(3)]),
+        ("a claim beside the table", vec![learned.clone(), claimed], Some(mac(1)), vec![mac(3)]),
+        ("a claim of this node", vec![learned, own], Some(mac(1)), vec![]),
+    ];
+    for (name, events, kept, others) in table {
+        let state = after(events);
+        let neighbour = state.neighbours.get(&neighbour_key(address)).unwrap();
+        let seen: Vec<_> = neighbour.others().map(|other| other.hardware_address).collect();
+        assert_eq!((neighbour.kept, seen), (kept, others), "{name}");
+    }
+}
+
+#[test]
+fn who_probes_for_an_address_claims_none() {
+    assert!(after([(1_000, claim("0.0.0.0", mac(1), Direction::In))]).neighbours.is_empty());
+}
+
+#[test]
+fn one_neighbour_keeps_a_bounded_history() {
+    let state = after((0..500u16).map(|index| {
+        let proposed = mac(u8::try_from(index % 100).unwrap());
+        (1_000, proposal("10.0.0.9", Verdict::Changed, Some(proposed), None))
+    }));
+    let neighbour = state.neighbours.get(&neighbour_key("10.0.0.9")).unwrap();
+    assert_eq!((neighbour.history.len(), neighbour.answerers.len()), (32, 8));
+    let placed: u32 = neighbour.answerers.iter().map(|answerer| answerer.taken).sum();
+    assert_eq!(placed + neighbour.answerers_left_out, 500);
+}
+
+#[test]
+fn connections_onto_weight_0_are_told_from_others() {
+    let service = "10.96.0.1:80";
+    let real = "10.42.0.7:8080";
+    let table = [
+        ("weight 1", IpvsDecision::Reused, 1, 0),
+        ("reused", IpvsDecision::Reused, 0, 1),
+        ("scheduled", IpvsDecision::Scheduled, 0, 1),
+        ("dropped on the way", IpvsDecision::Dropped, 0, 0),
+        ("delayed", IpvsDecision::Delayed, 0, 0),
+    ];
+    for (name, decision, weight, expected) in table {
+        let state = after([
+            (1_000, ipvs(IpvsDecision::Scheduled, A, service, Some(real), 5)),
+            (2_000, ipvs(decision, A, service, Some(real), weight)),
+        ]);
+        let service = ServiceKey {
+            netns: NETNS,
+            address: service.parse().unwrap(),
+            protocol: Protocol::TCP,
+            firewall_mark: None,
+        };
+        let key = RealKey { service, address: Some(real.parse().unwrap()) };
+        let real = state.ipvs.reals.get(&key).unwrap();
+        let of_service = state.ipvs.services.get(&service).unwrap().decisions;
+        assert_eq!((real.decisions.onto_drained, of_service.onto_drained), (expected, expected), "{name}");
+        assert_eq!((real.weight, real.weight_changed), (Some(weight), Some((at(2_000), 5))), "{name}");
+        assert_eq!(of_service.total(), 2);
+    }
+}
+
+#[test]
+fn conntrack_counts_what_it_has_no_tuple_of() {
+    let mut full = conntrack(ConntrackEvent::TableFull, A, B, B);
+    if let Body::Conntrack(decision) = &mut full {
+        decision.original = None;
+    }
+    let state = after([
+        (1_000, full),
+        (2_000, conntrack(ConntrackEvent::Reused, A, B, "10.42.0.7:80")),
+        (3_000, conntrack(ConntrackEvent::InsertFailed, A, B, "10.42.0.8:80")),
+    ]);
+    assert_eq!(state.conntrack.count(ConntrackEvent::TableFull), 1);
+    let key = FlowKey { netns: NETNS, endpoints: endpoints(A, B) };
+    let entry = state.conntrack.entries.get(&key).unwrap();
+    assert_eq!((entry.decisions(), entry.failures(), entry.event), (2, 1, ConntrackEvent::InsertFailed));
+    assert_eq!(entry.reply.unwrap().source, "10.42.0.8:80".parse().unwrap());
+}
+
+#[test]
+fn the_newest_accounting_counts() {
+    let state = after([
+        (1_000, stats(RecordKind::Retransmit, 10, 0, 0)),
+        (2_000, stats(RecordKind::Retransmit, 100, 7, 3)),
+        (2_000, stats(RecordKind::Ipvs, 5, 0, 1)),
+    ]);
+    let total = state.accounting.total();
+    assert_eq!((total.seen, total.delivered, total.suppressed, total.lost), (105, 94, 7, 4));
+}
+
+#[test]
+fn time_is_that_of_the_newest_event_and_never_goes_back() {
+    let state = after([(5_000, Body::Ready), (9_000, Body::Ready), (7_000, Body::Ready)]);
+    assert_eq!((state.began(), state.now()), (at(5_000), at(9_000)));
+}
+
+fn any_body() -> impl Strategy<Value = Body> {
+    let port = 1u16..60;
+    let kind = proptest::sample::select(&RetransmitKind::ALL[..]);
+    let verdict = proptest::sample::select(&Verdict::ALL[..]);
+    let decision = proptest::sample::select(&IpvsDecision::ALL[..]);
+    prop_oneof![
+        (kind, port.clone())
+            .prop_map(|(kind, port)| { Body::Retransmit(retransmit(kind, &format!("10.0.0.1:{port}"), B)) }),
+        port.clone().prop_map(|port| undo(&format!("10.0.0.1:{port}"), B)),
+        (verdict, 1u8..60, 1u8..60).prop_map(|(verdict, host, last)| {
+            proposal(&format!("10.0.0.{host}"), verdict, Some(mac(last)), None)
+        }),
+        (1u8..60).prop_map(|host| claim(&format!("10.0.0.{host}"), mac(host), Direction::In)),
+        (decision, port.clone(), 0i32..2).prop_map(|(decision, port, weight)| {
+            ipvs(decision, A, &format!("10.96.0.1:{port}"), Some(B), weight)
+        }),
+        port.prop_map(|port| conntrack(ConntrackEvent::Reused, &format!("10.0.0.1:{port}"), B, B)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn tables_stay_within_their_limits_and_totals_are_exact(bodies in proptest::collection::vec(any_body(), 0..400)) {
+        let limit = 10;
+        let limits = Limits {
+            flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, services: limit, reals: limit,
+            timeline: limit,
+        };
+        let mut bounded = State::new(limits);
+        let mut whole = State::default();
+        for (index, body) in bodies.iter().enumerate() {
+            let event = event(index as u64 * 10, body.clone());
+            bounded.apply(&event);
+            whole.apply(&event);
+        }
+        let sizes = [
+            bounded.flows.len(), bounded.neighbours.len(), bounded.conntrack.entries.len(),
+            bounded.ipvs.services.len(), bounded.ipvs.reals.len(), bounded.timeline.events().len(),
+        ];
+        prop_assert!(sizes.iter().all(|&size| size <= limit), "{sizes:?}");
+        // The whole state forgets nothing: what its rows count is what was applied.
+        prop_assert_eq!(whole.evicted(), 0);
+        let counted = |is: fn(&Body) -> bool| bodies.iter().filter(|&body| is(body)).count() as u64;
+        let retransmits: u64 = whole.flows.iter().map(|(_, flow)| flow.attempts()).sum();
+        prop_assert_eq!(retransmits, counted(|body| matches!(body, Body::Retransmit(_))));
+        let undone: u64 = whole.flows.iter().map(|(_, flow)| u64::from(flow.undone)).sum();
+        prop_assert_eq!(undone, counted(|body| matches!(body, Body::Undo(_))));
+        let proposals: u64 = whole.neighbours.iter().flat_map(|(_, row)| row.verdicts).map(u64::from).sum();
+        prop_assert_eq!(proposals, counted(|body| matches!(body, Body::Neighbour(_))));
+        let decisions: u64 = whole.ipvs.reals.iter().map(|(_, real)| real.decisions.total()).sum();
+        prop_assert_eq!(decisions, counted(|body| matches!(body, Body::Ipvs(_))));
+        // Totals do not depend on the limits.
+        prop_assert_eq!(bounded.ipvs.total, whole.ipvs.total);
+        prop_assert_eq!(
+            bounded.conntrack.count(ConntrackEvent::Reused),
+            counted(|body| matches!(body, Body::Conntrack(_)))
+        );
+        prop_assert_eq!(bounded.events(), bodies.len() as u64);
+    }
+}
+
+#[test]
+fn the_busy_fixture_holds_what_the_screens_are_to_show() {
+    let state = busy();
+    assert_eq!((state.flows.len(), state.evicted()), (3_002, 0));
+    assert!(state.ipvs.total.onto_drained > 0);
+    assert!(state.neighbours.iter().any(|(_, neighbour)| neighbour.is_contested()));
+}

@@ -1,0 +1,44 @@
+//! The last events, in the order they came.
+
+use std::collections::VecDeque;
+
+use crate::event::{Body, Event};
+
+/// A bounded list of the last events that tell what happened on the node.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    events: VecDeque<Event>,
+    limit: usize,
+}
+
+impl Timeline {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { events: VecDeque::new(), limit: limit.max(1) }
+    }
+
+    /// The events, oldest first.
+    pub fn events(&self) -> &VecDeque<Event> {
+        &self.events
+    }
+
+    pub(super) fn push(&mut self, event: &Event) {
+        if self.events.len() == self.limit {
+            self.events.pop_front();
+        }
+        self.events.push_back(event.clone());
+    }
+}
+
+/// Whether an event tells what happened on the node, rather than what the program measured or looked up.
+pub(super) fn is_told(body: &Body) -> bool {
+    match body {
+        Body::Retransmit(_)
+        | Body::Undo(_)
+        | Body::Neighbour(_)
+        | Body::Claim(_)
+        | Body::Conntrack(_)
+        | Body::Ipvs(_)
+        | Body::HookStatus(_) => true,
+        Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
+    }
+}

@@ -1,0 +1,171 @@
+//! Rows of the tables, in order.
+
+use tracer_common::hook::HookId;
+
+use super::model::{Screen, Subject};
+use crate::{
+    event::{Timestamp, Verdict},
+    state::{
+        ConntrackEntry, Flow, FlowKey, Neighbour, NeighbourKey, Real, RealKey, Service, ServiceKey, State,
+        second_of,
+    },
+};
+
+/// A measure a table can be sorted by, the largest first.
+#[derive(Clone, Copy)]
+pub(super) struct Measure<V> {
+    /// What it measures, as it is shown.
+    pub(super) name: &'static str,
+    /// Of one entry, at a time.
+    pub(super) of: fn(&V, Timestamp) -> u64,
+}
+
+/// Measures of flows.
+pub(super) const FLOW_MEASURES: [Measure<Flow>; 4] = [
+    Measure { name: "retransmits", of: |flow, _| flow.attempts() },
+    Measure { name: "last seen", of: |flow, _| flow.last.boot_ns },
+    Measure { name: "rate", of: flow_rate_first },
+    Measure { name: "longest run", of: |flow, _| u64::from(flow.longest_run) },
+];
+
+/// Measures of neighbours.
+pub(super) const NEIGHBOUR_MEASURES: [Measure<Neighbour>; 3] = [
+    Measure { name: "trouble", of: |neighbour, _| neighbour_trouble(neighbour) },
+    Measure { name: "last seen", of: |neighbour, _| neighbour.last.boot_ns },
+    Measure {
+        name: "proposals",
+        of: |neighbour, _| neighbour.verdicts.iter().map(|&count| u64::from(count)).sum(),
+    },
+];
+
+/// Measures of virtual services.
+pub(super) const SERVICE_MEASURES: [Measure<Service>; 3] = [
+    Measure { name: "onto drained", of: |service, _| service.decisions.onto_drained },
+    Measure { name: "decisions", of: |service, _| service.decisions.total() },
+    Measure { name: "last seen", of: |service, _| service.last.boot_ns },
+];
+
+/// Measures of conntrack entries.
+pub(super) const CONNTRACK_MEASURES: [Measure<ConntrackEntry>; 3] = [
+    Measure { name: "last seen", of: |entry, _| entry.last.boot_ns },
+    Measure { name: "failures", of: |entry, _| u64::from(entry.failures()) },
+    Measure { name: "decisions", of: |entry, _| entry.decisions() },
+];
+
+fn flow_rate_first(flow: &Flow, now: Timestamp) -> u64 {
+    flow.recent.sum_before(now, 10) + u64::from(flow.recent.at(second_of(now)))
+}
+
+/// Second answerers weigh more than changes, changes more than silence.
+pub(super) fn neighbour_trouble(neighbour: &Neighbour) -> u64 {
+    let count = |verdict| u64::from(neighbour.with_verdict(verdict));
+    let contested = if neighbour.is_contested() { 1_000_000 } else { 0 };
+    contested + count(Verdict::Ignored) * 100 + count(Verdict::Changed) * 10 + count(Verdict::Failed)
+}
+
+/// The first `through` entries by a measure, the largest first; equal ones by their keys. Sorting only those keeps a
+/// table of a hundred thousand quick to draw.
+pub(super) fn top<'a, K: Ord, V>(
+    entries: impl Iterator<Item = (&'a K, &'a V)>,
+    measure: impl Fn(&V) -> u64,
+    through: usize,
+) -> Vec<(&'a K, &'a V)> {
+    let mut measured: Vec<_> = entries.map(|(key, value)| (measure(value), key, value)).collect();
+    let order =
+        |one: &(u64, &K, &V), other: &(u64, &K, &V)| other.0.cmp(&one.0).then_with(|| one.1.cmp(other.1));
+    if through < measured.len() {
+        measured.select_nth_unstable_by(through, order);
+        measured.truncate(through);
+    }
+    measured.sort_unstable_by(order);
+    measured.into_iter().map(|(_, key, value)| (key, value)).collect()
+}
+
+/// The first flows by a measure.
+pub(super) fn flows(state: &State, measure: usize, through: usize) -> Vec<(&FlowKey, &Flow)> {
+    let of = FLOW_MEASURES[measure % FLOW_MEASURES.len()].of;
+    top(state.flows.iter(), |flow| of(flow, state.now()), through)
+}
+
+/// The first neighbours by a measure.
+pub(super) fn neighbours(state: &State, measure: usize, through: usize) -> Vec<(&NeighbourKey, &Neighbour)> {
+    let of = NEIGHBOUR_MEASURES[measure % NEIGHBOUR_MEASURES.len()].of;
+    top(state.neighbours.iter(), |neighbour| of(neighbour, state.now()), through)
+}
+
+/// The first conntrack entries by a measure.
+pub(super) fn conntrack(state: &State, measure: usize, through: usize) -> Vec<(&FlowKey, &ConntrackEntry)> {
+    let of = CONNTRACK_MEASURES[measure % CONNTRACK_MEASURES.len()].of;
+    top(state.conntrack.entries.iter(), |entry| of(entry, state.now()), through)
+}
+
+/// A row of the IPVS table.
+#[derive(Clone, Copy)]
+pub(super) enum IpvsRow<'a> {
+    /// A virtual service.
+    Service(&'a ServiceKey, &'a Service),
+    /// One of its real servers, below it.
+    Real(&'a RealKey, &'a Real),
+}
+
+/// The first rows of services by a measure, each followed by its real servers in the order of their addresses.
+pub(super) fn ipvs(state: &State, measure: usize, through: usize) -> Vec<IpvsRow<'_>> {
+    let of = SERVICE_MEASURES[measure % SERVICE_MEASURES.len()].of;
+    let mut reals: Vec<_> = state.ipvs.reals.iter().collect();
+    reals.sort_unstable_by_key(|&(key, _)| key);
+    let mut rows = Vec::new();
+    for (key, service) in top(state.ipvs.services.iter(), |service| of(service, state.now()), through) {
+        if rows.len() >= through {
+            break;
+        }
+        rows.push(IpvsRow::Service(key, service));
+        let first = reals.partition_point(|(real, _)| real.service < *key);
+        let of_service = reals[first..].iter().take_while(|(real, _)| real.service == *key);
+        rows.extend(of_service.map(|&(key, real)| IpvsRow::Real(key, real)));
+    }
+    rows.truncate(through);
+    rows
+}
+
+/// How many rows a screen has.
+pub(super) fn count(state: &State, screen: Screen) -> usize {
+    match screen {
+        Screen::Overview => 0,
+        Screen::Retransmits => state.flows.len(),
+        Screen::Neighbours => state.neighbours.len(),
+        Screen::Ipvs => state.ipvs.services.len() + state.ipvs.reals.len(),
+        Screen::Conntrack => state.conntrack.entries.len(),
+        Screen::Timeline => state.timeline.events().len(),
+        Screen::Hooks => HookId::ALL.len(),
+    }
+}
+
+/// The names of the measures a screen can be sorted by.
+pub(super) fn measures(screen: Screen) -> Vec<&'static str> {
+    match screen {
+        Screen::Retransmits => FLOW_MEASURES.iter().map(|measure| measure.name).collect(),
+        Screen::Neighbours => NEIGHBOUR_MEASURES.iter().map(|measure| measure.name).collect(),
+        Screen::Ipvs => SERVICE_MEASURES.iter().map(|measure| measure.name).collect(),
+        Screen::Conntrack => CONNTRACK_MEASURES.iter().map(|measure| measure.name).collect(),
+        Screen::Overview | Screen::Timeline | Screen::Hooks => Vec::new(),
+    }
+}
+
+/// What a row of a screen is about.
+pub(super) fn subject(state: &State, screen: Screen, measure: usize, row: usize) -> Option<Subject> {
+    let through = row + 1;
+    match screen {
+        Screen::Overview => None,
+        Screen::Retransmits => flows(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
+        Screen::Neighbours => {
+            neighbours(state, measure, through).get(row).map(|&(key, _)| Subject::Neighbour(*key))
+        }
+        Screen::Ipvs => ipvs(state, measure, through).get(row).map(|row| match row {
+            IpvsRow::Service(key, _) => Subject::Service(**key),
+            IpvsRow::Real(key, _) => Subject::Real(**key),
+        }),
+        Screen::Conntrack => conntrack(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
+        Screen::Timeline => state.timeline.events().iter().rev().nth(row).and_then(Subject::of),
+        Screen::Hooks => HookId::ALL.get(row).map(|&hook| Subject::Hook(hook)),
+    }
+}

@@ -1,0 +1,40 @@
+//! The terminal, as long as the screens are on it.
+
+use std::io::IsTerminal;
+
+use anyhow::{Context, Result, bail};
+use ratatui::{DefaultTerminal, Frame};
+
+/// The terminal in raw mode on its alternate screen; dropping it, or a panic, gives it back as it was.
+pub(super) struct Screens {
+    terminal: DefaultTerminal,
+}
+
+impl Screens {
+    /// Takes the terminal over. Fails if standard output is none.
+    pub(super) fn open() -> Result<Self> {
+        if !std::io::stdout().is_terminal() {
+            bail!("standard output is not a terminal: use `tracer events` for lines or JSON");
+        }
+        // This also restores the terminal before a panic's message is printed.
+        let terminal = ratatui::try_init().context("taking over the terminal")?;
+        Ok(Self { terminal })
+    }
+
+    /// Rows of the terminal.
+    pub(super) fn height(&self) -> Result<u16> {
+        Ok(self.terminal.size().context("reading the terminal's size")?.height)
+    }
+
+    /// Draws one frame.
+    pub(super) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> Result<()> {
+        self.terminal.draw(picture).context("drawing to the terminal")?;
+        Ok(())
+    }
+}
+
+impl Drop for Screens {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}

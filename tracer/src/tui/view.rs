@@ -1,0 +1,102 @@
+//! Drawing. Nothing here changes the model.
+//!
+//! ```text
+//! header      whose node, how long, live or paused
+//! tabs
+//! screen      one file each
+//! details     of the selected row, if open
+//! status      what became of all events, and hooks that are missing: on every screen
+//! keys
+//! ```
+
+mod chrome;
+mod conntrack;
+mod describe;
+mod hooks;
+mod ipvs;
+mod neighbours;
+mod overview;
+mod retransmits;
+mod timeline;
+
+use ratatui::{
+    Frame,
+    buffer::Buffer,
+    layout::{Constraint, Layout, Rect},
+    style::Style,
+};
+
+pub(super) use self::describe::{event_fact, subject_facts, subject_title};
+use super::{
+    model::{Model, Screen},
+    theme::Theme,
+    widget::{details, help},
+};
+use crate::state::State;
+
+/// The smallest terminal that is drawn on.
+const LEAST_CELLS: u16 = 40;
+const LEAST_ROWS: u16 = 8;
+
+/// What drawing reads.
+pub(super) struct Picture<'a> {
+    /// Where the user is.
+    pub(super) model: &'a Model,
+    /// The state to show.
+    pub(super) state: &'a State,
+    /// How things look.
+    pub(super) theme: Theme,
+}
+
+/// Draws everything.
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    if area.width < LEAST_CELLS || area.height < LEAST_ROWS {
+        let text = format!("tracer needs {LEAST_CELLS} columns and {LEAST_ROWS} rows");
+        buffer.set_stringn(area.x, area.y, text, usize::from(area.width), Style::new());
+        return;
+    }
+    let picture = Picture { model, state: model.shown(), theme };
+    let [header, tabs, body, status, keys] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Min(0),
+        Constraint::Length(1),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    chrome::header(header, buffer, &picture);
+    chrome::tabs(tabs, buffer, &picture);
+    draw_body(body, buffer, &picture);
+    chrome::status(status, buffer, &picture);
+    chrome::keys(keys, buffer, &picture);
+    theme.finish(buffer);
+}
+
+fn draw_body(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let Picture { model, theme, .. } = *picture;
+    let (screen, below) = match model.details {
+        Some(subject) => {
+            let [screen, below] = Layout::vertical([Constraint::Fill(2), Constraint::Fill(3)]).areas(area);
+            (screen, Some((subject, below)))
+        }
+        None => (area, None),
+    };
+    let draw = match model.screen {
+        Screen::Overview => overview::draw,
+        Screen::Retransmits => retransmits::draw,
+        Screen::Neighbours => neighbours::draw,
+        Screen::Ipvs => ipvs::draw,
+        Screen::Conntrack => conntrack::draw,
+        Screen::Timeline => timeline::draw,
+        Screen::Hooks => hooks::draw,
+    };
+    draw(screen, buffer, picture);
+    if let Some((subject, below)) = below {
+        details::draw(below, buffer, picture, subject);
+    }
+    if model.help {
+        help::draw(area, buffer, theme);
+    }
+}

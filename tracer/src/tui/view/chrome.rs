@@ -1,0 +1,152 @@
+//! What every screen has: header, tabs, status line and keys.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
+    text::{Line, Span},
+};
+use tracer_common::{counters::KindCounters, hook::HookId};
+
+use super::Picture;
+use crate::tui::{
+    keys::BINDINGS,
+    model::Screen,
+    text::{clip_end, clock, exact, fitting, short, time_of_day, width},
+    theme::Role,
+};
+
+/// Whose node, how long, live or paused.
+pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let Picture { model, state, theme } = picture;
+    let (mode, role) = if model.is_paused() {
+        (format!("PAUSED, {} events behind", exact(model.events_behind())), Role::Warning)
+    } else if model.ended {
+        ("ENDED".to_owned(), Role::Warning)
+    } else if state.hooks.ready {
+        ("LIVE".to_owned(), Role::Good)
+    } else {
+        ("ATTACHING".to_owned(), Role::Warning)
+    };
+    let now =
+        if state.node.is_some() { format!("{} UTC  ", time_of_day(state.now())) } else { String::new() };
+    let right = Line::from(vec![
+        Span::styled(now, theme.style(Role::Dim)),
+        Span::styled(mode, theme.style(role).add_modifier(Modifier::BOLD)),
+        Span::raw(" "),
+    ]);
+    let room = usize::from(area.width).saturating_sub(right.width() + 2);
+    let elapsed = clock(state.now().boot_ns.saturating_sub(state.began().boot_ns));
+    let about = match &state.node {
+        Some(node) => fitting(
+            &[
+                format!(" {} · kernel {} · {elapsed}", node.host, node.kernel),
+                format!(" {} · {elapsed}", node.host),
+            ],
+            room.saturating_sub(7),
+        ),
+        None => String::new(),
+    };
+    let left = Line::from(vec![Span::styled(" tracer", theme.style(Role::Title)), Span::raw(about)]);
+    buffer.set_line(area.x, area.y, &left, area.width);
+    let start = area.right().saturating_sub(u16::try_from(right.width()).unwrap_or(area.width));
+    buffer.set_line(start.max(area.x), area.y, &right, area.width);
+}
+
+/// The screens; the one shown stands in brackets.
+pub(super) fn tabs(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let theme = picture.theme;
+    let mut spans = Vec::new();
+    let mut after_shown = false;
+    for (index, screen) in Screen::ALL.into_iter().enumerate() {
+        let is_shown = screen == picture.model.screen;
+        let (between, style) = match (is_shown, after_shown) {
+            (true, _) => ("[", theme.style(Role::Title)),
+            (false, true) => ("]", Style::new()),
+            (false, false) => (" ", Style::new()),
+        };
+        spans.push(Span::raw(between));
+        spans.push(Span::styled(format!("{} {}", index + 1, screen.title()), style));
+        after_shown = is_shown;
+    }
+    spans.push(Span::raw(if after_shown { "]" } else { " " }));
+    buffer.set_line(area.x, area.y, &Line::from(spans), area.width);
+}
+
+/// What became of all events, and which hooks are missing.
+pub(super) fn status(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let Picture { state, theme, .. } = picture;
+    let hooks = &state.hooks;
+    let (attached, missing, all) = (hooks.attached(), hooks.missing(), HookId::ALL.len());
+    let hooks_text = match (hooks.ready, missing) {
+        (false, _) => format!("hooks: {attached} attached, {} of {all} tried", hooks.tried()),
+        (true, 0) => format!("hooks: {attached} of {all} attached"),
+        (true, _) => format!("hooks: {attached} of {all} attached, {missing} missing"),
+    };
+    let hooks_role = if missing > 0 { Role::Warning } else { Role::Plain };
+    let total = state.accounting.total();
+    let room = usize::from(area.width).saturating_sub(width(&hooks_text) + 4);
+    let accounting = fitting(&accounting_texts(picture, total), room);
+    let accounting_role = match total {
+        KindCounters { lost: 0, suppressed: 0, .. } => Role::Plain,
+        KindCounters { lost: 0, .. } => Role::Warning,
+        _ => Role::Bad,
+    };
+    buffer.set_stringn(area.x + 1, area.y, &accounting, room, theme.style(accounting_role));
+    let start = area.right().saturating_sub(u16::try_from(width(&hooks_text) + 1).unwrap_or_default());
+    buffer.set_stringn(
+        start.max(area.x),
+        area.y,
+        &hooks_text,
+        usize::from(area.width),
+        theme.style(hooks_role),
+    );
+}
+
+/// The same with ever fewer words; loss is told by the last one too.
+fn accounting_texts(picture: &Picture<'_>, total: KindCounters) -> Vec<String> {
+    let KindCounters { seen, delivered, suppressed, lost } = total;
+    let mut more = String::new();
+    let decoded = picture.state.accounting.decoded;
+    for (count, what) in [
+        (decoded.malformed, "unreadable"),
+        (decoded.unknown, "of unknown kind"),
+        (picture.state.evicted(), "rows forgotten"),
+    ] {
+        if count > 0 {
+            more = format!("{more} · {} {what}", short(count));
+        }
+    }
+    let long = |number: fn(u64) -> String| {
+        format!(
+            "seen {} = {} delivered + {} suppressed + {} lost",
+            number(seen),
+            number(delivered),
+            number(suppressed),
+            number(lost)
+        )
+    };
+    vec![
+        format!("{}{more}", long(exact)),
+        long(exact),
+        long(short),
+        format!("{} seen · {} suppressed · {} lost", short(seen), short(suppressed), short(lost)),
+        format!("{} lost", short(lost)),
+    ]
+}
+
+/// The most used keys.
+pub(super) fn keys(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let theme = picture.theme;
+    let mut spans = vec![Span::raw(" ")];
+    for binding in &BINDINGS {
+        if let Some((name, word)) = binding.footer {
+            spans.push(Span::styled(name, theme.style(Role::Title)));
+            spans.push(Span::styled(format!(" {word}   "), theme.style(Role::Dim)));
+        }
+    }
+    buffer.set_line(area.x, area.y, &Line::from(spans), area.width);
+    let behind = if picture.model.details.is_some() { "Esc closes the details " } else { "" };
+    let start = area.right().saturating_sub(u16::try_from(width(behind)).unwrap_or_default());
+    buffer.set_string(start, area.y, clip_end(behind, usize::from(area.width)), theme.style(Role::Dim));
+}

@@ -1,0 +1,284 @@
+//! Subjects and events in words.
+
+use tracer_common::hook::HookId;
+
+use crate::{
+    event::{Body, Endpoints, Event, IpvsDecision, RetransmitKind, Verdict},
+    probe::table,
+    state::{
+        ANSWERERS, CONNTRACK_EVENTS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey,
+        ServiceKey, State,
+    },
+    tui::{
+        model::Subject,
+        text::{age, exact, microseconds, time_of_day},
+        theme::Role,
+        widget::lines::Fact,
+    },
+};
+
+/// A flow by its two ends.
+pub(crate) fn flow_name(endpoints: &Endpoints) -> String {
+    format!("{} → {}", endpoints.source, endpoints.destination)
+}
+
+/// A hook's name.
+pub(crate) fn hook_name(hook: HookId) -> &'static str {
+    table::find(hook).map_or("unknown hook", |hook| hook.name)
+}
+
+/// What a subject is called.
+pub(crate) fn subject_title(state: &State, subject: Subject) -> String {
+    match subject {
+        Subject::Flow(key) => format!("{} {}", key.endpoints.protocol, flow_name(&key.endpoints)),
+        Subject::Neighbour(key) => match state.neighbours.get(&key) {
+            Some(neighbour) => format!("{} on {}", key.address, neighbour.device),
+            None => key.address.to_string(),
+        },
+        Subject::Service(key) => format!("service {} {}", key.protocol, key.address),
+        Subject::Real(RealKey { service, address: Some(real) }) => format!("{} → {real}", service.address),
+        Subject::Real(RealKey { service, address: None }) => format!("{} → no real server", service.address),
+        Subject::Hook(hook) => hook_name(hook).to_owned(),
+    }
+}
+
+/// Everything known of a subject, a line each.
+pub(crate) fn subject_facts(state: &State, subject: Subject) -> Vec<Fact> {
+    match subject {
+        Subject::Flow(key) => flow_facts(state, &key),
+        Subject::Neighbour(key) => neighbour_facts(state, &key),
+        Subject::Service(key) => service_facts(state, &key),
+        Subject::Real(key) => real_facts(state, &key),
+        Subject::Hook(hook) => hook_facts(state, hook),
+    }
+}
+
+fn fact(subject: &str, told: String) -> Fact {
+    Fact { subject: subject.to_owned(), told: vec![(told, Role::Plain)] }
+}
+
+/// The kinds that happened, the most frequent first: `syn 12, rto 3`.
+pub(crate) fn kinds_text(kinds: &[u64; RetransmitKind::ALL.len()], failed: u64, undone: u64) -> String {
+    let mut kinds: Vec<(u64, &str)> = RetransmitKind::ALL
+        .into_iter()
+        .map(|kind| (kinds[kind as usize], kind.name()))
+        .chain([(failed, "failed"), (undone, "needless")])
+        .filter(|&(count, _)| count > 0)
+        .collect();
+    kinds.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
+    let texts: Vec<String> = kinds.iter().map(|(count, name)| format!("{name} {}", exact(*count))).collect();
+    texts.join(", ")
+}
+
+fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(flow) = state.flows.get(key) {
+        let mut path = vec![format!("state {}", flow.tcp_state)];
+        path.extend(flow.rto_us.map(|us| format!("rto {}", microseconds(us))));
+        path.extend(flow.srtt_us.map(|us| format!("srtt {}", microseconds(u64::from(us)))));
+        path.extend(flow.congestion_window.map(|segments| format!("cwnd {segments}")));
+        path.extend(flow.device.as_ref().map(|device| format!("by {device}")));
+        let mut owner = Vec::new();
+        owner.extend(
+            state.process_of(flow).map(|process| format!("{} (pid {})", process.command, process.id)),
+        );
+        owner.extend(flow.cgroup_id.map(|id| format!("cgroup {id}")));
+        owner.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
+        owner.push(format!("netns {}", key.netns));
+        let failed = flow.error.map(|error| format!(", last error {error}")).unwrap_or_default();
+        facts.push(fact(
+            "retransmits",
+            format!(
+                "{}{failed}",
+                kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into())
+            ),
+        ));
+        facts.push(fact(
+            "segments",
+            format!("{} sent again, longest run {}", exact(flow.segments), flow.longest_run),
+        ));
+        facts.push(fact("connection", path.join(" · ")));
+        facts.push(fact("owner", owner.join(" · ")));
+        facts.push(fact("seen", span(state, flow.first, flow.last)));
+    }
+    if let Some(entry) = state.conntrack.entries.get(key) {
+        facts.push(fact("conntrack", conntrack_text(entry)));
+        facts.extend(entry.reply.map(|reply| fact("reply tuple", flow_name(&reply))));
+        facts.push(fact("decided", span(state, entry.first, entry.last)));
+    }
+    facts
+}
+
+fn span(state: &State, first: crate::event::Timestamp, last: crate::event::Timestamp) -> String {
+    format!("first {} ago, last {} ago", age(state.now(), first), age(state.now(), last))
+}
+
+/// What conntrack decided about an entry: `reused 3, insert-failed 1`.
+pub(crate) fn conntrack_text(entry: &ConntrackEntry) -> String {
+    let counted = CONNTRACK_EVENTS.iter().zip(entry.counts).filter(|&(_, count)| count > 0);
+    let texts: Vec<String> = counted.map(|(event, count)| format!("{event} {count}")).collect();
+    texts.join(", ")
+}
+
+fn neighbour_facts(state: &State, key: &NeighbourKey) -> Vec<Fact> {
+    let Some(neighbour) = state.neighbours.get(key) else { return Vec::new() };
+    let mut facts = vec![fact("verdicts", verdicts_text(neighbour))];
+    for answerer in &neighbour.answerers {
+        let kept = Some(answerer.hardware_address) == neighbour.kept;
+        let role = if kept { Role::Good } else { Role::Warning };
+        facts.push(Fact {
+            subject: answerer.hardware_address.to_string(),
+            told: vec![
+                (if kept { "kept " } else { "other" }.to_owned(), role),
+                (
+                    format!(
+                        "taken {}, ignored {}, claims {}, last {} ago",
+                        answerer.taken,
+                        answerer.ignored,
+                        answerer.claims,
+                        age(state.now(), answerer.last)
+                    ),
+                    Role::Plain,
+                ),
+            ],
+        });
+    }
+    if neighbour.answerers_left_out > 0 {
+        let left_out = exact(u64::from(neighbour.answerers_left_out));
+        facts.push(fact("further", format!("{left_out} messages of others than these {ANSWERERS}")));
+    }
+    if neighbour.own_claims > 0 {
+        let own = neighbour.own_hardware_address.map(|own| format!(" as {own}")).unwrap_or_default();
+        facts.push(fact(
+            "this node",
+            format!("claims the address itself, {} times{own}", neighbour.own_claims),
+        ));
+    }
+    facts.push(fact("seen", span(state, neighbour.first, neighbour.last)));
+    facts
+}
+
+/// The verdicts that fell: `learned 1, ignored 12`.
+pub(crate) fn verdicts_text(neighbour: &Neighbour) -> String {
+    let counted = Verdict::ALL.into_iter().map(|verdict| (verdict, neighbour.with_verdict(verdict)));
+    let texts: Vec<String> = counted
+        .filter(|&(_, count)| count > 0)
+        .map(|(verdict, count)| format!("{verdict} {count}"))
+        .collect();
+    if texts.is_empty() { "no proposal, only claims".to_owned() } else { texts.join(", ") }
+}
+
+/// What IPVS decided: `scheduled 12, reused 3`.
+pub(crate) fn decisions_text(decisions: &Decisions) -> String {
+    let counted = IpvsDecision::ALL.into_iter().map(|decision| (decision, decisions.of(decision)));
+    let texts: Vec<String> = counted
+        .filter(|&(_, count)| count > 0)
+        .map(|(decision, count)| format!("{decision} {}", exact(count)))
+        .collect();
+    texts.join(", ")
+}
+
+fn service_facts(state: &State, key: &ServiceKey) -> Vec<Fact> {
+    let Some(service) = state.ipvs.services.get(key) else { return Vec::new() };
+    let mut facts = vec![
+        fact("decisions", decisions_text(&service.decisions)),
+        fact("onto drained", format!("{} new connections", exact(service.decisions.onto_drained))),
+        fact(
+            "sysctls",
+            format!("conn_reuse_mode {}, expire_nodest_conn {}", service.reuse_mode, service.expire_nodest),
+        ),
+    ];
+    facts.extend(key.firewall_mark.map(|mark| fact("firewall mark", mark.to_string())));
+    facts.push(fact("seen", span(state, service.first, service.last)));
+    facts
+}
+
+fn real_facts(state: &State, key: &RealKey) -> Vec<Fact> {
+    let Some(real) = state.ipvs.reals.get(key) else { return Vec::new() };
+    let mut facts = vec![fact("decisions", decisions_text(&real.decisions))];
+    if let Some(weight) = real.weight {
+        let changed = real
+            .weight_changed
+            .map(|(time, from)| format!(", was {from} until {} ago", age(state.now(), time)))
+            .unwrap_or_default();
+        let gone = if real.available { "" } else { ", no longer configured" };
+        facts.push(fact("weight", format!("{weight}{changed}{gone}")));
+    }
+    facts.push(fact("onto drained", format!("{} new connections", exact(real.decisions.onto_drained))));
+    facts.push(fact("seen", span(state, real.first, real.last)));
+    facts
+}
+
+fn hook_facts(state: &State, hook: HookId) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(entry) = table::find(hook) {
+        facts.push(fact("family", entry.family.to_string()));
+        facts.push(fact("tells", entry.tells.to_owned()));
+    }
+    if let Some(status) = state.hooks.status(hook) {
+        facts.push(fact("attached", status.attached.map_or("no", tracer_common::hook::Way::name).to_owned()));
+        if !status.reason.is_empty() {
+            facts.push(fact("reason", status.reason.to_string()));
+        }
+    }
+    facts
+}
+
+/// An event in one line: its time, kind, and what happened.
+pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
+    let text = match &event.body {
+        Body::Retransmit(retransmit) => {
+            let mut text = format!("{} {}", retransmit.kind, flow_name(&retransmit.flow));
+            if let Some(attempt) = retransmit.attempt {
+                text = format!("{text}, attempt {attempt}");
+            }
+            if let Some(error) = retransmit.error {
+                text = format!("{text}, failed with error {error}");
+            }
+            text
+        }
+        Body::Undo(undo) => {
+            let what = if undo.after_timeout { "timeout" } else { "fast retransmit" };
+            format!("needless {what} taken back, {}", flow_name(&undo.flow))
+        }
+        Body::Neighbour(neighbour) => {
+            let proposed = neighbour.proposed.map(|proposed| format!(" {proposed}")).unwrap_or_default();
+            let previous = neighbour
+                .previous
+                .filter(|previous| Some(*previous) != neighbour.proposed)
+                .map(|previous| format!(", held {previous}"))
+                .unwrap_or_default();
+            format!("{} on {} {}{proposed}{previous}", neighbour.address, neighbour.device, neighbour.verdict)
+        }
+        Body::Claim(claim) => {
+            let hardware =
+                claim.hardware_address.map(|hardware| format!(" at {hardware}")).unwrap_or_default();
+            format!("{} {} {} on {}{hardware}", claim.operation, claim.direction, claim.address, claim.device)
+        }
+        Body::Conntrack(decision) => {
+            let original =
+                decision.original.map(|original| format!(" {}", flow_name(&original))).unwrap_or_default();
+            format!("{}{original}", decision.event)
+        }
+        Body::Ipvs(decided) => {
+            let real = decided.real.map_or("no real server".to_owned(), |real| real.to_string());
+            let weight = decided.weight.map(|weight| format!(", weight {weight}")).unwrap_or_default();
+            format!("{} {} → {} → {real}{weight}", decided.decision, decided.client, decided.virtual_service)
+        }
+        Body::HookStatus(status) => {
+            let name = status.hook.map_or("unknown hook", hook_name);
+            match status.attached {
+                Some(way) => format!("{name} attached by {}", way.name()),
+                None => format!("{name} missing: {}", status.reason),
+            }
+        }
+        Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => String::new(),
+    };
+    (time_of_day_milliseconds(event), event.body.kind().name(), text)
+}
+
+fn time_of_day_milliseconds(event: &Event) -> String {
+    const MILLISECOND_NS: i64 = 1_000_000;
+    let milliseconds = event.time.wall_ns.div_euclid(MILLISECOND_NS).rem_euclid(1_000);
+    format!("{}.{milliseconds:03}", time_of_day(event.time))
+}

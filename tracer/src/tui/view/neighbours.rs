@@ -1,0 +1,79 @@
+//! Who answers for which address, whom the kernel kept, whom it ignored.
+
+use ratatui::{buffer::Buffer, layout::Rect};
+
+use super::Picture;
+use crate::{
+    event::{Timestamp, Verdict},
+    state::{Neighbour, NeighbourKey},
+    tui::{
+        rows,
+        text::age,
+        theme::Role,
+        widget::{
+            list,
+            table::{Cell, Column, Fit, cell, count, known, number, plain, words},
+        },
+    },
+};
+
+struct Row<'a> {
+    key: &'a NeighbourKey,
+    neighbour: &'a Neighbour,
+    now: Timestamp,
+}
+
+/// Draws the screen.
+pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let (state, now) = (picture.state, picture.state.now());
+    let texts = ("Neighbours", "Nobody has proposed or claimed an address so far.");
+    list::draw(area, buffer, picture, texts, &columns(), |range| {
+        let neighbours = rows::neighbours(state, picture.model.sorted_by(), range.end);
+        neighbours[range.start.min(neighbours.len())..]
+            .iter()
+            .map(|&(key, neighbour)| Row { key, neighbour, now })
+            .collect()
+    });
+}
+
+fn columns<'a>() -> Vec<Column<Row<'a>>> {
+    let verdict = |title, rank, role, verdict: Verdict| {
+        number(title, title.len().max(4), rank, move |row: &Row<'_>| {
+            count(row.neighbour.with_verdict(verdict), role)
+        })
+    };
+    vec![
+        words("address", Fit::Middle, (15, 39), 0, |row: &Row<'_>| plain(row.key.address.to_string())),
+        words("dev", Fit::Left, (6, 15), 2, |row: &Row<'_>| plain(row.neighbour.device.to_string())),
+        words("kept", Fit::Left, (17, 23), 1, |row: &Row<'_>| kept(row.neighbour)),
+        words("others who answer", Fit::Left, (24, 64), 1, |row: &Row<'_>| others(row.neighbour)),
+        verdict("ignored", 3, Role::Bad, Verdict::Ignored),
+        verdict("changed", 5, Role::Warning, Verdict::Changed),
+        verdict("failed", 6, Role::Bad, Verdict::Failed),
+        verdict("learned", 7, Role::Plain, Verdict::Learned),
+        verdict("confirmed", 8, Role::Plain, Verdict::Confirmed),
+        words("state", Fit::Left, (9, 10), 7, |row: &Row<'_>| {
+            known(row.neighbour.state.map(|state| state.to_string()))
+        }),
+        number("own claims", 10, 9, |row: &Row<'_>| count(row.neighbour.own_claims, Role::Warning)),
+        number("last", 5, 4, |row: &Row<'_>| plain(age(row.now, row.neighbour.last))),
+        words("netns", Fit::Left, (10, 10), 10, |row: &Row<'_>| cell(row.key.netns.to_string(), Role::Dim)),
+    ]
+}
+
+fn kept(neighbour: &Neighbour) -> Cell {
+    neighbour.kept.map_or_else(|| cell("none", Role::Dim), |kept| plain(kept.to_string()))
+}
+
+/// `bb:… ×12` for every other answerer; a message that was seen both as a claim and as a proposal counts once.
+fn others(neighbour: &Neighbour) -> Cell {
+    let texts: Vec<String> = neighbour
+        .others()
+        .map(|other| match (other.ignored + other.taken).max(other.claims) {
+            // It held the address before anything was seen of it.
+            0 => format!("{} before", other.hardware_address),
+            times => format!("{} ×{times}", other.hardware_address),
+        })
+        .collect();
+    cell(texts.join(", "), Role::Warning)
+}
