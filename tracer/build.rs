@@ -5,7 +5,6 @@ mod toolchain;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use toolchain::{Missing, Places, Toolchain};
 
@@ -20,36 +19,42 @@ const SOURCES: [&str; 7] = [
     "xtask/src/toolchain.rs",
 ];
 
-fn main() -> ExitCode {
-    match build() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            println!("cargo::error={error}");
-            ExitCode::FAILURE
-        }
+fn main() {
+    // Cargo shows this error, and nothing else, of a build script that ends well.
+    if let Err(error) = build() {
+        println!("cargo::error={error}");
     }
 }
 
 fn build() -> Result<(), Box<dyn Error>> {
+    let toolchain =
+        toolchain::detect(&Places::of_this_machine()).map_err(|missing| no_toolchain(&missing))?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let out =
+        PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: cargo runs this program")?);
     println!("cargo::rerun-if-changed=build.rs");
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
-    let toolchain =
-        toolchain::detect(&Places::of_this_machine()).map_err(|missing| no_toolchain(&missing))?;
     for program in toolchain.programs() {
         println!("cargo::rerun-if-changed={}", program.display());
     }
-    let out =
-        PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: cargo runs this program")?);
+    compile(&toolchain, &root, &out)
+}
+
+/// Builds the object and leaves it as `tracer-ebpf.o` in `out`.
+fn compile(toolchain: &Toolchain, root: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let target_directory = out.join("ebpf");
-    let status = toolchain
-        .cargo("build", &root, &target_directory, &[])
-        .status()
+    let output = toolchain
+        .cargo("build", root, &target_directory, &[])
+        .arg("--quiet")
+        .output()
         .map_err(|error| format!("cannot start cargo to build the eBPF object: {error}"))?;
-    if !status.success() {
-        return Err(format!("cannot build the eBPF object with {toolchain}: see cargo's output below").into());
+    if !output.status.success() {
+        for line in String::from_utf8_lossy(&output.stderr).lines() {
+            println!("cargo::error={line}");
+        }
+        return Err(format!("cannot build the eBPF object with {toolchain}").into());
     }
     let object = Toolchain::object(&target_directory);
     std::fs::copy(&object, out.join("tracer-ebpf.o"))

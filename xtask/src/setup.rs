@@ -123,7 +123,7 @@ impl Plan {
         let mut commands = Vec::new();
         if !self.packages.is_empty() {
             commands.push(format!("{sudo}apt-get update"));
-            commands.push(format!("{sudo}{}", shown(&mut self.apt_install("apt-get"))));
+            commands.push(format!("{sudo}{}", shown(&self.apt_install("apt-get"))));
         }
         commands.extend(self.linker_install("cargo").map(|command| shown(&command)));
         commands
