@@ -167,8 +167,8 @@ pub struct HardwareAddress {
 impl HardwareAddress {
     /// The first `length` bytes of `bytes`; what is longer than a record keeps is cut.
     pub fn new(bytes: [u8; HARDWARE_ADDRESS_BYTES], length: u8) -> Self {
-        const KEPT: u8 = HARDWARE_ADDRESS_BYTES as u8;
-        Self { bytes, length: length.min(KEPT) }
+        let length = u8::try_from(usize::from(length).min(HARDWARE_ADDRESS_BYTES)).unwrap_or_default();
+        Self { bytes, length }
     }
 
     /// Its bytes.

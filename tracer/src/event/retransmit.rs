@@ -150,7 +150,9 @@ impl RetransmitKind {
         }
         match record.pending_timer {
             // An acknowledgement can begin a recovery before the probe's timer is set anew: that is no probe.
-            PENDING_LOSS_PROBE if record.congestion_state < CONGESTION_RECOVERY => return Self::TailLossProbe,
+            PENDING_LOSS_PROBE if record.congestion_state < CONGESTION_RECOVERY => {
+                return Self::TailLossProbe;
+            }
             PENDING_REORDERING => return Self::Reordering,
             _ => {}
         }

@@ -116,7 +116,7 @@ impl Report {
 mod tests {
     use super::*;
 
-    fn tally(passed: u32, failed: u32, skipped: u32) -> Tally {
+    fn tally(passed: u64, failed: u64, skipped: u64) -> Tally {
         Tally { passed, failed, skipped }
     }
 

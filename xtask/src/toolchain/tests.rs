@@ -164,7 +164,7 @@ fn the_command_names_compiler_linker_and_target() {
     let shown = crate::command::shown(&command);
     for part in [
         "RUSTC=/c/rustc ",
-        "RUSTC_BOOTSTRAP=aya_ebpf ",
+        "RUSTC_BOOTSTRAP=aya_ebpf,tracer_ebpf ",
         "-Clinker=/l/bpf-linker",
         "-Dwarnings",
         " build --locked --release --package tracer-ebpf --target bpfel-unknown-none --target-dir /t",
