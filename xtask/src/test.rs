@@ -8,7 +8,7 @@ use clap::{Args, FromArgMatches};
 
 use crate::command::{each_line, say};
 use crate::tally::Tally;
-use crate::{build, guest, lint, root, setup, tidy};
+use crate::{build, dist, guest, lint, root, setup, tidy};
 
 /// Kernels that guests boot, the most used first.
 const KERNELS: [&str; 4] = ["6.1", "6.12", "6.18", "5.10"];
@@ -107,10 +107,10 @@ fn unit_tests() -> Result<Tally> {
     Ok(tally)
 }
 
-/// The scenarios in network namespaces of this machine.
+/// The scenarios in network namespaces of this machine, with the same static programs as the guests.
 fn scenarios() -> Result<Tally> {
-    let tracer = build::program("tracer", "tracer", &[], &[])?;
-    let scenarios = build::program("tracer-tests", "scenarios", &[], &[])?;
+    let tracer = dist::build_static("tracer", "tracer")?;
+    let scenarios = dist::build_static("tracer-tests", "scenarios")?;
     let (tracer, scenarios) = (tracer.to_string_lossy(), scenarios.to_string_lossy());
     let command = root::as_root(&scenarios, &[("TRACER_BIN", &tracer)]);
     counted(&mut command.context("scenarios need root and there is no sudo here")?)

@@ -12,7 +12,7 @@ use crate::{
     need::Need,
     topology::{Cluster, FAR, Family, NEAR, Pair, lose},
     tracer::Tracer,
-    traffic,
+    traffic, wait,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -128,24 +128,30 @@ fn reused(setting: &Setting) -> Result<()> {
     let tracer = setting.trace(&["--only", "conntrack"])?;
     let before = Counters::tcp(&cluster.client)?;
     let first = traffic::dial(&cluster.client, client(), virtual_service())?;
-    tracer
-        .wait_for("a repeated SYN", |events| !told(events, &cluster.director, "syn-repeated").is_empty())?;
+    until_repeated(&cluster.client, &before, 1)?;
     drop(first);
     translate_to(&cluster.director, server(1))?;
     let second = traffic::dial(&cluster.client, client(), virtual_service())?;
-    tracer.wait_for("the reuse and a repeat after it", |events| {
-        let all = told(events, &cluster.director, "syn-repeated").count();
-        !told(events, &cluster.director, "reused").is_empty() && all >= 2
-    })?;
+    until_repeated(&cluster.client, &before, 3)?;
     drop(second);
-    let repeated = Counters::tcp(&cluster.client)?.growth(&before, "TcpExtTCPSynRetrans")?;
     drop(listener);
     let events = finish(tracer)?;
     let reused = told(&events, &cluster.director, "reused");
     reused.exactly(1)?.all_have("tcp_state", "SYN_SENT")?;
     translated_to(&reused, server(0))?;
-    told(&events, &cluster.director, "syn-repeated").exactly(repeated)?;
+    // The repeats are seen and counted, and no events of their own.
+    let accounting = events.accounting("conntrack")?;
+    accounting.balances()?;
+    ensure!(accounting.seen > 1, "the repeated SYNs were not seen: {accounting:?}");
     Ok(())
+}
+
+/// Waits until the client has repeated so many SYNs since `before`.
+fn until_repeated(client: &Namespace, before: &Counters, repeats: u64) -> Result<()> {
+    wait::until("a repeated SYN", || {
+        let repeated = Counters::tcp(client)?.growth(before, "TcpExtTCPSynRetrans")?;
+        Ok((repeated >= repeats).then_some(()))
+    })
 }
 
 /// Many datagrams of as many flows meet a full table. Truth: the namespace's count of packets conntrack dropped.
