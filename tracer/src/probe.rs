@@ -46,12 +46,19 @@ pub struct Options {
     pub only_netns: Option<u32>,
     /// Size of the ring buffer, rounded up by the kernel's rules.
     pub ring_bytes: u32,
+    /// Ways not to attach by, even where they would hold.
+    pub avoided: BTreeSet<Way>,
 }
 
 impl Default for Options {
     /// Everything, everywhere.
     fn default() -> Self {
-        Self { families: Family::ALL.into(), only_netns: None, ring_bytes: DEFAULT_RING_BYTES }
+        Self {
+            families: Family::ALL.into(),
+            only_netns: None,
+            ring_bytes: DEFAULT_RING_BYTES,
+            avoided: BTreeSet::new(),
+        }
     }
 }
 
@@ -275,6 +282,7 @@ impl Probes {
         place: Option<&FunctionPlace>,
     ) -> Result<(), String> {
         match attachment.way {
+            avoided if self.options.avoided.contains(&avoided) => Err("avoided, as asked".to_owned()),
             Way::Trampoline if place.is_none() => {
                 Err("the kernel's types do not know the function".to_owned())
             }

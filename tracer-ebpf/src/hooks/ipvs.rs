@@ -4,12 +4,16 @@
 //! later steps add to it if they are about the same packet or entry, and the verdict writes the record. Only a SYN
 //! that met an entry, and a packet given to the scheduler, take the slot: established traffic leaves at the first
 //! test of the look-up.
+//!
+//! The steps are also logged for developers (`RUST_LOG=tracer=debug`). The level is a constant to the verifier, so
+//! that the statements cost nothing when it is lower.
 
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe, map},
     maps::PerCpuArray,
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
+use aya_log_ebpf::debug;
 use tracer_common::{
     hook::HookId,
     offsets::ABSENT,
@@ -80,6 +84,7 @@ fn vslookup_return(context: RetProbeContext) -> u32 {
 /// `void ip_vs_conn_expire_now(struct ip_vs_conn *)`.
 #[fentry(function = "ip_vs_conn_expire_now")]
 fn vsexpire_fentry(context: FEntryContext) -> i32 {
+    debug!(&context, "ip_vs: entry {:x} expires", context.arg::<u64>(0));
     expired(context.arg(0));
     0
 }
@@ -96,6 +101,12 @@ fn vsexpire_kprobe(context: ProbeContext) -> u32 {
 /// int *ignored, struct ip_vs_iphdr *)`.
 #[fexit(function = "ip_vs_schedule")]
 fn vssched_fexit(context: FExitContext) -> i32 {
+    debug!(
+        &context,
+        "ip_vs: packet {:x} scheduled, entry {:x}",
+        context.arg::<u64>(1),
+        context.arg::<u64>(5)
+    );
     scheduled(context.arg(1), context.arg(3), context.arg(4), context.arg(5));
     0
 }
@@ -121,6 +132,7 @@ fn vssched_return(context: RetProbeContext) -> u32 {
 /// `unsigned int ip_vs_in_hook(void *, struct sk_buff *, const struct nf_hook_state *)`.
 #[fexit(function = "ip_vs_in_hook")]
 fn vsverdict_fexit(context: FExitContext) -> i32 {
+    debug!(&context, "ip_vs: packet {:x} leaves, verdict {}", context.arg::<u64>(1), context.arg::<i32>(3));
     decided(context.arg(1), context.arg(2), context.arg(3));
     0
 }

@@ -9,7 +9,9 @@ use aya::{
     maps::{MapData, PerCpuArray, RingBuf},
     programs::Program,
 };
+use aya_log::EbpfLogger;
 use bytes::BytesMut;
+use log::Log;
 use tracer_common::{
     counters::{Counters, KindCounters},
     hook::Way,
@@ -30,6 +32,9 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tr
 /// Times the counters of a CPU are read again when they were caught between two counts.
 const SETTLING_READS: usize = 8;
 
+/// Below every level of the kernel side's log.
+const NO_LOG: u8 = 0;
+
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 struct Plain<T>(T);
@@ -48,6 +53,8 @@ pub(super) struct Generation {
     counters: PerCpuArray<MapData, Plain<Counters>>,
     trampolines: Trampolines,
     attached: Vec<Trampoline>,
+    /// Prints what the kernel side logs, if anybody asked for it.
+    logger: Option<EbpfLogger<&'static dyn Log>>,
 }
 
 impl Generation {
@@ -59,19 +66,26 @@ impl Generation {
         types: &Btf,
     ) -> anyhow::Result<Self> {
         let (offsets, settings) = (Plain(offsets), Plain(settings));
+        let log_level = kernel_side_log_level();
         let mut ebpf = EbpfLoader::new()
             .btf(Some(types))
+            .override_global(aya_log::LEVEL, &log_level, true)
             .override_global("OFFSETS", &offsets, true)
             .override_global("SETTINGS", &settings, true)
             .map_max_entries("RECORDS", ring_bytes)
             .verifier_log_level(VerifierLogLevel::DEBUG)
             .load(OBJECT)
             .context("cannot load the eBPF object into the kernel")?;
+        let logger = if log_level == NO_LOG {
+            None
+        } else {
+            Some(EbpfLogger::init(&mut ebpf).context("cannot read what the kernel side logs")?)
+        };
         let trampolines = Trampolines::new(OBJECT, &ebpf)?;
         let ring = RingBuf::try_from(ebpf.take_map("RECORDS").context("the object has no ring")?)?;
         let counters =
             PerCpuArray::try_from(ebpf.take_map("COUNTERS").context("the object has no counters")?)?;
-        Ok(Self { ebpf, ring, counters, trampolines, attached: Vec::new() })
+        Ok(Self { ebpf, ring, counters, trampolines, attached: Vec::new(), logger })
     }
 
     /// Attaches a hook by one of its ways: all its programs, or none.
@@ -145,6 +159,9 @@ impl Generation {
     /// Moves whole records from the ring to `into` until the ring is empty or `limit_bytes` are taken; whether any
     /// remain.
     pub(super) fn drain(&mut self, into: &mut BytesMut, limit_bytes: usize) -> bool {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
         while into.len() < limit_bytes {
             let Some(record) = self.ring.next() else { return false };
             into.extend_from_slice(&record);
@@ -174,6 +191,11 @@ impl Generation {
         }
         Ok(sums)
     }
+}
+
+/// The level up to which the kernel side logs: this module's in `RUST_LOG`, where only `debug` and `trace` ask for it.
+fn kernel_side_log_level() -> u8 {
+    if log::log_enabled!(log::Level::Debug) { log::Level::Debug as u8 } else { NO_LOG }
 }
 
 fn unload(program: &mut Program) -> Result<(), aya::programs::ProgramError> {
