@@ -110,10 +110,13 @@ pub(crate) fn emit<R: Record + 'static>(hook: HookId, netns: u32, fill: impl FnO
         return;
     };
     let record = entry.as_mut_ptr();
-    // SAFETY: the entry is one whole `R`, exclusively ours until submitted, and all zero is an `R` (`FromBytes`);
-    // every record begins with its header.
+    // SAFETY: the entry is one whole `R`, exclusively ours until submitted, a multiple of 8 bytes long and aligned so;
+    // all zero is an `R` (`FromBytes`), and every record begins with its header.
     let record = unsafe {
-        record.write_bytes(0, 1);
+        // Volatile, or the compiler calls its own memset, which goes byte by byte.
+        for word in 0..size_of::<R>() / 8 {
+            record.cast::<u64>().add(word).write_volatile(0);
+        }
         record.cast::<RecordHeader>().write(RecordHeader {
             time_ns,
             netns,

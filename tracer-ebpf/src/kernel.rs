@@ -99,20 +99,23 @@ pub(crate) fn read<A: Access, T: Plain>(base: Pointer, offset: u16) -> T {
 #[inline(always)]
 pub(crate) fn read_16_bytes<A: Access>(base: Pointer, offset: u16) -> [u8; 16] {
     if offset == ABSENT {
-        return [0; 16];
+        return bytes_of([0, 0]);
     }
     let address = base.wrapping_add(offset as usize);
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&A::load::<u64>(address).to_ne_bytes());
-    bytes[8..].copy_from_slice(&A::load::<u64>(address.wrapping_add(8)).to_ne_bytes());
-    bytes
+    bytes_of([A::load::<u64>(address), A::load::<u64>(address.wrapping_add(8))])
+}
+
+/// Two words as they lie in memory. Arrays of bytes made otherwise are set byte by byte.
+#[inline(always)]
+fn bytes_of(words: [u64; 2]) -> [u8; 16] {
+    zerocopy::transmute!(words)
 }
 
 /// An IPv4 address, in network order, as an IPv4-mapped one.
 #[inline(always)]
 pub(crate) fn mapped(address: u32) -> [u8; 16] {
-    let [first, second, third, fourth] = address.to_ne_bytes();
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, first, second, third, fourth]
+    const PREFIX: u32 = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
+    zerocopy::transmute!([0, 0, PREFIX, address])
 }
 
 /// The address family of IPv6.
@@ -131,7 +134,7 @@ impl Device {
     /// Its name, empty for none.
     #[inline(always)]
     pub(crate) fn name<A: Access>(&self) -> [u8; DEVICE_NAME_BYTES] {
-        if self.0.is_null() { [0; 16] } else { read_16_bytes::<A>(self.0, offset!(device_name)) }
+        if self.0.is_null() { bytes_of([0, 0]) } else { read_16_bytes::<A>(self.0, offset!(device_name)) }
     }
 
     /// Inode of its network namespace, 0 for none.

@@ -116,8 +116,8 @@ fn decide_syn(skb: Option<u64>, verdict: i32) {
         if verdict == NF_REPEAT_NEGATED { conntrack_event::REOPENED } else { conntrack_event::SYN_ON_ENTRY };
     let entry = pending.entry as Pointer;
     emit(HookId::ConntrackTcpPacket, entry_netns(entry), |record: &mut ConntrackRecord| {
-        record.original = tuple(entry, offset!(conntrack_original));
-        record.reply = tuple(entry, offset!(conntrack_reply));
+        fill_tuple(&mut record.original, entry, offset!(conntrack_original));
+        fill_tuple(&mut record.reply, entry, offset!(conntrack_reply));
         record.status = pending.status;
         record.mark = read::<Probed, u32>(entry, offset!(conntrack_mark));
         record.verdict = verdict;
@@ -208,8 +208,8 @@ fn emit_early_drop(net: Pointer, evicted: i32) {
 #[inline(always)]
 fn emit_entry(hook: HookId, entry: Pointer, event: u8, verdict: i32) {
     emit(hook, entry_netns(entry), |record: &mut ConntrackRecord| {
-        record.original = tuple(entry, offset!(conntrack_original));
-        record.reply = tuple(entry, offset!(conntrack_reply));
+        fill_tuple(&mut record.original, entry, offset!(conntrack_original));
+        fill_tuple(&mut record.reply, entry, offset!(conntrack_reply));
         record.status = read::<Probed, u32>(entry, offset!(conntrack_status));
         record.mark = read::<Probed, u32>(entry, offset!(conntrack_mark));
         record.verdict = verdict;
@@ -226,9 +226,9 @@ fn entry_netns(entry: Pointer) -> u32 {
     netns_inode::<Probed>(read::<Probed, Pointer>(entry, offset!(conntrack_net)))
 }
 
-/// A `struct nf_conntrack_tuple` within an entry.
+/// Fills in a `struct nf_conntrack_tuple` within an entry.
 #[inline(always)]
-fn tuple(entry: Pointer, place: u16) -> Flow {
+fn fill_tuple(flow: &mut Flow, entry: Pointer, place: u16) {
     let tuple = entry.wrapping_add(place as usize);
     let is_ipv6 = read::<Probed, u16>(tuple, offset!(tuple_family)) == AF_INET6;
     let address = |field| {
@@ -238,12 +238,9 @@ fn tuple(entry: Pointer, place: u16) -> Flow {
             mapped(read::<Probed, u32>(tuple, field))
         }
     };
-    Flow {
-        source: address(offset!(tuple_source)),
-        destination: address(offset!(tuple_destination)),
-        source_port: u16::from_be(read::<Probed, u16>(tuple, offset!(tuple_source_port))),
-        destination_port: u16::from_be(read::<Probed, u16>(tuple, offset!(tuple_destination_port))),
-        protocol: read::<Probed, u8>(tuple, offset!(tuple_protocol)),
-        reserved: [0; 3],
-    }
+    flow.source = address(offset!(tuple_source));
+    flow.destination = address(offset!(tuple_destination));
+    flow.source_port = u16::from_be(read::<Probed, u16>(tuple, offset!(tuple_source_port)));
+    flow.destination_port = u16::from_be(read::<Probed, u16>(tuple, offset!(tuple_destination_port)));
+    flow.protocol = read::<Probed, u8>(tuple, offset!(tuple_protocol));
 }

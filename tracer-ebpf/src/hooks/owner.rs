@@ -46,12 +46,12 @@ fn keep(sock: Pointer, new_state: i32) {
     }
 }
 
-/// The process that opened a socket, all zero where it was not seen.
+/// The process that opened a socket, if it was seen to.
 #[inline(always)]
-pub(crate) fn of(sock: Pointer) -> SocketOwner {
+pub(crate) fn of(sock: Pointer) -> Option<&'static SocketOwner> {
     if setting!(keep_owners) == 0 {
-        return SocketOwner::default();
+        return None;
     }
-    // SAFETY: the value is copied at once; an entry replaced meanwhile gives another socket's owner at worst.
-    unsafe { OWNERS.get(sock as u64) }.copied().unwrap_or_default()
+    // SAFETY: the value is read at once; an entry replaced meanwhile gives another socket's owner at worst.
+    unsafe { OWNERS.get(sock as u64) }
 }

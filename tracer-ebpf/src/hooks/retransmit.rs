@@ -105,9 +105,8 @@ fn fill<A: Access>(record: &mut RetransmitRecord, attempt: &Attempt) {
     let Attempt { sock, connection, segment, error, source } = *attempt;
     // `TCP_SKB_CB`: the segment's control block lies in the packet's `cb`.
     let control = offset!(skb_control);
-    let owner = owner::of(sock);
     let device = socket::route_device::<A>(connection);
-    record.flow = socket::flow::<A>(connection);
+    socket::fill_flow::<A>(&mut record.flow, connection);
     record.socket_inode = socket::file_inode::<A>(connection);
     record.cgroup_id = socket::cgroup_id::<A>(connection);
     record.sequence = read::<A, u32>(segment, control + offset!(segment_sequence));
@@ -119,7 +118,7 @@ fn fill<A: Access>(record: &mut RetransmitRecord, attempt: &Attempt) {
     record.congestion_window = read::<A, u32>(connection, offset!(tcp_congestion_window));
     record.segments = u32::from(read::<A, u16>(segment, control + offset!(segment_gso_segments)));
     record.error = error;
-    record.process_id = owner.process_id;
+    fill_owner(record, sock);
     record.interface_index = device.index::<A>();
     record.tcp_state = read::<A, u8>(connection, offset!(sock_state));
     record.congestion_state = bits!(A, connection, connection_congestion_state);
@@ -129,8 +128,15 @@ fn fill<A: Access>(record: &mut RetransmitRecord, attempt: &Attempt) {
     record.retransmits = bits!(A, connection, connection_retransmits);
     record.sacked = read::<A, u8>(segment, control + offset!(segment_sacked));
     record.source = source;
-    record.command = owner.command;
     record.device = device.name::<A>();
+}
+
+#[inline(always)]
+fn fill_owner(record: &mut RetransmitRecord, sock: Pointer) {
+    if let Some(owner) = owner::of(sock) {
+        record.process_id = owner.process_id;
+        record.command = owner.command;
+    }
 }
 
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
@@ -151,10 +157,9 @@ fn emit_syn_ack<A: Access>(listener: Pointer, request: Pointer) {
     const SYN_ACK_FLAGS: u8 = 0x12;
     let netns = socket::netns::<A>(listener);
     emit(HookId::RetransmitSynAck, netns, |record: &mut RetransmitRecord| {
-        let owner = owner::of(listener);
         // `struct tcp_request_sock` is longer than the `struct request_sock` the pointer's type knows.
         let sequence = read::<Probed, u32>(request, offset!(request_send_sequence));
-        record.flow = socket::flow::<A>(request);
+        socket::fill_flow::<A>(&mut record.flow, request);
         record.socket_inode = socket::file_inode::<A>(listener);
         record.cgroup_id = socket::cgroup_id::<A>(listener);
         record.sequence = sequence;
@@ -162,11 +167,10 @@ fn emit_syn_ack<A: Access>(listener: Pointer, request: Pointer) {
         record.unacknowledged = sequence;
         // `tcp_rtx_synack` counts one segment for each.
         record.segments = 1;
-        record.process_id = owner.process_id;
+        fill_owner(record, listener);
         record.tcp_state = read::<A, u8>(request, offset!(sock_state));
         record.tcp_flags = SYN_ACK_FLAGS;
         record.retransmits = read::<A, u8>(request, offset!(request_retransmits));
         record.source = retransmit_source::SYN_ACK;
-        record.command = owner.command;
     });
 }

@@ -29,7 +29,7 @@ fn undo_kprobe(context: ProbeContext) -> u32 {
 #[inline(always)]
 fn emit_undo(sock: Pointer) {
     emit(HookId::RetransmitUndo, socket::netns::<Probed>(sock), |record: &mut UndoRecord| {
-        record.flow = socket::flow::<Probed>(sock);
+        socket::fill_flow::<Probed>(&mut record.flow, sock);
         record.socket_inode = socket::file_inode::<Probed>(sock);
         record.congestion_window = read::<Probed, u32>(sock, offset!(tcp_congestion_window));
         record.congestion_state = bits!(Probed, sock, connection_congestion_state);

@@ -6,30 +6,21 @@ use super::{AF_INET6, Access, Device, Pointer, Probed, mapped, netns_inode, offs
 
 const IPPROTO_TCP: u8 = 6;
 
-/// The two ends of a `struct sock_common`, from this node to the peer. Requests (`struct request_sock`) start with one
-/// too.
+/// Fills in the two ends of a `struct sock_common`, from this node to the peer. Requests (`struct request_sock`) start
+/// with one too.
 #[inline(always)]
-pub(crate) fn flow<A: Access>(common: Pointer) -> Flow {
+pub(crate) fn fill_flow<A: Access>(flow: &mut Flow, common: Pointer) {
     let family: u16 = read::<A, u16>(common, offset!(sock_family));
-    let (source, destination) = if family == AF_INET6 {
-        (
-            read_16_bytes::<A>(common, offset!(sock_source_v6)),
-            read_16_bytes::<A>(common, offset!(sock_destination_v6)),
-        )
+    if family == AF_INET6 {
+        flow.source = read_16_bytes::<A>(common, offset!(sock_source_v6));
+        flow.destination = read_16_bytes::<A>(common, offset!(sock_destination_v6));
     } else {
-        (
-            mapped(read::<A, u32>(common, offset!(sock_source))),
-            mapped(read::<A, u32>(common, offset!(sock_destination))),
-        )
-    };
-    Flow {
-        source,
-        destination,
-        source_port: read::<A, u16>(common, offset!(sock_source_port)),
-        destination_port: u16::from_be(read::<A, u16>(common, offset!(sock_destination_port))),
-        protocol: IPPROTO_TCP,
-        reserved: [0; 3],
+        flow.source = mapped(read::<A, u32>(common, offset!(sock_source)));
+        flow.destination = mapped(read::<A, u32>(common, offset!(sock_destination)));
     }
+    flow.source_port = read::<A, u16>(common, offset!(sock_source_port));
+    flow.destination_port = u16::from_be(read::<A, u16>(common, offset!(sock_destination_port)));
+    flow.protocol = IPPROTO_TCP;
 }
 
 /// Inode of the socket's network namespace.

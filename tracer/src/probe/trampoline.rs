@@ -27,8 +27,9 @@ use crate::kernel::btf::FunctionPlace;
 /// Bytes the kernel keeps of a program's name, the closing zero included (`BPF_OBJ_NAME_LEN`).
 const NAME_BYTES: usize = 16;
 
-/// Bytes for what the verifier has to say about a program it refuses.
-const VERIFIER_LOG_BYTES: usize = 1 << 16;
+/// Bytes for what the verifier has to say about a program it refuses: enough for most, then for all. Before 6.4 it
+/// keeps the beginning of what does not fit, and the reason stands at the end.
+const VERIFIER_LOG_BYTES: [usize; 2] = [1 << 16, 1 << 24];
 
 /// A trampoline that stays attached while this lives.
 #[derive(Debug)]
@@ -189,8 +190,16 @@ fn load(
     };
     // A log costs time, so the first attempt does without.
     let descriptor = attempt(&mut []).or_else(|error| {
-        let mut log = vec![0; VERIFIER_LOG_BYTES];
-        attempt(&mut log).map_err(|_| refusal(error, &log))
+        let mut log = Vec::new();
+        for bytes in VERIFIER_LOG_BYTES {
+            log = vec![0; bytes];
+            match attempt(&mut log) {
+                Ok(descriptor) => return Ok(descriptor),
+                Err(again) if again.raw_os_error() == Some(libc::ENOSPC) => {}
+                Err(_) => break,
+            }
+        }
+        Err(refusal(error, &log))
     })?;
     // SAFETY: the command made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
