@@ -35,7 +35,7 @@ impl Hooks {
         self.tried() - self.attached()
     }
 
-    pub(super) fn status_of(&mut self, status: &HookStatus) {
+    pub(crate) fn status_of(&mut self, status: &HookStatus) {
         if let Some(hook) = status.hook {
             self.tried.insert(hook, status.clone());
         }

@@ -10,12 +10,18 @@ pub(super) struct Screens {
     terminal: DefaultTerminal,
 }
 
+/// Fails if there is no terminal for the screens.
+pub fn require_terminal() -> Result<()> {
+    if !std::io::stdout().is_terminal() {
+        bail!("standard output is not a terminal: use `tracer events` for lines or JSON");
+    }
+    Ok(())
+}
+
 impl Screens {
     /// Takes the terminal over. Fails if standard output is none.
     pub(super) fn open() -> Result<Self> {
-        if !std::io::stdout().is_terminal() {
-            bail!("standard output is not a terminal: use `tracer events` for lines or JSON");
-        }
+        require_terminal()?;
         // This also restores the terminal before a panic's message is printed.
         let terminal = ratatui::try_init().context("taking over the terminal")?;
         Ok(Self { terminal })

@@ -85,7 +85,7 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
         owner.extend(flow.cgroup_id.map(|id| format!("cgroup {id}")));
         owner.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
         owner.push(format!("netns {}", key.netns));
-        let failed = flow.error.map(|error| format!(", last error {error}")).unwrap_or_default();
+        let failed = flow.error.map(|error| format!(", last failed with {error}")).unwrap_or_default();
         facts.push(fact(
             "retransmits",
             format!(
@@ -233,7 +233,7 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
                 text = format!("{text}, attempt {attempt}");
             }
             if let Some(error) = retransmit.error {
-                text = format!("{text}, failed with error {error}");
+                text = format!("{text}, failed with {error}");
             }
             text
         }
