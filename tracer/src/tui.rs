@@ -103,8 +103,8 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
                 screens.draw(|frame| view::draw(frame, &model, theme))?;
                 is_stale = false;
             }
-            fed = feed.recv(), if !model.ended => {
-                match fed {
+            incoming = feed.recv(), if !model.ended => {
+                match incoming {
                     Some(Feed::Block(block)) => take_block(&mut model, &mut decoder, &mut sieve, &block),
                     Some(Feed::Notice(notice)) => { update(&mut model, Input::Notice(Text::new(&notice))); }
                     None if options.source == Source::Node => return Ok(()),

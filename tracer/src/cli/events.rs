@@ -58,7 +58,9 @@ fn print_session(file: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         output.print(&block?)?;
     }
     output.finish()?;
-    playback.damage().iter().for_each(|damage| tell(damage));
+    for damage in playback.damage() {
+        tell(&damage);
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// Replace the session file if there is one.
-    #[arg(long)]
+    #[arg(long, requires = "record")]
     force: bool,
     #[command(flatten)]
     view: View,

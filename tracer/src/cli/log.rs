@@ -31,7 +31,6 @@ pub(super) fn hold() -> Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         let lines = mem::take(&mut *held()).unwrap_or_default();
-        // Nobody is left to tell that standard error is closed.
         let _ = io::stderr().write_all(&lines);
     }
 }
@@ -47,7 +46,8 @@ impl io::Write for Log {
         match &mut *held() {
             Some(lines) if lines.len() + line.len() <= HELD_BYTES => lines.extend_from_slice(line),
             Some(_) => {}
-            None => io::stderr().write_all(line)?,
+            // Nobody is left to tell that standard error is closed.
+            None => drop(io::stderr().write_all(line)),
         }
         Ok(line.len())
     }

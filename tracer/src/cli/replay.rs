@@ -36,7 +36,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     runtime.block_on(tui::run(receiver, options))?;
     // It ends by itself: nobody takes its blocks any more.
     let damage = reader.join().map_err(|_| anyhow!("the thread that reads the session panicked"))??;
-    damage.iter().for_each(|damage| tell(damage));
+    for damage in &damage {
+        tell(damage);
+    }
     Ok(())
 }
 

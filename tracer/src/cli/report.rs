@@ -41,7 +41,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         });
     }
     report.note_damage(playback.reader().damage());
-    playback.damage().iter().for_each(|damage| tell(damage));
+    for damage in playback.damage() {
+        tell(&damage);
+    }
     let mut output = io::stdout().lock();
     match arguments.format {
         Format::Markdown => write!(output, "{report}")?,

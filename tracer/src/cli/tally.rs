@@ -132,7 +132,7 @@ fn size(bytes: u64) -> String {
     match UNITS.into_iter().find(|(shift, _)| bytes >> shift != 0) {
         None => format!("{bytes} B"),
         Some((shift, unit)) => {
-            let tenths = u128::from(bytes) * 10 >> shift;
+            let tenths = (u128::from(bytes) * 10) >> shift;
             format!("{}.{} {unit}", tenths / 10, tenths % 10)
         }
     }

@@ -41,6 +41,7 @@ impl Screens {
 
 impl Drop for Screens {
     fn drop(&mut self) {
-        ratatui::restore();
+        // A terminal that has gone needs no restoring, and nobody is left to tell.
+        let _ = ratatui::try_restore();
     }
 }

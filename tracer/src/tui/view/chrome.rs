@@ -43,12 +43,7 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         ),
         None => String::new(),
     };
-    let mut left = Line::from(vec![Span::styled(" tracer", theme.style(Role::Title)), Span::raw(about)]);
-    if let Some(filter) = &model.filter {
-        let room = room.saturating_sub(left.width());
-        let text = clip_end(&format!(" · only {}", Text::new(filter)), room);
-        left.push_span(Span::styled(text, theme.style(Role::Warning)));
-    }
+    let left = Line::from(vec![Span::styled(" tracer", theme.style(Role::Title)), Span::raw(about)]);
     buffer.set_line(area.x, area.y, &left, area.width);
     let start = area.right().saturating_sub(u16::try_from(right.width()).unwrap_or(area.width));
     buffer.set_line(start.max(area.x), area.y, &right, area.width);
@@ -67,6 +62,13 @@ fn mode(model: &Model, state: &State) -> (String, Role) {
         (Source::Session, false, _) => ("READING", Role::Warning),
     };
     (text.to_owned(), role)
+}
+
+/// What of the events is shown, if not all.
+pub(super) fn filter(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let Some(filter) = &picture.model.filter else { return };
+    let text = clip_end(&format!(" showing only: {}", Text::new(filter)), usize::from(area.width));
+    buffer.set_string(area.x, area.y, text, picture.theme.style(Role::Warning));
 }
 
 /// What the user should know besides the events, the latest of it.

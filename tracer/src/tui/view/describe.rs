@@ -4,7 +4,7 @@ use tracer_common::hook::HookId;
 
 use crate::{
     event::{Body, Endpoints, Event, IpvsDecision, RetransmitKind, Verdict},
-    probe::table,
+    probe::table::{self, Family},
     state::{
         ANSWERERS, CONNTRACK_EVENTS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey,
         ServiceKey, State,
@@ -222,6 +222,16 @@ fn hook_facts(state: &State, hook: HookId) -> Vec<Fact> {
         }
     }
     facts
+}
+
+/// Why nothing of a family can be shown.
+pub(super) fn blind_text(family: Family) -> String {
+    format!("not seen here: no {family} hook is attached (the Hooks screen says why)")
+}
+
+/// What a list without rows says: that nothing has happened, or that it could not be seen.
+pub(super) fn empty_text(state: &State, family: Family, nothing: &str) -> String {
+    if state.hooks.is_blind(family) { blind_text(family) } else { nothing.to_owned() }
 }
 
 /// An event in one line: its time, kind, and what happened.

@@ -2,9 +2,10 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::Picture;
+use super::{Picture, describe::empty_text};
 use crate::{
     event::{Process, RetransmitKind, Timestamp},
+    probe::table::Family,
     state::{Flow, FlowKey},
     tui::{
         rows,
@@ -27,7 +28,8 @@ struct Row<'a> {
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let (state, now) = (picture.state, picture.state.now());
-    let texts = ("Flows that retransmit", "Nothing has been sent again so far.");
+    let empty = empty_text(state, Family::Retransmit, "Nothing has been sent again so far.");
+    let texts = ("Flows that retransmit", empty.as_str());
     list::draw(area, buffer, picture, texts, &columns(), |range| {
         let flows = rows::flows(state, picture.model.sorted_by(), range.end);
         flows[range.start.min(flows.len())..]
