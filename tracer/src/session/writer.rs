@@ -48,7 +48,7 @@ pub struct SessionWriter<W: Write> {
 
 impl SessionWriter<File> {
     /// Makes a session file that only its owner can read. It never follows a symbolic link; it replaces a file that is
-    /// there only with `force`.
+    /// there only with `force`. The mode of what is no regular file stays as it is.
     pub fn create(path: &Path, force: bool) -> Result<Self, CreateError> {
         const OWNER_ONLY: u32 = 0o600;
         let io_error = |source| CreateError::Io { path: path.to_owned(), source };
@@ -63,8 +63,10 @@ impl SessionWriter<File> {
             io::ErrorKind::AlreadyExists => CreateError::Exists(path.to_owned()),
             _ => io_error(error),
         })?;
-        // A file that was there keeps its mode when it is opened.
-        file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(io_error)?;
+        // A file that was there keeps its mode when it is opened. A device or a pipe is not ours to change.
+        if file.metadata().map_err(io_error)?.is_file() {
+            file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(io_error)?;
+        }
         Self::new(file).map_err(io_error)
     }
 }

@@ -1,13 +1,15 @@
 //! The terminal, as long as the screens are on it.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, mem::ManuallyDrop};
 
 use anyhow::{Context, Result, bail};
 use ratatui::{DefaultTerminal, Frame};
 
 /// The terminal in raw mode on its alternate screen; dropping it, or a panic, gives it back as it was.
 pub(super) struct Screens {
-    terminal: DefaultTerminal,
+    /// Never dropped: its own drop prints to standard error when the cursor cannot be shown again, and panics where
+    /// that has gone too, before a recording is finished.
+    terminal: ManuallyDrop<DefaultTerminal>,
 }
 
 /// Fails if there is no terminal for the screens.
@@ -24,7 +26,7 @@ impl Screens {
         require_terminal()?;
         // This also restores the terminal before a panic's message is printed.
         let terminal = ratatui::try_init().context("taking over the terminal")?;
-        Ok(Self { terminal })
+        Ok(Self { terminal: ManuallyDrop::new(terminal) })
     }
 
     /// Rows of the terminal.
@@ -42,6 +44,7 @@ impl Screens {
 impl Drop for Screens {
     fn drop(&mut self) {
         // A terminal that has gone needs no restoring, and nobody is left to tell.
+        let _ = self.terminal.show_cursor();
         let _ = ratatui::try_restore();
     }
 }
