@@ -238,14 +238,11 @@ pub(super) fn empty_text(state: &State, family: Family, nothing: &str) -> String
 pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
     let text = match &event.body {
         Body::Retransmit(retransmit) => {
-            let mut text = format!("{} {}", retransmit.kind, flow_name(&retransmit.flow));
-            if let Some(attempt) = retransmit.attempt {
-                text = format!("{text}, attempt {attempt}");
-            }
-            if let Some(error) = retransmit.error {
-                text = format!("{text}, failed with {error}");
-            }
-            text
+            // The failure stands before the ends, which are long.
+            let failed = retransmit.error.map(|error| format!(" failed with {error},")).unwrap_or_default();
+            let attempt =
+                retransmit.attempt.map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
+            format!("{}{failed} {}{attempt}", retransmit.kind, flow_name(&retransmit.flow))
         }
         Body::Undo(undo) => {
             let what = if undo.after_timeout { "timeout" } else { "fast retransmit" };

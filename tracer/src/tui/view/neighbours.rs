@@ -64,7 +64,11 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
 }
 
 fn kept(neighbour: &Neighbour) -> Cell {
-    neighbour.kept.map_or_else(|| cell("none", Role::Dim), |kept| plain(kept.to_string()))
+    match neighbour.kept {
+        Some(kept) => plain(kept.to_string()),
+        None if neighbour.with_verdict(Verdict::Failed) > 0 => cell("no answer", Role::Bad),
+        None => cell("none", Role::Dim),
+    }
 }
 
 /// `bb:… ×12` for every other answerer; a message that was seen both as a claim and as a proposal counts once.
