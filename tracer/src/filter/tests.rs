@@ -1,3 +1,5 @@
+//! What filters pick, how they print, and what is wrong with those that cannot be read.
+
 use std::collections::HashSet;
 
 use proptest::prelude::*;

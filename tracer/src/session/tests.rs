@@ -1,3 +1,5 @@
+//! Sessions written and read back: whole, cut, damaged and hostile.
+
 use std::{
     fs::{self, OpenOptions},
     io::Cursor,

@@ -222,3 +222,19 @@ fn filter_and_notices_are_told() {
     update(&mut model, Input::Ended);
     snapshot("filter_and_notices", &mut model);
 }
+
+#[test]
+fn what_nobody_asked_for_is_neither_missing_nor_empty() {
+    let mut state = State::default();
+    state.apply(&event(1_000, Body::Ready));
+    let mut model = Model::new(state, Source::Node);
+    for (screen, expected) in [
+        (Screen::Hooks, "not asked"),
+        (Screen::Overview, "not seen here: no ipvs hook"),
+        (Screen::Conntrack, "not seen here: no conntrack hook"),
+    ] {
+        model.screen = screen;
+        let picture = text(&draw(&model, COLOURLESS, (80, 24)));
+        assert!(picture.contains(expected), "{picture}");
+    }
+}
