@@ -47,6 +47,11 @@ impl Decoder {
 
     /// Calls `apply` with every event of a block, in their order.
     pub fn decode(&mut self, block: &Block, mut apply: impl FnMut(Event)) {
+        self.decode_counting(block, |event, _| apply(event));
+    }
+
+    /// The same, with what could and could not be read up to the event, which does not depend on where blocks end.
+    pub fn decode_counting(&mut self, block: &Block, mut apply: impl FnMut(Event, DecodeCounts)) {
         let mut rest: &[u8] = &block.0;
         while !rest.is_empty() {
             let Some((header, record, after)) = split_record(rest) else {
@@ -60,12 +65,8 @@ impl Decoder {
                     None => self.counts.malformed += 1,
                     Some(body) => {
                         self.counts.decoded += 1;
-                        apply(Event {
-                            time: self.timestamp(header),
-                            netns: header.netns,
-                            cpu: header.cpu,
-                            body,
-                        });
+                        let time = self.timestamp(header);
+                        apply(Event { time, netns: header.netns, cpu: header.cpu, body }, self.counts);
                     }
                 },
             }

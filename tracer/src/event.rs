@@ -5,6 +5,7 @@
 
 mod claim;
 mod conntrack;
+mod failure;
 mod flow;
 mod hook_status;
 mod ipvs;
@@ -18,11 +19,12 @@ mod undo;
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
+    failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::HookStatus,
     ipvs::{Ipvs, IpvsDecision},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
-    owner::{Owner, Process},
+    owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
     stats::Stats,
     text::Text,

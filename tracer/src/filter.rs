@@ -16,6 +16,7 @@ mod error;
 mod lexer;
 mod matching;
 mod parser;
+mod sieve;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -23,15 +24,43 @@ mod words;
 
 use std::{fmt, str::FromStr};
 
-pub use self::error::ParseError;
-use self::syntax::Expression;
-use crate::event::{Event, Process};
+use self::syntax::{Condition, Expression};
+pub(crate) use self::words::family_of;
+pub use self::{error::ParseError, sieve::Sieve};
+use crate::{
+    event::{Event, Process},
+    probe::table::Family,
+};
 
 /// A condition on events. Printed, it reads back as an equal filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter(Expression);
 
 impl Filter {
+    /// What happened in a network namespace, given by its inode.
+    pub fn netns(inode: u32) -> Self {
+        Self(Expression::Condition(Condition::Netns(inode)))
+    }
+
+    /// What belongs to one of these families; `None` if there are none.
+    pub fn families(families: impl IntoIterator<Item = Family>) -> Option<Self> {
+        let mut each: Vec<Expression> =
+            families.into_iter().map(|family| Expression::Condition(Condition::Family(family))).collect();
+        // A list of one is no list: it would not read back as it was printed.
+        let last = each.pop()?;
+        if each.is_empty() {
+            return Some(Self(last));
+        }
+        each.push(last);
+        Some(Self(Expression::Any(each)))
+    }
+
+    /// What meets both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(Expression::All(vec![self.0, other.0]))
+    }
+
     /// Whether to show an event, by what the event itself says.
     ///
     /// What is about tracer and the node as a whole (statistics, hooks, names, owners) matches every filter.

@@ -10,5 +10,6 @@ pub mod live;
 pub mod output;
 pub mod probe;
 pub mod session;
+mod signals;
 pub mod state;
 pub mod tui;

@@ -10,7 +10,7 @@ mod rows;
 mod terminal;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 pub mod theme;
 pub mod update;
 pub mod view;
@@ -22,7 +22,6 @@ use anyhow::{Context, Result};
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::StreamExt;
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::mpsc::Receiver,
     time::{MissedTickBehavior, interval},
 };
@@ -36,32 +35,51 @@ use self::{
 use crate::{
     block::Block,
     decode::Decoder,
+    event::Text,
+    filter::{Filter, Sieve},
+    signals::StopSignals,
     state::{Limits, State},
 };
 
+pub use self::{model::Source, terminal::require_terminal};
+
+/// What comes in besides the user's input.
+#[derive(Clone, Debug)]
+pub enum Feed {
+    /// Records.
+    Block(Block),
+    /// Something to tell the user: damage of a session, a recording that ended.
+    Notice(String),
+}
+
 /// How the screens behave.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How much is kept at most.
     pub limits: Limits,
-    /// Whether to leave when the source of blocks ends, rather than to stay until the user does.
-    pub end_with_source: bool,
+    /// Where the blocks come from.
+    pub source: Source,
+    /// What of it to show; everything if there is none.
+    pub filter: Option<Filter>,
 }
 
-/// Shows what the blocks tell until the user leaves, a signal asks to, or the source ends and the options say so.
+/// Shows what the blocks tell until the user leaves, a signal asks to, or a node's blocks end. At the end of a session
+/// it stays.
 ///
 /// The terminal is as it was when this returns, whatever it returns. Fails if standard output is not a terminal, or
 /// if the terminal fails.
-pub async fn run(mut blocks: Receiver<Block>, options: Options) -> Result<()> {
+pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
     /// At most ten frames a second.
     const FRAME: Duration = Duration::from_millis(100);
 
     let theme = Theme::of_environment(|name| std::env::var(name).ok());
     let mut screens = Screens::open()?;
-    let mut model = Model::new(State::new(options.limits));
+    let mut model = Model::new(State::new(options.limits), options.source);
+    model.filter = options.filter.as_ref().map(ToString::to_string);
+    let mut sieve = Sieve::new(options.filter);
     let mut decoder = Decoder::default();
     let mut inputs = EventStream::new();
-    let mut stop = Stop::new()?;
+    let mut stop = StopSignals::listen().context("listening for signals")?;
     let mut frames = interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     update(&mut model, Input::Height(screens.height()?));
@@ -85,13 +103,11 @@ pub async fn run(mut blocks: Receiver<Block>, options: Options) -> Result<()> {
                 screens.draw(|frame| view::draw(frame, &model, theme))?;
                 is_stale = false;
             }
-            block = blocks.recv(), if !model.ended => {
-                match block {
-                    Some(block) => {
-                        decoder.decode(&block, |event| model.live().apply(&event));
-                        model.live().set_decoded(decoder.counts());
-                    }
-                    None if options.end_with_source => return Ok(()),
+            incoming = feed.recv(), if !model.ended => {
+                match incoming {
+                    Some(Feed::Block(block)) => take_block(&mut model, &mut decoder, &mut sieve, &block),
+                    Some(Feed::Notice(notice)) => { update(&mut model, Input::Notice(Text::new(&notice))); }
+                    None if options.source == Source::Node => return Ok(()),
                     None => { update(&mut model, Input::Ended); }
                 }
                 is_stale = true;
@@ -100,36 +116,19 @@ pub async fn run(mut blocks: Receiver<Block>, options: Options) -> Result<()> {
     }
 }
 
+fn take_block(model: &mut Model, decoder: &mut Decoder, sieve: &mut Sieve, block: &Block) {
+    decoder.decode(block, |event| {
+        if sieve.passes(&event) {
+            model.live().apply(&event);
+        }
+    });
+    model.live().set_decoded(decoder.counts());
+}
+
 fn take_input(model: &mut Model, input: &TerminalEvent) -> Option<Effect> {
     match *input {
         TerminalEvent::Key(key) => update(model, Input::Key(key)),
         TerminalEvent::Resize(_, height) => update(model, Input::Height(height)),
         _ => None,
-    }
-}
-
-/// The signals that ask the program to leave.
-struct Stop {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hang_up: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    fn new() -> Result<Self> {
-        let listen = |kind| signal(kind).context("listening for signals");
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv() => {}
-        }
     }
 }

@@ -35,7 +35,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let mut output = io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer(&mut output, &Diagnosis { kernel: &kernel, host: &host, hooks: &rows })?;
+        serde_json::to_writer(&mut output, &Diagnosis { kernel: &kernel, host: &host, hooks: &rows })
+            // As an error of input or output, by which a closed pipe is known.
+            .map_err(io::Error::from)?;
         writeln!(output)?;
     } else {
         write!(output, "{}", table_of(&kernel, &rows))?;

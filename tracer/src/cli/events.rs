@@ -2,23 +2,24 @@
 
 use std::{
     env,
-    io::{self, BufWriter, IsTerminal as _, StdoutLock},
+    io::{self, BufWriter, IsTerminal as _, Stderr, StdoutLock, Write},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::Args;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::{self, Instant, MissedTickBehavior},
-};
+use tokio::time::{self, MissedTickBehavior};
 
-use super::{privileges, scope::Scope};
+use super::{
+    node::{Blocks, Node},
+    playback::Playback,
+    scope::View,
+    tell,
+};
 use crate::{
     block::Block,
     decode::Decoder,
-    event::{Body, Event},
-    kernel::Paths,
-    live::Live,
+    filter::{Filter, Sieve},
     output::{LineStyle, Printer},
 };
 
@@ -31,63 +32,54 @@ const OUTPUT_BYTES: usize = 1 << 16;
 /// `tracer events`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
+    /// A session to print the events of; needs no root. Without it, those of this node as they happen.
+    file: Option<PathBuf>,
     /// One JSON object a line, the first of them `ready`.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    scope: Scope,
+    view: View,
 }
 
+/// Prints the events of a session or of this node.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let options = arguments.scope.options()?;
-    let paths = Paths::default();
-    let facts = privileges::facts(&paths)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut live = Live::start(paths, facts, options)?;
-        let printed = print(&mut live, arguments).await;
-        // The reason why the hooks ended matters more than what it did to the output.
-        live.finish()?;
-        printed
-    })
+    if let Some(file) = &arguments.file {
+        return print_session(file, arguments);
+    }
+    let node = Node::find(&arguments.view.scope)?;
+    node.run(async |blocks| print(blocks, arguments).await)
 }
 
-/// Prints until the collection ends by itself, by signal or by the duration.
-async fn print(live: &mut Live, arguments: &Arguments) -> anyhow::Result<()> {
-    let mut output = Output::new(arguments.json);
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+/// Prints a session's events, and on standard error what of it could not be read.
+fn print_session(file: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    let mut playback = Playback::open(file, &arguments.view.scope)?;
+    let mut output = on_stdout(arguments.json, arguments.view.for_session()?);
+    for block in &mut playback {
+        output.print(&block?)?;
+    }
+    output.finish()?;
+    for damage in playback.damage() {
+        tell(&damage);
+    }
+    Ok(())
+}
+
+/// Prints this node's events until something ends them.
+async fn print(blocks: &mut Blocks, arguments: &Arguments) -> anyhow::Result<()> {
+    let mut output = on_stdout(arguments.json, arguments.view.filter.clone());
     let mut reader_check = time::interval(READER_CHECK_INTERVAL);
     reader_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut end: Option<Instant> = None;
     loop {
         tokio::select! {
-            block = live.blocks.recv() => {
+            block = blocks.next() => {
                 let Some(block) = block else { break };
-                let is_ready = output.print(&block)?;
-                if is_ready && let Some(duration) = arguments.scope.duration {
-                    end = Some(Instant::now() + duration);
-                }
-            }
-            _ = interrupt.recv() => live.stop.ask(),
-            _ = terminate.recv() => live.stop.ask(),
-            () = at(end) => {
-                end = None;
-                live.stop.ask();
+                output.print(&block)?;
             }
             _ = reader_check.tick() => check_reader()?,
         }
     }
-    output.printer.finish()?;
+    output.finish()?;
     Ok(())
-}
-
-/// Comes when `end` comes; never if there is none.
-async fn at(end: Option<Instant>) {
-    match end {
-        Some(end) => time::sleep_until(end).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Fails with a broken pipe if nobody reads standard output any more. Without this a quiet node would keep a tracer
@@ -102,34 +94,125 @@ fn check_reader() -> io::Result<()> {
     Ok(())
 }
 
-struct Output {
+/// From blocks to what is printed. It does not depend on where one block ends and the next begins.
+struct Output<W: Write, N: Write> {
     decoder: Decoder,
-    printer: Printer<BufWriter<StdoutLock<'static>>>,
+    sieve: Sieve,
+    printer: Printer<W, N>,
 }
 
-impl Output {
-    fn new(json: bool) -> Self {
-        let stdout = io::stdout();
-        let style = LineStyle::fit(stdout.is_terminal(), |name| env::var(name).ok());
-        let writer = BufWriter::with_capacity(OUTPUT_BYTES, stdout.lock());
-        let printer = if json { Printer::json(writer) } else { Printer::lines(writer, style) };
-        Self { decoder: Decoder::default(), printer }
+fn on_stdout(json: bool, filter: Option<Filter>) -> Output<BufWriter<StdoutLock<'static>>, Stderr> {
+    let stdout = io::stdout();
+    let style = LineStyle::fit(stdout.is_terminal(), |name| env::var(name).ok());
+    let writer = BufWriter::with_capacity(OUTPUT_BYTES, stdout.lock());
+    let printer =
+        if json { Printer::json(writer, io::stderr()) } else { Printer::lines(writer, io::stderr(), style) };
+    Output::new(printer, filter)
+}
+
+impl<W: Write, N: Write> Output<W, N> {
+    fn new(printer: Printer<W, N>, filter: Option<Filter>) -> Self {
+        Self { decoder: Decoder::default(), sieve: Sieve::new(filter), printer }
     }
 
-    /// Prints a block's events at once; whether one of them says that everything is attached.
-    fn print(&mut self, block: &Block) -> io::Result<bool> {
-        let Self { decoder, printer } = self;
-        let mut is_ready = false;
+    /// Prints a block's events at once.
+    fn print(&mut self, block: &Block) -> io::Result<()> {
+        let Self { decoder, sieve, printer } = self;
         let mut result = Ok(());
-        printer.note_unread(decoder.counts());
-        decoder.decode(block, |event: Event| {
-            is_ready |= event.body == Body::Ready;
-            if result.is_ok() {
+        decoder.decode_counting(block, |event, counts| {
+            if result.is_ok() && sieve.passes(&event) {
+                printer.note_unread(counts);
                 result = printer.print(&event);
             }
         });
         result?;
-        printer.flush()?;
-        Ok(is_ready)
+        printer.flush()
+    }
+
+    /// Prints what closes the output.
+    fn finish(&mut self) -> io::Result<()> {
+        self.printer.note_unread(self.decoder.counts());
+        self.printer.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Cursor, path::Path};
+
+    use bytes::Bytes;
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+    use tracer_common::record::{ReadyRecord, RecordHeader, RecordKind};
+    use zerocopy::IntoBytes as _;
+
+    use super::Output;
+    use crate::{
+        block::Block,
+        decode::split_record,
+        filter,
+        output::{Arrow, LineStyle, Printer, tests::every_event},
+        session::{SessionReader, SessionWriter},
+    };
+
+    /// The records of the sample, and among them one of an unknown kind and one too short for its kind.
+    fn records() -> Vec<Bytes> {
+        let whole = every_event().0;
+        let mut records = Vec::new();
+        let mut taken = 0;
+        while let Some((_, record, _)) = split_record(&whole[taken..]) {
+            records.push(whole.slice(taken..taken + record.len()));
+            taken += record.len();
+        }
+        for kind in [60_000, RecordKind::Retransmit as u16] {
+            let header =
+                RecordHeader { kind, length_bytes: 24, time_ns: 10_000_000_000, ..RecordHeader::default() };
+            records.insert(records.len() - 1, Bytes::copy_from_slice(ReadyRecord { header }.as_bytes()));
+        }
+        records
+    }
+
+    fn blocks(records: &[Bytes], a_block: usize) -> Vec<Block> {
+        records.chunks(a_block).map(|chunk| Block(chunk.concat().into())).collect()
+    }
+
+    fn printed(json: bool, condition: Option<&str>, blocks: &[Block]) -> [Vec<u8>; 2] {
+        let style = LineStyle { arrow: Arrow::Unicode, use_colour: false, time_zone: TimeZone::UTC };
+        let printer = if json {
+            Printer::json(Vec::new(), Vec::new())
+        } else {
+            Printer::lines(Vec::new(), Vec::new(), style)
+        };
+        let mut output = Output::new(printer, condition.map(|text| filter::parse(text).unwrap()));
+        for block in blocks {
+            output.print(block).unwrap();
+        }
+        output.finish().unwrap();
+        output.printer.into_writers().into()
+    }
+
+    fn through_a_session(blocks: &[Block]) -> Vec<Block> {
+        let mut writer = SessionWriter::new(Vec::new()).unwrap();
+        for block in blocks {
+            writer.append(block).unwrap();
+        }
+        let file = writer.finish().unwrap();
+        let reader = SessionReader::new(Cursor::new(file), Path::new("sample")).unwrap();
+        reader.map(Result::unwrap).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_session_prints_byte_for_byte_what_live_printed(
+            a_block in 1_usize..40,
+            json in any::<bool>(),
+            condition in prop::option::of(prop::sample::select(&["process nginx", "host 10.0.0.9", "not retransmit"][..])),
+        ) {
+            let live = blocks(&records(), a_block);
+            let session = through_a_session(&live);
+            let [lines, notes] = printed(json, condition, &live);
+            prop_assert!(!lines.is_empty() && notes.is_empty() == json);
+            prop_assert_eq!([lines, notes], printed(json, condition, &session));
+        }
     }
 }

@@ -1,41 +1,95 @@
-//! Options every command that attaches hooks has.
+//! Options that say what to look at, of every command that has events.
 
 use std::{collections::BTreeSet, str::FromStr, time::Duration};
 
 use clap::Args;
 
 use super::netns::NetnsChoice;
-use crate::probe::{Options, table::Family};
+use crate::{
+    filter::Filter,
+    probe::{Options, table::Family},
+};
 
 /// What to look at, and for how long.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Args)]
 pub(super) struct Scope {
     /// Only these families: retransmit, neighbour, conntrack, ipvs.
     #[arg(long, value_name = "FAMILY,…", value_delimiter = ',')]
     only: Vec<OnlyFamily>,
-    /// One network namespace, by name (ip netns), path or inode number; or all.
-    #[arg(long, value_name = "all|NAME|PATH|INODE", default_value = "all")]
-    netns: NetnsChoice,
+    /// One network namespace, by name (ip netns), path or inode number; or all, which is the default.
+    #[arg(long, value_name = "all|NAME|PATH|INODE")]
+    netns: Option<NetnsChoice>,
     /// End by itself after this long, counted from when everything is attached: 30s, 5m, 1h.
     #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(super) duration: Option<Duration>,
+    duration: Option<Duration>,
 }
 
 impl Scope {
-    /// What to attach.
+    /// What to attach. Fails if there is no such network namespace.
     pub(super) fn options(&self) -> anyhow::Result<Options> {
-        let families: BTreeSet<Family> = self.only.iter().map(|only| only.0).collect();
+        let families = self.families();
         let defaults = Options::default();
         Ok(Options {
             families: if families.is_empty() { defaults.families.clone() } else { families },
-            only_netns: self.netns.inode()?,
+            only_netns: self.netns()?,
             ..defaults
         })
+    }
+
+    /// How long, from when everything is attached.
+    pub(super) fn duration(&self) -> Option<Duration> {
+        self.duration
+    }
+
+    fn families(&self) -> BTreeSet<Family> {
+        self.only.iter().map(|only| only.0).collect()
+    }
+
+    /// The inode of the one network namespace to look at.
+    fn netns(&self) -> anyhow::Result<Option<u32>> {
+        self.netns.as_ref().map_or(Ok(None), NetnsChoice::inode)
+    }
+
+    /// This, and from `before` what this leaves open.
+    fn over(self, before: Self) -> Self {
+        Self {
+            only: if self.only.is_empty() { before.only } else { self.only },
+            netns: self.netns.or(before.netns),
+            duration: self.duration.or(before.duration),
+        }
+    }
+}
+
+/// What to look at, and what of it to show.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+pub(super) struct View {
+    #[command(flatten)]
+    pub(super) scope: Scope,
+    /// Show only what meets this: 'host 10.0.0.5 and port 80 and kind syn-ack'.
+    #[arg(long, value_name = "EXPRESSION")]
+    pub(super) filter: Option<Filter>,
+}
+
+impl View {
+    /// This, and from `before` what this leaves open.
+    pub(super) fn over(self, before: Self) -> Self {
+        Self { scope: self.scope.over(before.scope), filter: self.filter.or(before.filter) }
+    }
+
+    /// What to show of a session, which holds more than the scope asks for. Fails if there is no such network
+    /// namespace.
+    pub(super) fn for_session(&self) -> anyhow::Result<Option<Filter>> {
+        let parts = [
+            Filter::families(self.scope.families()),
+            self.scope.netns()?.map(Filter::netns),
+            self.filter.clone(),
+        ];
+        Ok(parts.into_iter().flatten().reduce(Filter::and))
     }
 }
 
 /// A family that can be chosen: all but owners, which belong to retransmits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct OnlyFamily(Family);
 
 impl FromStr for OnlyFamily {

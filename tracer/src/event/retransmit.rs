@@ -4,7 +4,7 @@ use std::fmt;
 
 use tracer_common::record::{RetransmitRecord, retransmit_source};
 
-use super::{Endpoints, Process, Text};
+use super::{Endpoints, Failure, Process, Text};
 
 /// A segment sent again, or an attempt that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub struct Retransmit {
     pub srtt_us: Option<u32>,
     /// Congestion window in segments; `None` for a SYN-ACK, which has no connection yet.
     pub congestion_window: Option<u32>,
-    /// Errno (positive) or queueing-discipline code of a failed attempt.
-    pub error: Option<u32>,
+    /// Why the attempt failed, if it did.
+    pub error: Option<Failure>,
     /// Name of the outgoing device, where the socket has a cached route.
     pub device: Option<Text>,
     /// The process that opened the socket, where a hook saw it.
@@ -69,7 +69,7 @@ impl Retransmit {
                 .then(|| u64::from(record.rto_jiffies).saturating_mul(tick_ns) / 1_000),
             srtt_us: Some(record.srtt_eighth_us / 8).filter(|&srtt_us| srtt_us != 0),
             congestion_window: (!is_request).then_some(record.congestion_window),
-            error: (record.error != 0).then_some(record.error.unsigned_abs()),
+            error: Failure::from_record(record.error),
             device: Some(Text::from_bytes(&record.device)).filter(|device| !device.is_empty()),
             process: Process::from_record(record.process_id, &record.command),
             cgroup_id: (record.cgroup_id != 0).then_some(record.cgroup_id),
@@ -209,6 +209,7 @@ mod tests {
     use tracer_common::record::{RetransmitRecord, retransmit_source};
 
     use super::{Retransmit, RetransmitKind};
+    use crate::event::Failure;
 
     fn established() -> RetransmitRecord {
         RetransmitRecord {
@@ -299,7 +300,10 @@ mod tests {
         let record =
             RetransmitRecord { rto_jiffies: 51, srtt_eighth_us: 8_008, error: -113, ..established() };
         let told = Retransmit::from_record(&record, 4_000_000);
-        assert_eq!((told.rto_us, told.srtt_us, told.error), (Some(204_000), Some(1_001), Some(113)));
+        assert_eq!(
+            (told.rto_us, told.srtt_us, told.error),
+            (Some(204_000), Some(1_001), Some(Failure::Errno(113)))
+        );
         assert!(!told.succeeded());
     }
 }

@@ -1,11 +1,14 @@
+//! What filters pick, how they print, and what is wrong with those that cannot be read.
+
 use std::collections::HashSet;
 
 use proptest::prelude::*;
 
-use super::{parse, words};
+use super::{Filter, Sieve, parse, words};
 use crate::{
     event::{Body, Event, NeighbourState, Process, TcpState, Text},
     output::tests::{events, every_event},
+    probe::table::Family,
 };
 
 /// Places of the matching events among those with a network namespace, in the sample's order: 0–3 retransmits
@@ -208,4 +211,29 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_sieve_knows_the_owners_told_before() {
+    let mut sieve = Sieve::new(Some(parse("process nginx").unwrap()));
+    let passed: Vec<&str> = events(&every_event())
+        .iter()
+        .filter(|event| sieve.passes(event))
+        .filter(|event| !super::matching::is_about_tracer(event))
+        .map(|event| event.body.kind().name())
+        .collect();
+    assert_eq!(passed, ["retransmit"]);
+    let mut all = Sieve::default();
+    assert!(events(&every_event()).iter().all(|event| all.passes(event)));
+}
+
+#[test]
+fn filters_are_joined() {
+    let only = Filter::families([Family::Ipvs, Family::Neighbour]).unwrap();
+    let joined = only.and(Filter::netns(7)).and(parse("host 10.0.0.1 or port 80").unwrap());
+    let text = "((family ipvs or family neighbour) and netns 7) and (host 10.0.0.1 or port 80)";
+    assert_eq!(joined.to_string(), text);
+    assert_eq!(parse(text), Ok(joined));
+    assert_eq!(Filter::families([]), None);
+    assert_eq!(Filter::families([Family::Ipvs]), parse("family ipvs").ok());
 }

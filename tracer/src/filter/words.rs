@@ -87,7 +87,7 @@ pub(super) fn state(word: &str) -> Result<&'static str, String> {
 }
 
 /// The family of what the kernel side writes.
-pub(super) fn family_of(kind: RecordKind) -> Option<Family> {
+pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
     match kind {
         RecordKind::Retransmit | RecordKind::Undo => Some(Family::Retransmit),
         RecordKind::Neighbour | RecordKind::Claim => Some(Family::Neighbour),

@@ -1,18 +1,12 @@
 //! What a printer remembers between events: owners of sockets, hooks tried so far, the running batch of statistics.
 
-use std::collections::VecDeque;
-
-use rustc_hash::FxHashMap;
 use tracer_common::{counters::KindCounters, record::RecordKind};
 
 use super::is_shown;
 use crate::{
     decode::DecodeCounts,
-    event::{Body, Event, HookStatus, Owner, Process, Stats, Text},
+    event::{Body, Event, HookStatus, Owners, Process, Stats, Text},
 };
-
-/// Sockets whose owners are remembered; the oldest goes first.
-const OWNERS_KEPT: usize = 65_536;
 
 /// Hook statuses held back until every hook has been tried; there are far fewer hooks.
 const STATUSES_KEPT: usize = 1_024;
@@ -77,7 +71,7 @@ impl Context {
         known: Option<&'a Process>,
         socket_inode: Option<u64>,
     ) -> Option<&'a Process> {
-        known.or_else(|| self.owners.processes.get(&socket_inode?))
+        known.or_else(|| self.owners.process(socket_inode?))
     }
 
     fn add_stats(&mut self, stats: &Stats) {
@@ -86,45 +80,5 @@ impl Context {
             Some((_, counters)) => *counters = stats.counters,
             None => self.stats.push((kind, stats.counters)),
         }
-    }
-}
-
-/// Processes by the inode of their socket, bounded.
-#[derive(Debug, Default)]
-struct Owners {
-    processes: FxHashMap<u64, Process>,
-    order: VecDeque<u64>,
-}
-
-impl Owners {
-    fn insert(&mut self, owner: &Owner) {
-        if self.processes.insert(owner.socket_inode, owner.process.clone()).is_none() {
-            self.order.push_back(owner.socket_inode);
-        }
-        if self.order.len() > OWNERS_KEPT
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.processes.remove(&oldest);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{OWNERS_KEPT, Owners};
-    use crate::event::{Owner, Process, Text};
-
-    #[test]
-    fn the_newest_owners_are_remembered() {
-        let mut owners = Owners::default();
-        let process = Process { id: 1, command: Text::new("curl") };
-        let last = OWNERS_KEPT as u64 + 10;
-        for socket_inode in 1..=last {
-            owners.insert(&Owner { socket_inode, process: process.clone() });
-            owners.insert(&Owner { socket_inode, process: process.clone() });
-        }
-        assert_eq!((owners.processes.len(), owners.order.len()), (OWNERS_KEPT, OWNERS_KEPT));
-        assert!(!owners.processes.contains_key(&10));
-        assert!(owners.processes.contains_key(&11) && owners.processes.contains_key(&last));
     }
 }

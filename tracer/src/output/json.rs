@@ -8,8 +8,8 @@ use tracer_common::record::RecordKind;
 use super::context::{Context, Shown};
 use crate::{
     event::{
-        Body, Claim, Conntrack, Endpoints, Event, HookStatus, Ipvs, Neighbour, Process, Retransmit,
-        Timestamp, Undo,
+        Body, Claim, Conntrack, Endpoints, Event, Failure, FailureName, HookStatus, Ipvs, Neighbour, Process,
+        Retransmit, Timestamp, Undo,
     },
     probe::table,
 };
@@ -152,7 +152,7 @@ struct RetransmitObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error_name: Option<AsText<ErrorName>>,
+    error_name: Option<AsText<FailureName>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dev: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -175,34 +175,13 @@ impl<'a> RetransmitObject<'a> {
             rto_ms: body.rto_us.map(Milliseconds::from_us),
             srtt_us: body.srtt_us,
             cwnd: body.congestion_window,
-            error: body.error,
-            error_name: body.error.and_then(ErrorName::of).map(AsText),
+            error: body.error.map(Failure::code),
+            error_name: body.error.and_then(Failure::name).map(AsText),
             dev: body.device.as_ref().map(crate::event::Text::as_str),
             process: process.map(|process| process.command.as_str()),
             pid: process.map(|process| process.id),
             cgroup: body.cgroup_id,
         }
-    }
-}
-
-/// The name of an errno, such as `EHOSTUNREACH`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ErrorName(nix::errno::Errno);
-
-impl ErrorName {
-    /// The name of a failed attempt's code. Codes 1 and 2 have none: a queueing discipline's `NET_XMIT_DROP` and
-    /// `NET_XMIT_CN` have the numbers of `EPERM` and `ENOENT`.
-    pub(super) fn of(code: u32) -> Option<Self> {
-        const LARGEST_QUEUEING_CODE: u32 = 2;
-        let number = i32::try_from(code).ok().filter(|_| code > LARGEST_QUEUEING_CODE)?;
-        let name = nix::errno::Errno::from_raw(number);
-        (name != nix::errno::Errno::UnknownErrno).then_some(Self(name))
-    }
-}
-
-impl fmt::Display for ErrorName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?}", self.0)
     }
 }
 

@@ -9,10 +9,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 use tracer_common::{counters::KindCounters, record::RecordKind};
 
-use super::{
-    context::{Context, Shown},
-    json::ErrorName,
-};
+use super::context::{Context, Shown};
 use crate::{
     event::{
         Body, Claim, Conntrack, ConntrackEvent, Direction, Endpoints, Event, HookStatus, Ipvs, IpvsDecision,
@@ -278,10 +275,7 @@ fn ends(flow: &Endpoints, arrow: Arrow) -> String {
 fn retransmit(body: &Retransmit, process: Option<&Process>, arrow: Arrow) -> Columns {
     let mut facts = Facts::default();
     if let Some(error) = body.error {
-        match ErrorName::of(error) {
-            Some(name) => facts.add(format_args!("FAILED {name}")),
-            None => facts.add(format_args!("FAILED code {error}")),
-        }
+        facts.add(format_args!("FAILED {error}"));
     }
     facts.add(format_args!("{}", body.tcp_state));
     if let Some(attempt) = body.attempt {

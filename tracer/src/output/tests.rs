@@ -284,13 +284,23 @@ pub(crate) fn events(block: &Block) -> Vec<Event> {
     events
 }
 
-fn printed(mut printer: Printer<Vec<u8>>) -> String {
+/// What goes to the writer of events, and to the writer of notes.
+fn printed(mut printer: Printer<Vec<u8>, Vec<u8>>) -> [String; 2] {
     printer.note_unread(DecodeCounts { decoded: 20, unknown: 1, malformed: 2 });
     for event in events(&every_event()) {
         printer.print(&event).unwrap();
     }
     printer.finish().unwrap();
-    String::from_utf8(printer.into_writer()).unwrap()
+    let (lines, notes) = printer.into_writers();
+    [lines, notes].map(|bytes| String::from_utf8(bytes).unwrap())
+}
+
+fn json() -> [String; 2] {
+    printed(Printer::json(Vec::new(), Vec::new()))
+}
+
+fn lines(arrow: Arrow, use_colour: bool) -> [String; 2] {
+    printed(Printer::lines(Vec::new(), Vec::new(), style(arrow, use_colour)))
 }
 
 fn style(arrow: Arrow, use_colour: bool) -> LineStyle {
@@ -299,7 +309,8 @@ fn style(arrow: Arrow, use_colour: bool) -> LineStyle {
 
 #[test]
 fn every_event_as_json() {
-    let text = printed(Printer::json(Vec::new()));
+    let [text, notes] = json();
+    assert_eq!(notes, "");
     for line in text.lines() {
         let object: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(!line.contains("null"), "{line}");
@@ -310,21 +321,22 @@ fn every_event_as_json() {
 
 #[test]
 fn every_event_as_lines() {
-    insta::assert_snapshot!(printed(Printer::lines(Vec::new(), style(Arrow::Unicode, false))));
+    let [lines, notes] = lines(Arrow::Unicode, false);
+    assert!(lines.lines().all(|line| !line.starts_with('#')));
+    assert!(notes.lines().all(|line| line.starts_with('#')));
+    insta::assert_snapshot!(format!("{lines}\n{notes}"));
 }
 
 #[test]
 fn lines_without_colour_are_ascii_where_the_locale_is_not_utf8() {
-    let ascii = printed(Printer::lines(Vec::new(), style(Arrow::Ascii, false)));
-    let unicode = printed(Printer::lines(Vec::new(), style(Arrow::Unicode, false)));
+    let [ascii, unicode] = [Arrow::Ascii, Arrow::Unicode].map(|arrow| lines(arrow, false).concat());
     assert!(!ascii.contains('→') && !ascii.contains('\x1b'));
     assert_eq!(ascii.split_whitespace().count(), unicode.split_whitespace().count());
 }
 
 #[test]
 fn colour_adds_nothing_but_colour() {
-    let plain = printed(Printer::lines(Vec::new(), style(Arrow::Unicode, false)));
-    let mut coloured = printed(Printer::lines(Vec::new(), style(Arrow::Unicode, true)));
+    let [plain, mut coloured] = [false, true].map(|use_colour| lines(Arrow::Unicode, use_colour).concat());
     assert!(coloured.contains("\x1b[31m"));
     for code in ["\x1b[1m", "\x1b[31m", "\x1b[33m", "\x1b[0m"] {
         coloured = coloured.replace(code, "");
@@ -366,14 +378,6 @@ fn the_style_follows_the_terminal_and_the_environment() {
 }
 
 #[test]
-fn a_filter_knows_the_owners_that_lines_name() {
-    let filter = crate::filter::parse("process nginx").unwrap();
-    let text = printed(Printer::json(Vec::new()).with_filter(Some(filter)));
-    let types: Vec<_> = text.lines().map(|line| line.split('"').nth(3).unwrap()).collect();
-    assert_eq!(types, ["ready", "retransmit", "hook", "stats", "stats"]);
-}
-
-#[test]
 fn a_writers_error_reaches_the_caller() {
     struct Closed;
     impl io::Write for Closed {
@@ -386,7 +390,7 @@ fn a_writers_error_reaches_the_caller() {
     }
     let block = every_event();
     let failures: Vec<_> = {
-        let mut printer = Printer::json(Closed);
+        let mut printer = Printer::json(Closed, io::sink());
         events(&block).iter().filter_map(|event| printer.print(event).err()).collect()
     };
     assert!(!failures.is_empty());
@@ -400,8 +404,8 @@ fn lines_a_second() {
     const ROUNDS: u32 = 20_000;
     let events = events(&every_event());
     let mut formats = [
-        ("json", Printer::json(io::BufWriter::new(io::sink()))),
-        ("lines", Printer::lines(io::BufWriter::new(io::sink()), style(Arrow::Unicode, true))),
+        ("json", Printer::json(io::BufWriter::new(io::sink()), io::sink())),
+        ("lines", Printer::lines(io::BufWriter::new(io::sink()), io::sink(), style(Arrow::Unicode, true))),
     ];
     for (name, printer) in &mut formats {
         let started = std::time::Instant::now();

@@ -1,4 +1,11 @@
-use std::{fs, io::Cursor, os::unix::fs::PermissionsExt, path::Path};
+//! Sessions written and read back: whole, cut, damaged and hostile.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Cursor,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -166,6 +173,18 @@ fn session_files_are_private_and_never_overwritten_unasked() {
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(matches!(SessionWriter::create(&link, true).err(), Some(CreateError::Io { .. })));
     fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
+fn the_mode_of_a_pipe_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("pipe");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o640)).unwrap();
+    // Without a reader the writer would wait for one.
+    let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+    SessionWriter::create(&path, true).unwrap().finish().unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    drop(reader);
 }
 
 proptest! {

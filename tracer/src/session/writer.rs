@@ -19,7 +19,7 @@ const FRAME_DURATION_NS: u64 = 1_000_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// There is one already.
-    #[error("{} exists already; choose another name, or ask to overwrite it", .0.display())]
+    #[error("{} exists already; choose another name, or replace it with --force", .0.display())]
     Exists(PathBuf),
     /// The file system refuses.
     #[error("cannot create the session file {}", path.display())]
@@ -42,11 +42,13 @@ pub struct SessionWriter<W: Write> {
     began_ns: u64,
     /// Compressed and decompressed length of each frame so far.
     frames: Vec<(u32, u32)>,
+    /// Bytes of all of them.
+    bytes: u64,
 }
 
 impl SessionWriter<File> {
     /// Makes a session file that only its owner can read. It never follows a symbolic link; it replaces a file that is
-    /// there only with `force`.
+    /// there only with `force`. The mode of what is no regular file stays as it is.
     pub fn create(path: &Path, force: bool) -> Result<Self, CreateError> {
         const OWNER_ONLY: u32 = 0o600;
         let io_error = |source| CreateError::Io { path: path.to_owned(), source };
@@ -61,8 +63,10 @@ impl SessionWriter<File> {
             io::ErrorKind::AlreadyExists => CreateError::Exists(path.to_owned()),
             _ => io_error(error),
         })?;
-        // A file that was there keeps its mode when it is opened.
-        file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(io_error)?;
+        // A file that was there keeps its mode when it is opened. A device or a pipe is not ours to change.
+        if file.metadata().map_err(io_error)?.is_file() {
+            file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(io_error)?;
+        }
         Self::new(file).map_err(io_error)
     }
 }
@@ -74,8 +78,14 @@ impl<W: Write> SessionWriter<W> {
         compressor.include_checksum(true)?;
         let opening = format::opening(format::MAJOR_VERSION, format::MINOR_VERSION);
         writer.write_all(&opening)?;
-        let frames = vec![(length(opening.len())?, 0)];
-        Ok(Self { writer, compressor, pending: Vec::with_capacity(format::FRAME_BYTES), began_ns: 0, frames })
+        Ok(Self {
+            writer,
+            compressor,
+            pending: Vec::with_capacity(format::FRAME_BYTES),
+            began_ns: 0,
+            frames: vec![(length(opening.len())?, 0)],
+            bytes: opening.len() as u64,
+        })
     }
 
     /// Takes a block; writes frames as they become full, or a second long by the records' time.
@@ -107,8 +117,14 @@ impl<W: Write> SessionWriter<W> {
         let frame = self.compressor.compress(&self.pending)?;
         self.writer.write_all(&frame)?;
         self.frames.push((length(frame.len())?, length(self.pending.len())?));
+        self.bytes += frame.len() as u64;
         self.pending.clear();
         Ok(())
+    }
+
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Writes the last frame and the index, and gives the writer back.

@@ -26,7 +26,7 @@ impl Accounting {
         self.kinds.iter().fold(KindCounters::default(), |sum, &counters| sum.plus(counters))
     }
 
-    pub(super) fn sample(&mut self, stats: &Stats) {
+    pub(crate) fn sample(&mut self, stats: &Stats) {
         let kept = stats.counted.and_then(|kind| self.kinds.get_mut(kind as usize));
         if let Some(counters) = kept {
             *counters = stats.counters;

@@ -10,9 +10,9 @@ use tracer_common::{
 
 use super::State;
 use crate::event::{
-    Body, Claim, ClaimOperation, Conntrack, ConntrackEvent, Direction, Endpoints, Event, HardwareAddress,
-    HookStatus, Ipvs, IpvsDecision, Neighbour, NeighbourState, Owner, Process, Protocol, Retransmit,
-    RetransmitKind, Stats, TcpState, Text, Timestamp, Undo, Verdict,
+    Body, Claim, ClaimOperation, Conntrack, ConntrackEvent, Direction, Endpoints, Event, Failure,
+    HardwareAddress, HookStatus, Ipvs, IpvsDecision, Neighbour, NeighbourState, Owner, Process, Protocol,
+    Retransmit, RetransmitKind, Stats, TcpState, Text, Timestamp, Undo, Verdict,
 };
 
 pub(crate) const NETNS: u32 = 4_026_531_840;
@@ -260,7 +260,7 @@ fn busy_flows() -> Vec<(u64, Body)> {
         );
         told.tcp_state = TcpState(12);
         told.congestion_window = None;
-        told.error = (index % 50 == 0).then_some(113);
+        told.error = (index % 50 == 0).then_some(Failure::Errno(113));
         told.device = Some(Text::new("vethbd1f2a93@if3"));
         events.push((60_000 + index * 250, Body::Retransmit(told)));
     }

@@ -1,7 +1,9 @@
 //! Flows that retransmit.
 
 use super::{bounded::Bounded, rates::Buckets};
-use crate::event::{Endpoints, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo};
+use crate::event::{
+    Endpoints, Failure, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
+};
 
 /// Seconds of history that are kept of every flow.
 pub const FLOW_HISTORY_SECONDS: usize = 10;
@@ -28,8 +30,8 @@ pub struct Flow {
     pub segments: u64,
     /// Attempts that failed within the node.
     pub failed: u32,
-    /// Errno or queueing-discipline code of the last attempt that failed.
-    pub error: Option<u32>,
+    /// Why the last attempt that failed did.
+    pub error: Option<Failure>,
     /// Window reductions taken back: needless retransmits.
     pub undone: u32,
     /// The last consecutive attempt, from 1, where the kernel counts them.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use tracer_common::hook::HookId;
 
-use crate::event::HookStatus;
+use crate::{
+    event::HookStatus,
+    probe::table::{Family, HOOKS},
+};
 
 /// The latest status of every hook that was tried.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +38,16 @@ impl Hooks {
         self.tried() - self.attached()
     }
 
-    pub(super) fn status_of(&mut self, status: &HookStatus) {
+    /// Whether nothing of a family can be seen: every hook of it was tried, and none is attached.
+    pub fn is_blind(&self, family: Family) -> bool {
+        self.ready
+            && HOOKS
+                .iter()
+                .filter(|hook| hook.family == family)
+                .all(|hook| self.status(hook.id).is_none_or(|status| status.attached.is_none()))
+    }
+
+    pub(crate) fn status_of(&mut self, status: &HookStatus) {
         if let Some(hook) = status.hook {
             self.tried.insert(hook, status.clone());
         }

@@ -11,7 +11,7 @@ use super::{
     },
 };
 use crate::event::{
-    Body, ConntrackEvent, Direction, IpvsDecision, Process, Protocol, RetransmitKind, Text, Verdict,
+    Body, ConntrackEvent, Direction, Failure, IpvsDecision, Process, Protocol, RetransmitKind, Text, Verdict,
 };
 
 const A: &str = "10.0.0.1:40000";
@@ -36,7 +36,7 @@ fn a_flow_counts_its_attempts_and_keeps_the_last_facts() {
     let mut without_facts = retransmit(RetransmitKind::Timeout, A, B);
     (without_facts.srtt_us, without_facts.device) = (None, None);
     let mut failed = retransmit(RetransmitKind::Timeout, A, B);
-    (failed.error, failed.segments) = (Some(101), 1);
+    (failed.error, failed.segments) = (Some(Failure::Errno(101)), 1);
     let state = after([
         (5_000, Body::Retransmit(retransmit(RetransmitKind::Syn, A, B))),
         (6_000, Body::Retransmit(with_facts)),
@@ -49,7 +49,7 @@ fn a_flow_counts_its_attempts_and_keeps_the_last_facts() {
     assert_eq!((flow.first, flow.last), (at(5_000), at(8_000)));
     assert_eq!((flow.of_kind(RetransmitKind::Syn), flow.of_kind(RetransmitKind::Timeout)), (1, 2));
     assert_eq!((flow.attempts(), flow.segments, flow.failed, flow.undone), (4, 6, 1, 1));
-    assert_eq!((flow.error, flow.srtt_us, flow.longest_run), (Some(101), Some(900), 3));
+    assert_eq!((flow.error, flow.srtt_us, flow.longest_run), (Some(Failure::Errno(101)), Some(900), 3));
     assert_eq!(flow.device, Some(Text::new("eth0")));
     assert_eq!((state.flows.len(), state.events()), (2, 6));
 }

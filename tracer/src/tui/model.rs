@@ -3,7 +3,7 @@
 use tracer_common::hook::HookId;
 
 use crate::{
-    event::{Body, Event},
+    event::{Body, Event, Text},
     state::{FlowKey, NeighbourKey, RealKey, ServiceKey, State},
 };
 
@@ -115,6 +115,16 @@ impl Subject {
     }
 }
 
+/// Where the events come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// The running node.
+    #[default]
+    Node,
+    /// A session.
+    Session,
+}
+
 /// Everything the screens show.
 #[derive(Debug)]
 pub struct Model {
@@ -130,15 +140,21 @@ pub struct Model {
     pub details: Option<Subject>,
     /// Whether the help lies on top.
     pub help: bool,
+    /// Where the events come from.
+    pub source: Source,
     /// Whether the source of events has ended.
     pub ended: bool,
+    /// What of the events is shown, if not all.
+    pub filter: Option<String>,
+    /// What the user should know besides the events: the latest, and how many there were.
+    pub notice: Option<(Text, usize)>,
     /// Rows of the terminal.
     pub height: u16,
 }
 
 impl Model {
     /// The first picture of a state.
-    pub fn new(state: State) -> Self {
+    pub fn new(state: State, source: Source) -> Self {
         Self {
             state,
             frozen: None,
@@ -147,7 +163,10 @@ impl Model {
             sort: [0; Screen::ALL.len()],
             details: None,
             help: false,
+            source,
             ended: false,
+            filter: None,
+            notice: None,
             height: 24,
         }
     }

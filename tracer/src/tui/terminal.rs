@@ -1,24 +1,32 @@
 //! The terminal, as long as the screens are on it.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, mem::ManuallyDrop};
 
 use anyhow::{Context, Result, bail};
 use ratatui::{DefaultTerminal, Frame};
 
 /// The terminal in raw mode on its alternate screen; dropping it, or a panic, gives it back as it was.
 pub(super) struct Screens {
-    terminal: DefaultTerminal,
+    /// Never dropped: its own drop prints to standard error when the cursor cannot be shown again, and panics where
+    /// that has gone too, before a recording is finished.
+    terminal: ManuallyDrop<DefaultTerminal>,
+}
+
+/// Fails if there is no terminal for the screens.
+pub fn require_terminal() -> Result<()> {
+    if !std::io::stdout().is_terminal() {
+        bail!("standard output is not a terminal: use `tracer events` for lines or JSON");
+    }
+    Ok(())
 }
 
 impl Screens {
     /// Takes the terminal over. Fails if standard output is none.
     pub(super) fn open() -> Result<Self> {
-        if !std::io::stdout().is_terminal() {
-            bail!("standard output is not a terminal: use `tracer events` for lines or JSON");
-        }
+        require_terminal()?;
         // This also restores the terminal before a panic's message is printed.
         let terminal = ratatui::try_init().context("taking over the terminal")?;
-        Ok(Self { terminal })
+        Ok(Self { terminal: ManuallyDrop::new(terminal) })
     }
 
     /// Rows of the terminal.
@@ -35,6 +43,8 @@ impl Screens {
 
 impl Drop for Screens {
     fn drop(&mut self) {
-        ratatui::restore();
+        // A terminal that has gone needs no restoring, and nobody is left to tell.
+        let _ = self.terminal.show_cursor();
+        let _ = ratatui::try_restore();
     }
 }

@@ -4,14 +4,14 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 
 use super::{
-    model::{Model, Screen},
+    model::{Model, Screen, Source},
     text::width,
     theme::{Colours, Theme},
     update::{Effect, Input, update},
     view,
 };
 use crate::{
-    event::{Body, RetransmitKind},
+    event::{Body, RetransmitKind, Text},
     state::{
         State,
         fixture::{attaching, busy, event, quiet, retransmit},
@@ -66,7 +66,7 @@ fn snapshot(name: &str, model: &mut Model) {
 
 #[test]
 fn every_screen_of_a_busy_node() {
-    let mut model = Model::new(busy());
+    let mut model = Model::new(busy(), Source::Node);
     for screen in Screen::ALL {
         model.screen = screen;
         snapshot(&format!("busy_{screen:?}").to_lowercase(), &mut model);
@@ -75,7 +75,7 @@ fn every_screen_of_a_busy_node() {
 
 #[test]
 fn every_screen_of_a_quiet_node() {
-    let mut model = Model::new(quiet());
+    let mut model = Model::new(quiet(), Source::Node);
     for screen in Screen::ALL {
         model.screen = screen;
         snapshot(&format!("quiet_{screen:?}").to_lowercase(), &mut model);
@@ -84,20 +84,20 @@ fn every_screen_of_a_quiet_node() {
 
 #[test]
 fn the_first_pictures() {
-    snapshot("nothing_yet", &mut Model::new(State::default()));
-    snapshot("attaching", &mut Model::new(attaching()));
+    snapshot("nothing_yet", &mut Model::new(State::default(), Source::Node));
+    snapshot("attaching", &mut Model::new(attaching(), Source::Node));
 }
 
 #[test]
 fn the_help() {
-    let mut model = Model::new(busy());
+    let mut model = Model::new(busy(), Source::Node);
     press(&mut model, &[KeyCode::Char('?')]);
     snapshot("help", &mut model);
 }
 
 #[test]
 fn details_of_every_kind_of_row() {
-    let mut model = Model::new(busy());
+    let mut model = Model::new(busy(), Source::Node);
     for (key, down) in [('2', 0), ('3', 0), ('4', 0), ('4', 1), ('5', 0), ('6', 0), ('7', 2)] {
         let mut keys = vec![KeyCode::Char(key), KeyCode::Home];
         keys.extend(std::iter::repeat_n(KeyCode::Down, down));
@@ -112,7 +112,7 @@ fn details_of_every_kind_of_row() {
 
 #[test]
 fn without_unicode_every_screen_is_ascii() {
-    let mut model = Model::new(busy());
+    let mut model = Model::new(busy(), Source::Node);
     let theme = Theme { colours: Colours::None, unicode: false };
     for screen in Screen::ALL {
         model.screen = screen;
@@ -124,7 +124,7 @@ fn without_unicode_every_screen_is_ascii() {
 
 #[test]
 fn no_terminal_is_too_small_or_too_large() {
-    let mut model = Model::new(busy());
+    let mut model = Model::new(busy(), Source::Node);
     press(&mut model, &[KeyCode::Char('2'), KeyCode::Enter]);
     for help in [false, true] {
         model.help = help;
@@ -139,7 +139,7 @@ fn no_terminal_is_too_small_or_too_large() {
 
 #[test]
 fn losses_and_missing_hooks_are_told_in_words_on_every_screen() {
-    let mut model = Model::new(busy());
+    let mut model = Model::new(busy(), Source::Node);
     for screen in Screen::ALL {
         model.screen = screen;
         for size in SIZES {
@@ -152,7 +152,7 @@ fn losses_and_missing_hooks_are_told_in_words_on_every_screen() {
 
 #[test]
 fn keys_move_within_the_rows_and_around_the_screens() {
-    let mut model = Model::new(busy());
+    let mut model = Model::new(busy(), Source::Node);
     press(&mut model, &[KeyCode::Char('2'), KeyCode::Up]);
     assert_eq!((model.screen, model.selected_row()), (Screen::Retransmits, 0));
     press(&mut model, &[KeyCode::End, KeyCode::Down]);
@@ -168,7 +168,7 @@ fn keys_move_within_the_rows_and_around_the_screens() {
 
 #[test]
 fn sorting_goes_around_and_shows() {
-    let mut model = Model::new(busy());
+    let mut model = Model::new(busy(), Source::Node);
     model.screen = Screen::Retransmits;
     let mut seen = Vec::new();
     for _ in 0..5 {
@@ -182,7 +182,7 @@ fn sorting_goes_around_and_shows() {
 
 #[test]
 fn a_paused_picture_stands_still_and_loses_nothing() {
-    let mut model = Model::new(busy());
+    let mut model = Model::new(busy(), Source::Node);
     model.screen = Screen::Retransmits;
     let before = text(&draw(&model, COLOURLESS, (80, 24)));
     press(&mut model, &[KeyCode::Char('p')]);
@@ -201,7 +201,40 @@ fn a_paused_picture_stands_still_and_loses_nothing() {
 
 #[test]
 fn an_ended_source_is_told() {
-    let mut model = Model::new(busy());
+    for (source, before, after) in
+        [(Source::Node, "LIVE", "ENDED"), (Source::Session, "READING", "END OF SESSION")]
+    {
+        let mut model = Model::new(busy(), source);
+        assert!(text(&draw(&model, COLOURLESS, (80, 24))).contains(before));
+        update(&mut model, Input::Ended);
+        assert!(text(&draw(&model, COLOURLESS, (80, 24))).contains(after));
+    }
+}
+
+#[test]
+fn filter_and_notices_are_told() {
+    let mut model = Model::new(quiet(), Source::Session);
+    model.filter = Some("host 10.0.0.5 and kind syn-ack".to_owned());
+    for notice in ["a.trace: 17 damaged bytes at offset 4096 were skipped", "a.trace: the file is\x1b[2J cut"]
+    {
+        update(&mut model, Input::Notice(Text::new(notice)));
+    }
     update(&mut model, Input::Ended);
-    assert!(text(&draw(&model, COLOURLESS, (80, 24))).contains("ENDED"));
+    snapshot("filter_and_notices", &mut model);
+}
+
+#[test]
+fn what_nobody_asked_for_is_neither_missing_nor_empty() {
+    let mut state = State::default();
+    state.apply(&event(1_000, Body::Ready));
+    let mut model = Model::new(state, Source::Node);
+    for (screen, expected) in [
+        (Screen::Hooks, "not asked"),
+        (Screen::Overview, "not seen here: no ipvs hook"),
+        (Screen::Conntrack, "not seen here: no conntrack hook"),
+    ] {
+        model.screen = screen;
+        let picture = text(&draw(&model, COLOURLESS, (80, 24)));
+        assert!(picture.contains(expected), "{picture}");
+    }
 }

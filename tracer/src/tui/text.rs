@@ -10,7 +10,7 @@ pub(super) fn width(text: &str) -> usize {
 }
 
 /// The text in at most `cells` cells, its end replaced by `…` if it is cut.
-pub(super) fn clip_end(text: &str, cells: usize) -> String {
+pub(crate) fn clip_end(text: &str, cells: usize) -> String {
     if width(text) <= cells {
         return text.to_owned();
     }
@@ -68,7 +68,7 @@ pub(super) fn fitting(variants: &[String], cells: usize) -> String {
 }
 
 /// Every digit: `1,234,567`.
-pub(super) fn exact(number: u64) -> String {
+pub(crate) fn exact(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {
@@ -81,7 +81,7 @@ pub(super) fn exact(number: u64) -> String {
 }
 
 /// At most five characters: `9999`, `12.3k`, `123k`, `1.2M`.
-pub(super) fn short(number: u64) -> String {
+pub(crate) fn short(number: u64) -> String {
     const UNITS: [(u64, char); 4] =
         [(1_000_000_000_000, 'T'), (1_000_000_000, 'G'), (1_000_000, 'M'), (1_000, 'k')];
     if number < 10_000 {
@@ -102,7 +102,7 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// Events a second: `0`, `0.3`, `12`, `1200`, `12.3k`.
-pub(super) fn rate(per_second: f64) -> String {
+pub(crate) fn rate(per_second: f64) -> String {
     if per_second == 0.0 {
         return "0".to_owned();
     }
@@ -138,7 +138,7 @@ pub(super) fn duration(nanoseconds: u64) -> String {
 }
 
 /// Since the start: `00:04:12`.
-pub(super) fn clock(nanoseconds: u64) -> String {
+pub(crate) fn clock(nanoseconds: u64) -> String {
     let seconds = nanoseconds / 1_000_000_000;
     format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }

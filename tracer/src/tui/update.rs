@@ -7,14 +7,17 @@ use super::{
     model::{Model, Screen},
     rows,
 };
+use crate::event::Text;
 
 /// What comes in besides events.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Input {
     /// A key.
     Key(KeyEvent),
     /// The terminal has another size: its rows.
     Height(u16),
+    /// Something the user should know.
+    Notice(Text),
     /// The source of events has ended.
     Ended,
 }
@@ -30,6 +33,10 @@ pub enum Effect {
 pub fn update(model: &mut Model, input: Input) -> Option<Effect> {
     match input {
         Input::Height(height) => model.height = height,
+        Input::Notice(notice) => {
+            let told = model.notice.as_ref().map_or(0, |(_, number)| *number);
+            model.notice = Some((notice, told + 1));
+        }
         Input::Ended => model.ended = true,
         Input::Key(key) if key.kind != KeyEventKind::Release => return act(model, action_of(&key)?),
         Input::Key(_) => {}

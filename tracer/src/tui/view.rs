@@ -3,8 +3,10 @@
 //! ```text
 //! header      whose node, how long, live or paused
 //! tabs
+//! filter      what of the events is shown, if not all
 //! screen      one file each
 //! details     of the selected row, if open
+//! notice      what the user should know besides, if anything
 //! status      what became of all events, and hooks that are missing: on every screen
 //! keys
 //! ```
@@ -58,10 +60,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
         return;
     }
     let picture = Picture { model, state: model.shown(), theme };
-    let [header, tabs, body, status, keys] = Layout::vertical([
+    let [header, tabs, filter, body, notice, status, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
+        Constraint::Length(u16::from(model.filter.is_some())),
         Constraint::Min(0),
+        Constraint::Length(u16::from(model.notice.is_some())),
         Constraint::Length(1),
         Constraint::Length(1),
     ])
@@ -69,6 +73,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
     chrome::header(header, buffer, &picture);
     chrome::tabs(tabs, buffer, &picture);
     draw_body(body, buffer, &picture);
+    chrome::filter(filter, buffer, &picture);
+    chrome::notice(notice, buffer, &picture);
     chrome::status(status, buffer, &picture);
     chrome::keys(keys, buffer, &picture);
     theme.finish(buffer);

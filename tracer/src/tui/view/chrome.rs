@@ -9,25 +9,21 @@ use ratatui::{
 use tracer_common::{counters::KindCounters, hook::HookId};
 
 use super::Picture;
-use crate::tui::{
-    keys::BINDINGS,
-    model::Screen,
-    text::{clip_end, clock, exact, fitting, short, time_of_day, width},
-    theme::Role,
+use crate::{
+    event::Text,
+    state::State,
+    tui::{
+        keys::BINDINGS,
+        model::{Model, Screen, Source},
+        text::{clip_end, clock, exact, fitting, short, time_of_day, width},
+        theme::Role,
+    },
 };
 
 /// Whose node, how long, live or paused.
 pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let Picture { model, state, theme } = picture;
-    let (mode, role) = if model.is_paused() {
-        (format!("PAUSED, {} events behind", exact(model.events_behind())), Role::Warning)
-    } else if model.ended {
-        ("ENDED".to_owned(), Role::Warning)
-    } else if state.hooks.ready {
-        ("LIVE".to_owned(), Role::Good)
-    } else {
-        ("ATTACHING".to_owned(), Role::Warning)
-    };
+    let (mode, role) = mode(model, state);
     let now =
         if state.node.is_some() { format!("{} UTC  ", time_of_day(state.now())) } else { String::new() };
     let right = Line::from(vec![
@@ -51,6 +47,36 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     buffer.set_line(area.x, area.y, &left, area.width);
     let start = area.right().saturating_sub(u16::try_from(right.width()).unwrap_or(area.width));
     buffer.set_line(start.max(area.x), area.y, &right, area.width);
+}
+
+/// Whether the picture moves, and why not.
+fn mode(model: &Model, state: &State) -> (String, Role) {
+    if model.is_paused() {
+        return (format!("PAUSED, {} events behind", exact(model.events_behind())), Role::Warning);
+    }
+    let (text, role) = match (model.source, model.ended, state.hooks.ready) {
+        (Source::Node, true, _) => ("ENDED", Role::Warning),
+        (Source::Node, false, true) => ("LIVE", Role::Good),
+        (Source::Node, false, false) => ("ATTACHING", Role::Warning),
+        (Source::Session, true, _) => ("END OF SESSION", Role::Good),
+        (Source::Session, false, _) => ("READING", Role::Warning),
+    };
+    (text.to_owned(), role)
+}
+
+/// What of the events is shown, if not all.
+pub(super) fn filter(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let Some(filter) = &picture.model.filter else { return };
+    let text = clip_end(&format!(" showing only: {}", Text::new(filter)), usize::from(area.width));
+    buffer.set_string(area.x, area.y, text, picture.theme.style(Role::Warning));
+}
+
+/// What the user should know besides the events, the latest of it.
+pub(super) fn notice(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let Some((notice, number)) = &picture.model.notice else { return };
+    let more = if *number > 1 { format!("({number} notices) ") } else { String::new() };
+    let text = clip_end(&format!(" {more}{notice}"), usize::from(area.width));
+    buffer.set_string(area.x, area.y, text, picture.theme.style(Role::Warning));
 }
 
 /// The screens; the one shown stands in brackets.

@@ -6,9 +6,13 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{Picture, describe::conntrack_text};
+use super::{
+    Picture,
+    describe::{conntrack_text, empty_text},
+};
 use crate::{
     event::{ConntrackEvent, Timestamp},
+    probe::table::Family,
     state::{CONNTRACK_EVENTS, ConntrackEntry, FlowKey},
     tui::{
         rows,
@@ -46,7 +50,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         buffer.set_line(row.x, row.y, line, row.width);
     }
     let now = state.now();
-    let texts = ("Entries", "Conntrack has not decided about a known entry so far.");
+    let empty = empty_text(state, Family::Conntrack, "Conntrack has not decided about a known entry so far.");
+    let texts = ("Entries", empty.as_str());
     list::draw(entries, buffer, picture, texts, &columns(now), |range| {
         rows::conntrack(state, model.sorted_by(), range.end).split_off(range.start)
     });

@@ -4,7 +4,7 @@ use tracer_common::hook::HookId;
 
 use crate::{
     event::{Body, Endpoints, Event, IpvsDecision, RetransmitKind, Verdict},
-    probe::table,
+    probe::table::{self, Family},
     state::{
         ANSWERERS, CONNTRACK_EVENTS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey,
         ServiceKey, State,
@@ -85,7 +85,7 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
         owner.extend(flow.cgroup_id.map(|id| format!("cgroup {id}")));
         owner.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
         owner.push(format!("netns {}", key.netns));
-        let failed = flow.error.map(|error| format!(", last error {error}")).unwrap_or_default();
+        let failed = flow.error.map(|error| format!(", last failed with {error}")).unwrap_or_default();
         facts.push(fact(
             "retransmits",
             format!(
@@ -224,18 +224,25 @@ fn hook_facts(state: &State, hook: HookId) -> Vec<Fact> {
     facts
 }
 
+/// Why nothing of a family can be shown.
+pub(super) fn blind_text(family: Family) -> String {
+    format!("not seen here: no {family} hook is attached (the Hooks screen says why)")
+}
+
+/// What a list without rows says: that nothing has happened, or that it could not be seen.
+pub(super) fn empty_text(state: &State, family: Family, nothing: &str) -> String {
+    if state.hooks.is_blind(family) { blind_text(family) } else { nothing.to_owned() }
+}
+
 /// An event in one line: its time, kind, and what happened.
 pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
     let text = match &event.body {
         Body::Retransmit(retransmit) => {
-            let mut text = format!("{} {}", retransmit.kind, flow_name(&retransmit.flow));
-            if let Some(attempt) = retransmit.attempt {
-                text = format!("{text}, attempt {attempt}");
-            }
-            if let Some(error) = retransmit.error {
-                text = format!("{text}, failed with error {error}");
-            }
-            text
+            // The failure stands before the ends, which are long.
+            let failed = retransmit.error.map(|error| format!(" failed with {error},")).unwrap_or_default();
+            let attempt =
+                retransmit.attempt.map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
+            format!("{}{failed} {}{attempt}", retransmit.kind, flow_name(&retransmit.flow))
         }
         Body::Undo(undo) => {
             let what = if undo.after_timeout { "timeout" } else { "fast retransmit" };

@@ -27,6 +27,8 @@ use crate::{
 struct Row<'a> {
     hook: HookId,
     status: Option<&'a HookStatus>,
+    /// Whether all hooks asked for have been tried.
+    is_ready: bool,
 }
 
 /// Draws the screen.
@@ -41,7 +43,11 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let share = if show_accounting { ACCOUNTING_ROWS } else { 0 };
     let [hooks, accounting] = Layout::vertical([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
     list::draw(hooks, buffer, picture, ("Hooks", ""), &hook_columns(), |range| {
-        HookId::ALL[range].iter().map(|&hook| Row { hook, status: state.hooks.status(hook) }).collect()
+        let is_ready = state.hooks.ready;
+        HookId::ALL[range]
+            .iter()
+            .map(|&hook| Row { hook, status: state.hooks.status(hook), is_ready })
+            .collect()
     });
     if show_accounting {
         let area =
@@ -57,7 +63,7 @@ fn hook_columns<'a>() -> Vec<Column<Row<'a>>> {
         words("family", Fit::Left, (10, 10), 3, |row: &Row<'_>| {
             known(hook_table::find(row.hook).map(|hook| hook.family.to_string()))
         }),
-        words("attached", Fit::Left, (8, 8), 0, |row: &Row<'_>| attached(row.status)),
+        words("attached", Fit::Left, (9, 9), 0, |row: &Row<'_>| attached(row)),
         words("reason", Fit::Left, (20, 100), 1, |row: &Row<'_>| {
             known(row.status.map(|status| status.reason.to_string()))
         }),
@@ -67,8 +73,9 @@ fn hook_columns<'a>() -> Vec<Column<Row<'a>>> {
     ]
 }
 
-fn attached(status: Option<&HookStatus>) -> Cell {
-    match status {
+fn attached(row: &Row<'_>) -> Cell {
+    match row.status {
+        None if row.is_ready => cell("not asked", Role::Dim),
         None => cell("waiting", Role::Dim),
         Some(HookStatus { attached: Some(way), .. }) => cell(Way::name(*way), Role::Good),
         Some(HookStatus { attached: None, .. }) => cell("missing", Role::Warning),

@@ -5,9 +5,10 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
 };
 
-use super::Picture;
+use super::{Picture, describe::empty_text};
 use crate::{
     event::{IpvsDecision, Timestamp},
+    probe::table::Family,
     state::{Decisions, RecentDecision, is_onto_drained},
     tui::{
         rows::{self, IpvsRow},
@@ -29,7 +30,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let share = if show_decisions { area.height / 3 } else { 0 };
     let [services, decisions] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
-    let texts = ("Virtual services → real servers", "IPVS has not decided about a new connection so far.");
+    let empty = empty_text(state, Family::Ipvs, "IPVS has not decided about a new connection so far.");
+    let texts = ("Virtual services → real servers", empty.as_str());
     let now = state.now();
     list::draw(services, buffer, picture, texts, &service_columns(now), |range| {
         rows::ipvs(state, picture.model.sorted_by(), range.end).split_off(range.start)

@@ -2,9 +2,10 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::Picture;
+use super::{Picture, describe::empty_text};
 use crate::{
     event::{Timestamp, Verdict},
+    probe::table::Family,
     state::{Neighbour, NeighbourKey},
     tui::{
         rows,
@@ -26,7 +27,8 @@ struct Row<'a> {
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let (state, now) = (picture.state, picture.state.now());
-    let texts = ("Neighbours", "Nobody has proposed or claimed an address so far.");
+    let empty = empty_text(state, Family::Neighbour, "Nobody has proposed or claimed an address so far.");
+    let texts = ("Neighbours", empty.as_str());
     list::draw(area, buffer, picture, texts, &columns(), |range| {
         let neighbours = rows::neighbours(state, picture.model.sorted_by(), range.end);
         neighbours[range.start.min(neighbours.len())..]
@@ -62,7 +64,11 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
 }
 
 fn kept(neighbour: &Neighbour) -> Cell {
-    neighbour.kept.map_or_else(|| cell("none", Role::Dim), |kept| plain(kept.to_string()))
+    match neighbour.kept {
+        Some(kept) => plain(kept.to_string()),
+        None if neighbour.with_verdict(Verdict::Failed) > 0 => cell("no answer", Role::Bad),
+        None => cell("none", Role::Dim),
+    }
 }
 
 /// `bb:… ×12` for every other answerer; a message that was seen both as a claim and as a proposal counts once.

@@ -15,15 +15,16 @@ use tracer_common::hook::HookId;
 
 use super::{
     Picture, conntrack,
-    describe::{conntrack_text, flow_name, hook_name, kinds_text},
+    describe::{blind_text, conntrack_text, flow_name, hook_name, kinds_text},
 };
 use crate::{
     event::{Timestamp, Verdict},
+    probe::table::Family,
     state::{COUNTED_FAMILIES, HISTORY_SECONDS, State, second_of},
     tui::{
         peers, rows,
         text::{age, duration, exact, rate, short},
-        theme::{Role, Theme},
+        theme::Role,
         widget::{
             lines::{self, Fact},
             rule, sparkline,
@@ -118,6 +119,7 @@ fn draw_attaching(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
 
 /// A part of the overview: what stands out of one family.
 struct Part {
+    family: Family,
     title: &'static str,
     note: String,
     facts: Vec<Fact>,
@@ -126,21 +128,22 @@ struct Part {
 fn draw_parts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     /// From here on two parts stand side by side.
     const WIDE_CELLS: u16 = 160;
-    let Picture { state, theme, .. } = *picture;
+    let state = picture.state;
     let parts = [flows(state), answerers(state), drained(state), failures(state)];
     if area.width < WIDE_CELLS {
-        draw_column(area, buffer, theme, &parts);
+        draw_column(area, buffer, picture, &parts);
         return;
     }
     let [left, _, right] =
         Layout::horizontal([Constraint::Fill(1), Constraint::Length(2), Constraint::Fill(1)]).areas(area);
     let [retransmits, answerers, drained, failures] = parts;
-    draw_column(left, buffer, theme, &[retransmits, failures]);
-    draw_column(right, buffer, theme, &[answerers, drained]);
+    draw_column(left, buffer, picture, &[retransmits, failures]);
+    draw_column(right, buffer, picture, &[answerers, drained]);
 }
 
 /// Parts below each other: each gets its title and one row, the rest goes to those that have more to tell.
-fn draw_column(area: Rect, buffer: &mut Buffer, theme: Theme, parts: &[Part]) {
+fn draw_column(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, parts: &[Part]) {
+    let theme = picture.theme;
     let mut rows: Vec<usize> = parts.iter().map(|_| 1).collect();
     let mut left = usize::from(area.height).saturating_sub(parts.len());
     left = left.saturating_sub(rows.iter().map(|_| 1).sum());
@@ -162,7 +165,13 @@ fn draw_column(area: Rect, buffer: &mut Buffer, theme: Theme, parts: &[Part]) {
         let [lines, after] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(below);
         lines::draw(lines, buffer, theme, &part.facts);
         if part.facts.is_empty() && lines.height > 0 {
-            buffer.set_string(lines.x + 2, lines.y, "none", theme.style(Role::Dim));
+            let (text, role) = if picture.state.hooks.is_blind(part.family) {
+                (blind_text(part.family), Role::Warning)
+            } else {
+                ("none".to_owned(), Role::Dim)
+            };
+            let cells = usize::from(lines.width).saturating_sub(2);
+            buffer.set_stringn(lines.x + 2, lines.y, text, cells, theme.style(role));
         }
         rest = after;
     }
@@ -186,7 +195,12 @@ fn flows(state: &State) -> Part {
             Fact { subject, told }
         })
         .collect();
-    Part { title: "Peers that segments are resent to", note: total(state.flows.len(), "flow"), facts }
+    Part {
+        family: Family::Retransmit,
+        title: "Peers that segments are resent to",
+        note: total(state.flows.len(), "flow"),
+        facts,
+    }
 }
 
 fn answerers(state: &State) -> Part {
@@ -210,7 +224,12 @@ fn answerers(state: &State) -> Part {
             Fact { subject: format!("{} on {}", key.address, neighbour.device), told }
         })
         .collect();
-    Part { title: "Addresses more than one answers for", note: total(count, "address"), facts }
+    Part {
+        family: Family::Neighbour,
+        title: "Addresses more than one answers for",
+        note: total(count, "address"),
+        facts,
+    }
 }
 
 fn drained(state: &State) -> Part {
@@ -233,7 +252,7 @@ fn drained(state: &State) -> Part {
         .collect();
     let count = state.ipvs.total.onto_drained;
     let note = if count == 0 { String::new() } else { format!("{} connections", exact(count)) };
-    Part { title: "New connections onto weight 0", note, facts }
+    Part { family: Family::Ipvs, title: "New connections onto weight 0", note, facts }
 }
 
 fn failures(state: &State) -> Part {
@@ -250,7 +269,12 @@ fn failures(state: &State) -> Part {
             told: vec![ago(state, entry.last), (conntrack_text(entry), Role::Bad)],
         })
         .collect();
-    Part { title: "Connections conntrack dropped", note: counts.join(" · "), facts }
+    Part {
+        family: Family::Conntrack,
+        title: "Connections conntrack dropped",
+        note: counts.join(" · "),
+        facts,
+    }
 }
 
 /// How long ago, in a column.

@@ -2,9 +2,10 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::Picture;
+use super::{Picture, describe::empty_text};
 use crate::{
     event::{Process, RetransmitKind, Timestamp},
+    probe::table::Family,
     state::{Flow, FlowKey},
     tui::{
         rows,
@@ -27,8 +28,11 @@ struct Row<'a> {
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let (state, now) = (picture.state, picture.state.now());
-    let texts = ("Flows that retransmit", "Nothing has been sent again so far.");
-    list::draw(area, buffer, picture, texts, &columns(), |range| {
+    // Failures are rare: only where there are any do they take the room of other columns.
+    let has_failures = state.flows.iter().any(|(_, flow)| flow.failed > 0);
+    let empty = empty_text(state, Family::Retransmit, "Nothing has been sent again so far.");
+    let texts = ("Flows that retransmit", empty.as_str());
+    list::draw(area, buffer, picture, texts, &columns(has_failures), |range| {
         let flows = rows::flows(state, picture.model.sorted_by(), range.end);
         flows[range.start.min(flows.len())..]
             .iter()
@@ -37,7 +41,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     });
 }
 
-fn columns<'a>() -> Vec<Column<Row<'a>>> {
+fn columns<'a>(has_failures: bool) -> Vec<Column<Row<'a>>> {
+    let failed_rank = if has_failures { 2 } else { 7 };
     let kind = |title, cells, rank, kind: RetransmitKind| {
         number(title, cells, rank, move |row: &Row<'_>| count(row.flow.of_kind(kind), Role::Plain))
     };
@@ -49,7 +54,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("state", Fit::Left, (11, 12), 6, |row: &Row<'_>| plain(row.flow.tcp_state.to_string())),
         number("sent", 5, 1, |row: &Row<'_>| plain(short(row.flow.segments))),
         kind("syn", 4, 3, RetransmitKind::Syn),
-        kind("s-ack", 5, 3, RetransmitKind::SynAck),
+        kind("s-ack", 5, 4, RetransmitKind::SynAck),
         kind("rto", 4, 3, RetransmitKind::Timeout),
         kind("fast", 4, 5, RetransmitKind::Fast),
         kind("tlp", 4, 5, RetransmitKind::TailLossProbe),
@@ -57,7 +62,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         kind("slow", 4, 8, RetransmitKind::SlowStart),
         kind("0-win", 5, 8, RetransmitKind::ZeroWindow),
         kind("other", 5, 9, RetransmitKind::Other),
-        number("failed", 6, 7, |row: &Row<'_>| count(row.flow.failed, Role::Bad)),
+        number("failed", 6, failed_rank, |row: &Row<'_>| count(row.flow.failed, Role::Bad)),
         number("undone", 6, 10, |row: &Row<'_>| count(row.flow.undone, Role::Plain)),
         number("run", 3, 4, |row: &Row<'_>| known(row.flow.attempt.map(|attempt| attempt.to_string()))),
         number("rto", 6, 6, |row: &Row<'_>| known(row.flow.rto_us.map(microseconds))),

@@ -1,0 +1,58 @@
+//! `tracer record`: a session file, without screens.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use tokio::time::{self, MissedTickBehavior};
+
+use super::{
+    node::{Blocks, Node},
+    recording::Recording,
+    scope::Scope,
+    status::StatusLine,
+    tally::Tally,
+    tell,
+};
+
+/// `tracer record`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The session file to make; only its owner can read it.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Replace the session file if there is one.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+/// Records until a signal, the duration or an error ends it.
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let node = Node::find(&arguments.scope)?;
+    let recording = Recording::create(&arguments.output, arguments.force)?;
+    node.run(async |blocks| record(blocks, recording).await)
+}
+
+async fn record(blocks: &mut Blocks, mut recording: Recording) -> anyhow::Result<()> {
+    const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+    let mut status = StatusLine::on_stderr();
+    let mut tally = Tally::default();
+    let mut ticks = time::interval(STATUS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            block = blocks.next() => {
+                let Some(block) = block else { break };
+                recording.append(&block)?;
+                tally.take_in(&block);
+            }
+            _ = ticks.tick() => status.show(&tally.line(recording.bytes())),
+        }
+    }
+    drop(status);
+    let path = recording.path().to_owned();
+    let bytes = recording.finish()?;
+    tell(&format!("{}: {}", path.display(), tally.summary(bytes)));
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! What a recording has seen so far, in a line.
+
+use crate::{
+    block::Block,
+    decode::Decoder,
+    event::{Body, Event, Timestamp},
+    filter::family_of,
+    state::{Accounting, COUNTED_FAMILIES, Hooks},
+    tui::text::{clock, exact, rate, short},
+};
+
+/// Counts of what passed by.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    decoder: Decoder,
+    /// In the order of [`COUNTED_FAMILIES`].
+    families: [u64; COUNTED_FAMILIES.len()],
+    hooks: Hooks,
+    accounting: Accounting,
+    ready: Option<Timestamp>,
+    last: Timestamp,
+    /// Events up to the sample before the last, and that sample's time.
+    sampled: (u64, Timestamp),
+    per_second: f64,
+}
+
+impl Tally {
+    /// Counts a block in.
+    pub(super) fn take_in(&mut self, block: &Block) {
+        // Taken out for the call: it borrows the rest.
+        let mut decoder = std::mem::take(&mut self.decoder);
+        decoder.decode(block, |event| self.apply(&event));
+        self.accounting.decoded = decoder.counts();
+        self.decoder = decoder;
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.last = self.last.max(event.time);
+        match &event.body {
+            Body::HookStatus(status) => self.hooks.status_of(status),
+            Body::Ready => {
+                self.ready = Some(event.time);
+                self.sampled.1 = event.time;
+            }
+            Body::Stats(stats) => {
+                self.accounting.sample(stats);
+                if stats.last_of_batch {
+                    self.sample(event.time);
+                }
+            }
+            body => {
+                let family = family_of(body.kind());
+                let place = COUNTED_FAMILIES.iter().position(|counted| Some(*counted) == family);
+                if let Some(count) = place.and_then(|place| self.families.get_mut(place)) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+
+    /// The rate over the time since the last sample of the accounting, which comes once a second.
+    fn sample(&mut self, now: Timestamp) {
+        let (events_before, before) = self.sampled;
+        let events = self.events();
+        #[expect(clippy::cast_precision_loss, reason = "a count of one second and a second in nanoseconds")]
+        let (count, elapsed_ns) =
+            ((events - events_before) as f64, now.boot_ns.saturating_sub(before.boot_ns) as f64);
+        if elapsed_ns > 0.0 {
+            self.per_second = count * 1e9 / elapsed_ns;
+            self.sampled = (events, now);
+        }
+    }
+
+    fn events(&self) -> u64 {
+        self.families.iter().sum()
+    }
+
+    fn elapsed(&self) -> String {
+        let ready = self.ready.unwrap_or(self.last);
+        clock(self.last.boot_ns.saturating_sub(ready.boot_ns))
+    }
+
+    /// How it goes, in a line; the losses stand before what a narrow terminal cuts.
+    pub(super) fn line(&self, bytes: u64) -> String {
+        if self.ready.is_none() {
+            return format!("attaching hooks: {} tried", self.hooks.tried());
+        }
+        let total = self.accounting.total();
+        let mut losses = format!("{} lost", short(total.lost));
+        if total.suppressed != 0 {
+            losses = format!("{losses}, {} suppressed", short(total.suppressed));
+        }
+        let families: Vec<String> = COUNTED_FAMILIES
+            .iter()
+            .zip(self.families)
+            .map(|(family, count)| format!("{family} {}", short(count)))
+            .collect();
+        let (elapsed, size, per_second) = (self.elapsed(), size(bytes), rate(self.per_second));
+        format!("{elapsed}  {size}  {losses}  {per_second}/s  {}", families.join("  "))
+    }
+
+    /// What it came to.
+    pub(super) fn summary(&self, bytes: u64) -> String {
+        let families: Vec<String> = COUNTED_FAMILIES
+            .iter()
+            .zip(self.families)
+            .filter(|(_, count)| *count != 0)
+            .map(|(family, count)| format!("{} {family}", exact(count)))
+            .collect();
+        let told = if families.is_empty() { String::new() } else { format!(" ({})", families.join(", ")) };
+        let mut text =
+            format!("{} events{told} in {}, {}", exact(self.events()), self.elapsed(), size(bytes));
+        let total = self.accounting.total();
+        if total.seen != 0 {
+            let (seen, suppressed, lost) = (exact(total.seen), exact(total.suppressed), exact(total.lost));
+            text = format!(
+                "{text}; seen in the kernel: {seen}, of which {suppressed} suppressed and {lost} lost"
+            );
+        }
+        match self.hooks.missing() {
+            0 => text,
+            missing => {
+                format!("{text}; {missing} of {} hooks missing, see tracer doctor", self.hooks.tried())
+            }
+        }
+    }
+}
+
+/// Bytes: `0 B`, `12.3 KiB`, `1.2 GiB`.
+fn size(bytes: u64) -> String {
+    const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match UNITS.into_iter().find(|(shift, _)| bytes >> shift != 0) {
+        None => format!("{bytes} B"),
+        Some((shift, unit)) => {
+            let tenths = (u128::from(bytes) * 10) >> shift;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tally, size};
+    use crate::output::tests::every_event;
+
+    #[test]
+    fn a_tally_of_every_event() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.line(24), "attaching hooks: 0 tried");
+        assert_eq!(tally.summary(24), "0 events in 00:00:00, 24 B");
+        tally.take_in(&every_event());
+        insta::assert_snapshot!(format!("{}\n{}", tally.line(1 << 20), tally.summary(1 << 20)));
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1.0 KiB"),
+            (1_300_000, "1.2 MiB"),
+            (u64::MAX, "17179869183.9 GiB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+}
