@@ -87,6 +87,7 @@ fn storm(setting: &Setting, size: &Size) -> Result<()> {
         grown.opening == grown.segments && told.sent.opening == told.sent.hits,
         "nothing but SYNs should have been sent again: told {told:?}, the kernel counted {grown:?}"
     );
+    ensure!(grown.hidden <= grown.segments / 10, "the kernel hid too much to prove anything: {grown:?}");
     run.events.of("retransmit", &pair.near).exactly(KEPT)?.all_have("kind", "syn")?;
     let accounting = run.events.accounting("retransmit")?;
     ensure!(accounting.seen >= told.sent.hits, "told {told:?}, and accounted for {accounting:?}");
