@@ -16,6 +16,12 @@ pub struct Layout {
     pub segments: i32,
     /// From a packet of TCP to its flags, 1 byte.
     pub flags: i32,
+    /// From a neighbour to the pointer to its device.
+    pub neighbour_device: i32,
+    /// From a neighbour to its state, 1 byte.
+    pub neighbour_state: i32,
+    /// From a device to the pointer to its network namespace.
+    pub device_namespace: i32,
     /// Whether `tcp:tcp_retransmit_skb` fires for failed attempts too: it has a third argument then, the error (6.17).
     pub tells_errors: bool,
 }
@@ -41,6 +47,9 @@ impl Layout {
             segments: control + distance(&btf, "tcp_skb_cb", &["tcp_gso_segs"])?,
             // Its low byte, where the field has two.
             flags: control + distance(&btf, "tcp_skb_cb", &["tcp_flags"])?,
+            neighbour_device: distance(&btf, "neighbour", &["dev"])?,
+            neighbour_state: distance(&btf, "neighbour", &["nud_state"])?,
+            device_namespace: distance(&btf, "net_device", &["nd_net", "net"])?,
             tells_errors: tells_errors(&btf)?,
         })
     }

@@ -1,4 +1,5 @@
-//! A second opinion: a few instructions of BPF, written by hand, that count a namespace's retransmits.
+//! A second opinion: a few instructions of BPF, written by hand, that count a namespace's retransmits and the
+//! neighbours that did not answer.
 //!
 //! The witness shares nothing with the program under test but the kernel's tracepoints. Where that program tells less
 //! than the kernel's counters say, the witness shows whose fault it is: if it saw more, the program's; if it saw the
@@ -21,20 +22,22 @@ use crate::{
     retransmits::{Retransmits, Sums},
 };
 
-/// What the programs count, 8 bytes each: hits, segments and opening packets sent, then the same of failed attempts.
-type Cells = [u64; 6];
+/// What the programs count, 8 bytes each: hits, segments and opening packets sent, then the same of failed attempts, then
+/// failed neighbours.
+type Cells = [u64; 7];
 
 const HITS: i16 = 0;
 const SEGMENTS: i16 = 8;
 const OPENING: i16 = 16;
+const FAILED_NEIGHBOURS: i16 = 48;
 /// From the cells of attempts that were sent to those of attempts that failed.
 const TO_FAILED: i32 = 24;
 
-/// Counts the retransmits of one namespace while it lives.
+/// Counts what happens in one namespace while it lives.
 pub struct Witness {
     cells: Array<MapData, Cells>,
     /// A link keeps its program; the program keeps the map.
-    _links: [OwnedFd; 2],
+    _links: [OwnedFd; 3],
 }
 
 impl Witness {
@@ -50,18 +53,28 @@ impl Witness {
         let links = [
             attach(c"tcp_retransmit_skb", &segment_program(layout, inode, map))?,
             attach(c"tcp_retransmit_synack", &syn_ack_program(layout, inode, map))?,
+            attach(c"neigh_timer_handler", &neighbour_program(layout, inode, map))?,
         ];
         Ok(Self { cells, _links: links })
     }
 
-    /// What it saw so far. Failed attempts are seen only where the tracepoint [tells them](Layout::tells_errors).
-    pub fn seen(&self) -> Result<Retransmits> {
-        let [hits, segments, opening, failed_hits, failed_segments, failed_opening] =
-            self.cells.get(&0, 0).context("read the witness's map")?;
+    /// The retransmits it saw so far. Failed attempts are seen only where the tracepoint [tells them](Layout::tells_errors).
+    pub fn retransmits(&self) -> Result<Retransmits> {
+        let [hits, segments, opening, failed_hits, failed_segments, failed_opening, _] = self.cells()?;
         Ok(Retransmits {
             sent: Sums { hits, segments, opening },
             failed: Sums { hits: failed_hits, segments: failed_segments, opening: failed_opening },
         })
+    }
+
+    /// How many neighbours it saw fail so far.
+    pub fn failed_neighbours(&self) -> Result<u64> {
+        let [.., failed] = self.cells()?;
+        Ok(failed)
+    }
+
+    fn cells(&self) -> Result<Cells> {
+        self.cells.get(&0, 0).context("read the witness's map")
     }
 }
 
@@ -69,12 +82,12 @@ impl Witness {
 fn segment_program(layout: &Layout, inode: u32, map: RawFd) -> Vec<Instruction> {
     const SYN_BIT: i32 = 1;
     let mut code = Code::default();
-    code.add(LOAD_8, SOCKET, CONTEXT, 0, 0);
+    code.add(LOAD_8, OWNER, CONTEXT, 0, 0);
     code.add(LOAD_8, PACKET, CONTEXT, 8, 0);
     if layout.tells_errors {
         code.add(LOAD_8, ERROR, CONTEXT, 16, 0);
     }
-    code.end_unless_in(inode, layout);
+    code.end_unless_in(inode, layout.socket_namespace, layout);
     code.point_at(map);
     if layout.tells_errors {
         code.add(SKIP_IF_EQUAL, ERROR, 0, 1, 0);
@@ -94,13 +107,30 @@ fn segment_program(layout: &Layout, inode: u32, map: RawFd) -> Vec<Instruction> 
 /// `tcp:tcp_retransmit_synack` with the listening socket and the request: one segment each.
 fn syn_ack_program(layout: &Layout, inode: u32, map: RawFd) -> Vec<Instruction> {
     let mut code = Code::default();
-    code.add(LOAD_8, SOCKET, CONTEXT, 0, 0);
-    code.end_unless_in(inode, layout);
+    code.add(LOAD_8, OWNER, CONTEXT, 0, 0);
+    code.end_unless_in(inode, layout.socket_namespace, layout);
     code.point_at(map);
     code.add(SET, VALUE, 0, 0, 1);
     code.count(HITS);
     code.count(SEGMENTS);
     code.count(OPENING);
+    code.finish()
+}
+
+/// `neigh:neigh_timer_handler` with a neighbour whose timer ran out.
+fn neighbour_program(layout: &Layout, inode: u32, map: RawFd) -> Vec<Instruction> {
+    /// Its place in the state: `NUD_FAILED` is 0x20.
+    const FAILED_BIT: i32 = 5;
+    let mut code = Code::default();
+    code.add(LOAD_8, NEIGHBOUR, CONTEXT, 0, 0);
+    code.read(LOAD_8, VALUE, NEIGHBOUR, layout.neighbour_device);
+    code.add(MOVE, OWNER, VALUE, 0, 0);
+    code.end_unless_in(inode, layout.device_namespace, layout);
+    code.point_at(map);
+    code.read(LOAD_1, VALUE, NEIGHBOUR, layout.neighbour_state);
+    code.add(SHIFT_RIGHT, VALUE, 0, 0, FAILED_BIT);
+    code.add(AND, VALUE, 0, 0, 1);
+    code.count(FAILED_NEIGHBOURS);
     code.finish()
 }
 
@@ -143,8 +173,10 @@ const EXIT: u8 = 0x95;
 const RESULT: u8 = 0;
 const CONTEXT: u8 = 1;
 const VALUE: u8 = 1;
-const SOCKET: u8 = 6;
+/// The socket or the device that is in a namespace.
+const OWNER: u8 = 6;
 const PACKET: u8 = 7;
+const NEIGHBOUR: u8 = 7;
 const ERROR: u8 = 8;
 const CELLS: u8 = 9;
 const STACK: u8 = 10;
@@ -183,11 +215,11 @@ impl Code {
         self.add(load, into, STACK, SLOT, 0);
     }
 
-    /// Ends the program unless the socket is in the namespace.
-    fn end_unless_in(&mut self, inode: u32, layout: &Layout) {
-        self.read(LOAD_8, VALUE, SOCKET, layout.socket_namespace);
-        self.add(MOVE, SOCKET, VALUE, 0, 0);
-        self.read(LOAD_4, VALUE, SOCKET, layout.namespace_inode);
+    /// Ends the program unless [`OWNER`] is in the namespace, to which it points `distance` bytes behind its begin.
+    fn end_unless_in(&mut self, inode: u32, distance: i32, layout: &Layout) {
+        self.read(LOAD_8, VALUE, OWNER, distance);
+        self.add(MOVE, OWNER, VALUE, 0, 0);
+        self.read(LOAD_4, VALUE, OWNER, layout.namespace_inode);
         self.to_end.push(self.instructions.len());
         self.add(SKIP_UNLESS_EQUAL, VALUE, 0, 0, inode.cast_signed());
     }

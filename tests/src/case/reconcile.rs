@@ -61,7 +61,7 @@ impl<'a> Observed<'a> {
         let mut grown = Vec::new();
         for (watched, counted) in self.watched.iter().zip(counted) {
             let told = run.events.retransmits(watched.namespace);
-            let seen = watched.witness.seen()?;
+            let seen = watched.witness.retransmits()?;
             let Some(hidden) = hidden(&counted, told, seen, tells_errors) else {
                 bail!(
                     "{}: tracer told {told:?}, the witness saw {seen:?}, the kernel counted {counted:?}",
