@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::{need::Need, tracer::Tracer};
+use crate::{expect::Events, need::Need, tracer::Tracer};
 
 mod claim;
 mod conntrack;
 mod ipvs;
 mod lifecycle;
 mod neighbour;
+mod reconcile;
 mod retransmit;
 mod storm;
 
@@ -32,12 +33,14 @@ pub struct Case {
 pub struct Setting {
     /// The program under test.
     pub program: PathBuf,
+    /// The name of the case.
+    pub case: &'static str,
 }
 
 impl Setting {
     /// Starts `tracer events --json` with more arguments; returns when it is ready.
     pub fn trace(&self, arguments: &[&str]) -> Result<Tracer> {
-        Tracer::start(&self.program, arguments)
+        Tracer::start(&self.program, arguments, Events::default())
     }
 }
 

@@ -5,29 +5,56 @@ use std::{collections::BTreeMap, fmt::Write};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::namespace::Namespace;
+use crate::{namespace::Namespace, retransmits::Retransmits};
 
 /// How many events a failure shows.
 const SHOWN: usize = 8;
 
-/// All lines of a run, in order.
+/// The lines of a run, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Events(Vec<Value>);
+pub struct Events {
+    lines: Vec<Value>,
+    /// By the inode number of the namespace.
+    retransmits: BTreeMap<u64, Retransmits>,
+    /// How many retransmits of a namespace are kept as lines; all without.
+    kept: Option<u64>,
+}
 
 impl Events {
+    /// None yet. Of the retransmits of each namespace the first `kept` will be kept as lines, and all be added up.
+    pub fn keeping(kept: u64) -> Self {
+        Self { kept: Some(kept), ..Self::default() }
+    }
+
     /// From parsed lines.
     pub fn new(lines: Vec<Value>) -> Self {
-        Self(lines)
+        let mut events = Self::default();
+        for line in lines {
+            events.push(line);
+        }
+        events
     }
 
     /// Adds a line.
     pub fn push(&mut self, line: Value) {
-        self.0.push(line);
+        if let Some(inode) = line["netns"].as_u64().filter(|_| line["type"] == "retransmit") {
+            let sums = self.retransmits.entry(inode).or_default();
+            sums.add(&line);
+            if self.kept.is_some_and(|kept| sums.sent.hits + sums.failed.hits > kept) {
+                return;
+            }
+        }
+        self.lines.push(line);
     }
 
-    /// The lines.
+    /// The lines kept.
     pub fn all(&self) -> &[Value] {
-        &self.0
+        &self.lines
+    }
+
+    /// The retransmits told of a namespace, added up.
+    pub fn retransmits(&self, namespace: &Namespace) -> Retransmits {
+        self.retransmits.get(&namespace.inode()).copied().unwrap_or_default()
     }
 
     /// The events of one type in one namespace.
@@ -36,15 +63,15 @@ impl Events {
     }
 
     fn of_inode(&self, kind: &str, inode: u64) -> Selection<'_> {
-        let of_type: Vec<&Value> = self.0.iter().filter(|event| event["type"] == kind).collect();
+        let of_type: Vec<&Value> = self.lines.iter().filter(|event| event["type"] == kind).collect();
         let chosen: Vec<&Value> = of_type.iter().copied().filter(|event| event["netns"] == inode).collect();
         Selection { asked: format!("{kind} in namespace {inode}"), chosen, before: of_type }
     }
 
-    /// How many lines there are of each type.
+    /// How many lines were kept of each type.
     pub fn summary(&self) -> String {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for event in &self.0 {
+        for event in &self.lines {
             *counts.entry(event["type"].as_str().unwrap_or("?")).or_default() += 1;
         }
         format!("{counts:?}")
@@ -53,7 +80,7 @@ impl Events {
     /// The accounting of one kind by the last `stats` line about it.
     pub fn accounting(&self, kind: &str) -> Result<Accounting> {
         let line = self
-            .0
+            .lines
             .iter()
             .rev()
             .filter(|event| event["type"] == "stats")
@@ -157,6 +184,14 @@ impl<'a> Selection<'a> {
         Ok(self)
     }
 
+    /// Fails unless there are `count` less at most `hidden`: events the kernel showed to no program.
+    pub fn exactly_but(&self, count: u64, hidden: u64) -> Result<&Self> {
+        if !falls_short(self.count(), count, hidden) {
+            bail!("expected {count} less {hidden} hidden ones, found {}", self.describe());
+        }
+        Ok(self)
+    }
+
     /// Fails unless there are at least so many.
     pub fn at_least(&self, count: u64) -> Result<&Self> {
         if self.count() < count {
@@ -180,12 +215,15 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// Fails unless the numeric field counts 1, 2, 3, …
-    pub fn counts_up(&self, field: &str) -> Result<&Self> {
+    /// Fails unless the numeric field counts 1, 2, 3, …, with gaps of `hidden` in sum at most.
+    pub fn counts_up_but(&self, field: &str, hidden: u64) -> Result<&Self> {
+        let mut last = 0;
         for (expected, event) in (1_u64..).zip(&self.chosen) {
-            if event[field] != expected {
-                bail!("{}: expected {field} {expected} in {event}", self.asked);
+            let found = event[field].as_u64().unwrap_or_default();
+            if found <= last || !falls_short(expected, found, hidden) {
+                bail!("{}: expected {field} {expected} in {event}, with {hidden} hidden ones", self.asked);
             }
+            last = found;
         }
         Ok(self)
     }
@@ -202,6 +240,11 @@ impl<'a> Selection<'a> {
         }
         text
     }
+}
+
+/// Whether `found` is `expected`, less at most `hidden`.
+pub fn falls_short(found: u64, expected: u64, hidden: u64) -> bool {
+    (expected.saturating_sub(hidden)..=expected).contains(&found)
 }
 
 #[cfg(test)]
@@ -226,11 +269,50 @@ mod tests {
         let events = events();
         let chosen = events.of_inode("retransmit", 7).with("kind", "syn");
         assert_eq!(chosen.sum("segments").unwrap(), 3);
-        chosen.exactly(2).unwrap().counts_up("attempt").unwrap().all_have("kind", "syn").unwrap();
+        chosen.exactly(2).unwrap().counts_up_but("attempt", 0).unwrap().all_have("kind", "syn").unwrap();
         assert!(chosen.all_have("attempt", 1).is_err());
         assert!(chosen.sum("rto_ms").is_err());
         assert_eq!(chosen.without("attempt").count(), 0);
-        assert!(events.of_inode("retransmit", 8).counts_up("attempt").is_err());
+        assert!(events.of_inode("retransmit", 8).counts_up_but("attempt", 0).is_err());
+    }
+
+    #[test]
+    fn hidden_events_leave_gaps_and_no_more() {
+        let told = |attempts: &[u64]| {
+            Events::new(
+                attempts.iter().map(|attempt| json!({"type": "t", "netns": 7, "n": attempt})).collect(),
+            )
+        };
+        for (attempts, hidden, good) in [
+            (&[1, 2, 3][..], 0, true),
+            (&[2, 3], 1, true),
+            (&[1, 4, 5], 2, true),
+            (&[1, 4, 5], 1, false),
+            (&[1, 3], 0, false),
+            (&[2, 2], 1, false),
+            (&[0], 1, false),
+        ] {
+            let events = told(attempts);
+            let found = events.of_inode("t", 7).counts_up_but("n", hidden).is_ok();
+            assert_eq!(found, good, "{attempts:?} with {hidden} hidden");
+        }
+        let events = told(&[1, 2, 3]);
+        let three = events.of_inode("t", 7);
+        for (count, hidden, good) in [(3, 0, true), (4, 1, true), (5, 1, false), (2, 1, false)] {
+            assert_eq!(three.exactly_but(count, hidden).is_ok(), good, "{count} less {hidden}");
+        }
+    }
+
+    #[test]
+    fn of_many_retransmits_all_count_and_few_are_kept() {
+        let mut events = Events::keeping(2);
+        for sequence in 0..5 {
+            events.push(json!({"type": "retransmit", "netns": 7, "sequence": sequence, "segments": 2}));
+            events.push(json!({"type": "stats", "sequence": sequence}));
+        }
+        assert_eq!(events.of_inode("retransmit", 7).count(), 2);
+        assert_eq!(events.all().len(), 2 + 5);
+        assert_eq!((events.retransmits[&7].sent.hits, events.retransmits[&7].sent.segments), (5, 10));
     }
 
     #[test]

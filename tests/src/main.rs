@@ -6,7 +6,7 @@
 use std::{
     env,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         }
     };
     match program() {
-        Ok(program) => run(&Setting { program }, &chosen),
+        Ok(program) => run(&program, &chosen),
         Err(error) => {
             println!("{error:#}");
             ExitCode::from(2)
@@ -74,7 +74,7 @@ fn program() -> Result<PathBuf> {
     })
 }
 
-fn run(setting: &Setting, chosen: &[&Case]) -> ExitCode {
+fn run(program: &Path, chosen: &[&Case]) -> ExitCode {
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for case in chosen {
         if let Some(missing) = case.needs.iter().find_map(|need| need.missing()) {
@@ -83,7 +83,8 @@ fn run(setting: &Setting, chosen: &[&Case]) -> ExitCode {
             continue;
         }
         // A case that panics fails; its namespaces are removed on the way out all the same.
-        let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(setting)));
+        let setting = Setting { program: program.to_owned(), case: case.name };
+        let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(&setting)));
         match outcome {
             Ok(Ok(())) => {
                 passed += 1;

@@ -2,8 +2,6 @@
 
 use std::{fs, io, path::Path, process::Command};
 
-use btf_rs::{Btf, Type};
-
 use crate::{command, namespace::Namespace};
 
 /// Something a machine may lack. Asked of the kernel itself, never of the program under test: where the kernel could
@@ -108,21 +106,4 @@ pub fn unload_ipvs() {
         }
         Ok((!Path::new("/sys/module/ip_vs").exists()).then_some(()))
     });
-}
-
-/// Whether the retransmit tracepoint of this kernel fires for failed attempts too: it has a third argument then.
-pub fn retransmit_tells_errors() -> bool {
-    const WITH_ERROR: usize = 4; // The tracepoint's private data comes first.
-    let arguments = || {
-        let btf = Btf::from_file("/sys/kernel/btf/vmlinux").ok()?;
-        let types = btf.resolve_types_by_name("btf_trace_tcp_retransmit_skb").ok()?;
-        let typedef = types.iter().find_map(|found| match found {
-            Type::Typedef(typedef) => Some(typedef),
-            _ => None,
-        })?;
-        let Type::Ptr(pointer) = btf.resolve_chained_type(typedef).ok()? else { return None };
-        let Type::FuncProto(prototype) = btf.resolve_chained_type(&pointer).ok()? else { return None };
-        Some(prototype.parameters.len())
-    };
-    arguments() == Some(WITH_ERROR)
 }

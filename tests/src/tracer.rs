@@ -31,7 +31,7 @@ pub struct Tracer {
 }
 
 /// What came out of standard output so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lines {
     events: Events,
     /// The first line that is not an event, and why.
@@ -50,8 +50,9 @@ pub struct Run {
 }
 
 impl Tracer {
-    /// Starts `tracer events --json` with more arguments and waits until it says that it is ready.
-    pub fn start(program: &Path, arguments: &[&str]) -> Result<Self> {
+    /// Starts `tracer events --json` with more arguments and waits until it says that it is ready. What it says is
+    /// added to `events`.
+    pub fn start(program: &Path, arguments: &[&str], events: Events) -> Result<Self> {
         let started = Instant::now();
         let mut child = Command::new(program)
             .args(["events", "--json"])
@@ -61,7 +62,7 @@ impl Tracer {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("start {}", program.display()))?;
-        let lines = Arc::new(Mutex::new(Lines::default()));
+        let lines = Arc::new(Mutex::new(Lines { events, broken: None }));
         let stdout = child.stdout.take().map(|stdout| collect(stdout, Arc::clone(&lines)));
         let stderr = child.stderr.take().map(read_to_end);
         let mut tracer = Self { child, lines, stdout, stderr, attach_time: Duration::ZERO };

@@ -1,15 +1,16 @@
 //! Proposals to the neighbour table and what became of them. Truth: hardware addresses of the devices, and what
 //! `ip neigh` shows.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
-use super::{Case, Setting};
+use super::{Case, Setting, note};
 use crate::{
     expect::{Events, Selection},
     namespace::Namespace,
     topology::{FAR, FAR_DEVICE, Family, NEAR, NEAR_DEVICE, Pair, Segment, UNKNOWN, hardware_address},
     tracer::{Run, Tracer},
     traffic, wait,
+    witness::Witness,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -147,21 +148,34 @@ fn confirmed(setting: &Setting, family: Family) -> Result<()> {
     Ok(())
 }
 
+/// An address nobody has. Truth: `ip neigh`. A failure that a timer of the kernel finds while it keeps hits from BPF
+/// programs is seen by nobody, the witness included, and proves nothing; then there is another.
 fn failed(setting: &Setting, family: Family) -> Result<()> {
-    let pair = Pair::new()?;
-    let tracer = trace(setting)?;
-    traffic::knock(&pair.near, family.at(NEAR, 0), family.at(UNKNOWN, PORT))?;
-    tracer.wait_for("the failure to be told", |events| {
-        !told(events, &pair.near, family, UNKNOWN, "failed").is_empty()
-    })?;
-    let run = finish(tracer)?;
-    told(&run.events, &pair.near, family, UNKNOWN, "failed").exactly(1)?.all_have("dev", NEAR_DEVICE)?;
-    told(&run.events, &pair.near, family, UNKNOWN, "learned").exactly(0)?;
-    ensure!(
-        shown_of(&pair.near, family, UNKNOWN)?.contains("FAILED"),
-        "`ip neigh` does not show the failure"
-    );
-    Ok(())
+    const TRIES: usize = 3;
+    for _ in 0..TRIES {
+        let pair = Pair::new()?;
+        let tracer = trace(setting)?;
+        let witness = Witness::watch(&pair.near)?;
+        traffic::knock(&pair.near, family.at(NEAR, 0), family.at(UNKNOWN, PORT))?;
+        wait::until("the kernel to give up", || {
+            Ok(shown_of(&pair.near, family, UNKNOWN)?.contains("FAILED").then_some(()))
+        })?;
+        let run = finish(tracer)?;
+        told(&run.events, &pair.near, family, UNKNOWN, "learned").exactly(0)?;
+        let failures = told(&run.events, &pair.near, family, UNKNOWN, "failed");
+        if failures.is_empty() && witness.failed_neighbours()? == 0 {
+            note(&format!(
+                "{}: this kernel ran no BPF program for 1 of 1 failures (a policy of the host); the witness agrees \
+                 with tracer",
+                setting.case
+            ));
+            continue;
+        }
+        failures.exactly(1)?.all_have("dev", NEAR_DEVICE)?;
+        ensure!(witness.failed_neighbours()? == 1, "the witness saw {}", witness.failed_neighbours()?);
+        return Ok(());
+    }
+    bail!("the kernel hid {TRIES} failures of {TRIES}")
 }
 
 /// Two namespaces own one IPv4 address, and a third asks for it once. The first answer wins; the second comes within the

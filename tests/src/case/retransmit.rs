@@ -6,16 +6,14 @@ mod opening;
 
 use std::fs;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
-use super::{Case, Setting};
+use super::Case;
 use crate::{
-    counters::Counters,
     expect::{Events, Selection},
     namespace::Namespace,
     need::Need,
     topology::Family,
-    tracer::{Run, Tracer},
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -85,103 +83,6 @@ pub(super) const CASES: &[Case] = &[
 fn process_name() -> Result<String> {
     let name = fs::read_to_string("/proc/self/comm").context("read this process's name")?;
     Ok(name.trim_end().to_owned())
-}
-
-/// A tracer, and what the kernel had counted in some namespaces when it was ready.
-struct Observed<'a> {
-    tracer: Tracer,
-    before: Vec<(&'a Namespace, Counters)>,
-}
-
-impl<'a> Observed<'a> {
-    fn start(setting: &Setting, namespaces: &[&'a Namespace]) -> Result<Self> {
-        let tracer = setting.trace(&["--only", "retransmit"])?;
-        let before = namespaces
-            .iter()
-            .map(|&namespace| Ok((namespace, Counters::tcp(namespace)?)))
-            .collect::<Result<_>>()?;
-        Ok(Self { tracer, before })
-    }
-
-    /// Ends the run and compares every namespace with its counters. To be called when nothing can be sent any more.
-    fn reconcile(self) -> Result<Reconciled> {
-        let grown: Vec<(&Namespace, Grown)> = self
-            .before
-            .iter()
-            .map(|(namespace, before)| Ok((*namespace, Grown::since(namespace, before)?)))
-            .collect::<Result<_>>()?;
-        let run = self.tracer.stop()?;
-        for (namespace, grown) in &grown {
-            grown.compare(&run.events, namespace)?;
-        }
-        let accounting = run.events.accounting("retransmit")?;
-        accounting.balances()?;
-        ensure!(accounting.lost == 0 && accounting.suppressed == 0, "records are missing: {accounting:?}");
-        Ok(Reconciled { run, grown: grown.into_iter().map(|(_, grown)| grown).collect() })
-    }
-}
-
-/// A run that agrees with the kernel.
-struct Reconciled {
-    run: Run,
-    /// By namespace, in the order given at the start.
-    grown: Vec<Grown>,
-}
-
-/// What the kernel counted in one namespace.
-#[derive(Clone, Copy, Debug)]
-struct Grown {
-    /// Segments sent again, or tried to and refused below TCP (`TcpRetransSegs` counts both).
-    segments: u64,
-    /// Segments of those that were refused.
-    refused: u64,
-    /// SYNs and SYN-ACKs among them, in packets.
-    opening: u64,
-    /// Timeouts of the retransmission timer.
-    timeouts: u64,
-    /// Loss probes, whether with new data or old.
-    loss_probes: u64,
-    /// Segments sent again in recovery.
-    fast: u64,
-    /// Segments sent again by acknowledgements after a timeout.
-    slow_start: u64,
-}
-
-impl Grown {
-    fn since(namespace: &Namespace, before: &Counters) -> Result<Self> {
-        let now = Counters::tcp(namespace)?;
-        let grown = |name| now.growth(before, name);
-        Ok(Self {
-            segments: grown("TcpRetransSegs")?,
-            refused: grown("TcpExtTCPRetransFail")?,
-            opening: grown("TcpExtTCPSynRetrans")?,
-            timeouts: grown("TcpExtTCPTimeouts")?,
-            loss_probes: grown("TcpExtTCPLossProbes")?,
-            fast: grown("TcpExtTCPFastRetrans")?,
-            slow_start: grown("TcpExtTCPSlowStartRetrans")?,
-        })
-    }
-
-    /// The sums every case has to meet. Failed attempts are told by some kernels only, so the successful ones are
-    /// compared with what the kernel counted less what it counted as refused.
-    fn compare(&self, events: &Events, namespace: &Namespace) -> Result<()> {
-        let sent = sent(events, namespace);
-        let told = sent.sum("segments")?;
-        if told + self.refused != self.segments {
-            bail!("{}: told {told} segments, the kernel counted {self:?}", namespace.name());
-        }
-        let opening =
-            sent.filter("syn or syn-ack", |event| event["kind"] == "syn" || event["kind"] == "syn-ack");
-        let refused_opening = self.opening.saturating_sub(opening.count());
-        if opening.count() > self.opening || refused_opening > self.refused {
-            bail!(
-                "{}: told {} SYNs and SYN-ACKs, the kernel counted {self:?}",
-                namespace.name(),
-                opening.count()
-            );
-        }
-        Ok(())
-    }
 }
 
 /// The retransmits that went out.

@@ -8,9 +8,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::{Case, Setting, note};
+use super::{Case, Setting, note, reconcile::Observed};
 use crate::{
     counters::Counters,
+    expect::Events,
     need::Need,
     topology::{Family, NEAR, NOBODY, Pair},
     traffic,
@@ -55,6 +56,9 @@ const SHORT: Size =
 /// Sockets dialled at each step of the pace.
 const BATCH: usize = 50;
 
+/// Events kept for a look; all are counted.
+const KEPT: u64 = 3;
+
 /// Thousands of sockets dial an address nobody has. Truth: `TcpRetransSegs` and `TCPSynRetrans`, read once every socket
 /// is closed; and the program's own accounting.
 fn storm(setting: &Setting, size: &Size) -> Result<()> {
@@ -65,7 +69,7 @@ fn storm(setting: &Setting, size: &Size) -> Result<()> {
         pair.near.sysctl("net/ipv4/tcp_syn_linear_timeouts", "127")?;
     }
     pair.near.sysctl("net/ipv4/ip_local_port_range", "10000 60999")?;
-    let tracer = setting.trace(&["--only", "retransmit"])?;
+    let observed = Observed::start_with(setting, &[&pair.near], Events::keeping(KEPT))?;
     let before = Counters::tcp(&pair.near)?;
     let started = Instant::now();
     let sockets = dial_many(&pair, size)?;
@@ -75,21 +79,19 @@ fn storm(setting: &Setting, size: &Size) -> Result<()> {
     })?;
     let elapsed = started.elapsed();
     drop(sockets);
-    let after = Counters::tcp(&pair.near)?;
-    let segments = after.growth(&before, "TcpRetransSegs")?;
-    let opening = after.growth(&before, "TcpExtTCPSynRetrans")?;
 
-    let run = tracer.stop()?;
-    let told = run.events.of("retransmit", &pair.near).with("kind", "syn");
-    told.exactly(opening)?;
-    let told_segments = told.sum("segments")?;
-    ensure!(told_segments == segments, "told {told_segments} segments, the kernel counted {segments}");
-    let accounting = run.events.accounting("retransmit")?;
-    accounting.balances()?;
+    let reconciled = observed.reconcile()?;
+    let (run, grown) = (&reconciled.run, reconciled.grown[0]);
+    let told = run.events.retransmits(&pair.near);
     ensure!(
-        accounting.lost == 0 && accounting.suppressed == 0 && accounting.seen >= opening,
-        "the kernel counted {opening}, tracer {accounting:?}"
+        grown.opening == grown.segments && told.sent.opening == told.sent.hits,
+        "nothing but SYNs should have been sent again: told {told:?}, the kernel counted {grown:?}"
     );
+    ensure!(grown.hidden <= grown.segments / 10, "the kernel hid too much to prove anything: {grown:?}");
+    run.events.of("retransmit", &pair.near).exactly(KEPT)?.all_have("kind", "syn")?;
+    let accounting = run.events.accounting("retransmit")?;
+    ensure!(accounting.seen >= told.sent.hits, "told {told:?}, and accounted for {accounting:?}");
+    let segments = grown.segments;
     let rate = u128::from(segments) * 1_000 / elapsed.as_millis().max(1);
     note(&format!("storm: {segments} segments in {:.1} s, {rate} a second", elapsed.as_secs_f64()));
     Ok(())

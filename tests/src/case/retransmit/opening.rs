@@ -4,9 +4,9 @@ use std::process;
 
 use anyhow::Result;
 
-use super::{Observed, of_kind, process_name};
+use super::{of_kind, process_name};
 use crate::{
-    case::Setting,
+    case::{Setting, reconcile::Observed},
     topology::{FAR, Family, NEAR, NEAR_DEVICE, NOBODY, Pair},
     traffic,
 };
@@ -24,10 +24,10 @@ pub(super) fn syn(setting: &Setting, family: Family) -> Result<()> {
     drop(dialling);
 
     let reconciled = observed.reconcile()?;
-    let events = &reconciled.run.events;
+    let (events, grown) = (&reconciled.run.events, reconciled.grown[0]);
     let syns = of_kind(events, &pair.near, "syn");
-    syns.exactly(reconciled.grown[0].opening)?
-        .counts_up("attempt")?
+    syns.exactly_but(grown.opening, grown.hidden)?
+        .counts_up_but("attempt", grown.hidden)?
         .all_have("src", family.host(NEAR).to_string())?
         .all_have("sport", PORT)?
         .all_have("dst", family.host(NOBODY).to_string())?
@@ -61,16 +61,18 @@ pub(super) fn syn_ack(setting: &Setting, family: Family) -> Result<()> {
     drop(listener);
 
     let reconciled = observed.reconcile()?;
-    let events = &reconciled.run.events;
+    let (events, [near, far]) = (&reconciled.run.events, [reconciled.grown[0], reconciled.grown[1]]);
     of_kind(events, &pair.far, "syn-ack")
-        .exactly(reconciled.grown[1].opening)?
-        .counts_up("attempt")?
+        .exactly_but(far.opening, far.hidden)?
+        .counts_up_but("attempt", far.hidden)?
         .all_have("src", family.host(FAR).to_string())?
         .all_have("sport", SERVER_PORT)?
         .all_have("dst", family.host(NEAR).to_string())?
         .all_have("dport", CLIENT_PORT)?
         .all_have("state", "SYN_RECV")?
         .all_have("segments", 1)?;
-    of_kind(events, &pair.near, "syn").exactly(reconciled.grown[0].opening)?.counts_up("attempt")?;
+    of_kind(events, &pair.near, "syn")
+        .exactly_but(near.opening, near.hidden)?
+        .counts_up_but("attempt", near.hidden)?;
     Ok(())
 }
