@@ -88,15 +88,12 @@ pub enum Way {
 }
 
 impl Way {
+    /// All of them, in the order of their numbers, which start at 1.
+    pub const ALL: [Self; 4] = [Self::TypedTracepoint, Self::RawTracepoint, Self::Trampoline, Self::Kprobe];
+
     /// The way of that number, if this version knows it.
     pub fn from_number(number: u16) -> Option<Self> {
-        match number {
-            1 => Some(Self::TypedTracepoint),
-            2 => Some(Self::RawTracepoint),
-            3 => Some(Self::Trampoline),
-            4 => Some(Self::Kprobe),
-            _ => None,
-        }
+        Self::ALL.get(usize::from(number.checked_sub(1)?)).copied()
     }
 
     /// Its name in output.

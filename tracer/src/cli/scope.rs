@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, str::FromStr, time::Duration};
 
 use clap::Args;
 
+use tracer_common::hook::Way;
+
 use super::netns::NetnsChoice;
 use crate::{
     filter::Filter,
@@ -22,6 +24,9 @@ pub(super) struct Scope {
     /// End by itself after this long, counted from when everything is attached: 30s, 5m, 1h.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
+    /// Do not attach by these ways, even where they hold: for trying the ones behind them.
+    #[arg(long, value_name = "WAY,…", value_delimiter = ',', hide = true)]
+    avoid: Vec<AvoidedWay>,
 }
 
 impl Scope {
@@ -32,6 +37,7 @@ impl Scope {
         Ok(Options {
             families: if families.is_empty() { defaults.families.clone() } else { families },
             only_netns: self.netns()?,
+            avoided: self.avoid.iter().map(|avoided| avoided.0).collect(),
             ..defaults
         })
     }
@@ -56,6 +62,7 @@ impl Scope {
             only: if self.only.is_empty() { before.only } else { self.only },
             netns: self.netns.or(before.netns),
             duration: self.duration.or(before.duration),
+            avoid: if self.avoid.is_empty() { before.avoid } else { self.avoid },
         }
     }
 }
@@ -103,6 +110,22 @@ impl FromStr for OnlyFamily {
             .find(|family| family.name() == text)
             .map(Self)
             .ok_or_else(|| format!("no such family; there are {}", names.join(", ")))
+    }
+}
+
+/// A way of attaching.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct AvoidedWay(Way);
+
+impl FromStr for AvoidedWay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Way::ALL
+            .into_iter()
+            .find(|way| way.name() == text)
+            .map(Self)
+            .ok_or_else(|| format!("no such way; there are {}", Way::ALL.map(Way::name).join(", ")))
     }
 }
 
