@@ -10,6 +10,7 @@ pub mod counters;
 pub mod expect;
 pub mod namespace;
 pub mod need;
+pub mod storm;
 pub mod topology;
 pub mod tracer;
 pub mod traffic;
