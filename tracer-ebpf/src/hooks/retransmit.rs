@@ -108,7 +108,7 @@ fn fill<A: Access>(record: &mut RetransmitRecord, attempt: &Attempt) {
     let owner = owner::of(sock);
     let device = socket::route_device::<A>(connection);
     record.flow = socket::flow::<A>(connection);
-    record.socket_inode = socket::file_inode::<A>(connection);
+    record.socket_inode = owner.inode_of::<A>(connection);
     record.cgroup_id = socket::cgroup_id::<A>(connection);
     record.sequence = read::<A, u32>(segment, control + offset!(segment_sequence));
     record.end_sequence = read::<A, u32>(segment, control + offset!(segment_end_sequence));
@@ -155,7 +155,7 @@ fn emit_syn_ack<A: Access>(listener: Pointer, request: Pointer) {
         // `struct tcp_request_sock` is longer than the `struct request_sock` the pointer's type knows.
         let sequence = read::<Probed, u32>(request, offset!(request_send_sequence));
         record.flow = socket::flow::<A>(request);
-        record.socket_inode = socket::file_inode::<A>(listener);
+        record.socket_inode = owner.inode_of::<A>(listener);
         record.cgroup_id = socket::cgroup_id::<A>(listener);
         record.sequence = sequence;
         record.end_sequence = sequence.wrapping_add(1);
