@@ -19,15 +19,20 @@ pub(crate) fn blocks(flows: u32, records: u32) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut buffer = BytesMut::with_capacity(2 * BLOCK_BYTES);
     for index in 0..records {
-        // A prime above any number of flows used here: every flow comes up once before one does again.
-        let scattered = u32::try_from(u64::from(index) * 1_000_003 % u64::from(flows)).unwrap_or_default();
-        append(&mut buffer, index, scattered);
+        append(&mut buffer, index, scattered(index) % flows);
         if buffer.len() >= BLOCK_BYTES {
             blocks.push(Block(whole(&mut buffer)));
         }
     }
     blocks.push(Block(whole(&mut buffer)));
     blocks
+}
+
+/// The number's bits well mixed.
+fn scattered(number: u32) -> u32 {
+    let mixed = (number ^ (number >> 16)).wrapping_mul(0x21f0_aaad);
+    let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0x735a_2d97);
+    mixed ^ (mixed >> 15)
 }
 
 fn whole(buffer: &mut BytesMut) -> Bytes {
