@@ -101,7 +101,7 @@ struct Round {
 impl Round {
     fn play(arguments: &Arguments, tracer_first: bool) -> Result<Self> {
         let mut storm = Storm::prepare(Size::FULL)?;
-        let (tracer, bpftrace);
+        let (mut tracer, mut bpftrace);
         if tracer_first {
             tracer = Observer::tracer(&arguments.tracer)?;
             bpftrace = Observer::bpftrace()?;
@@ -112,9 +112,9 @@ impl Round {
         storm.begin()?;
         // From here on both see every event.
         wait::until("both to see the storm", || Ok((tracer.sees()? && bpftrace.sees()?).then_some(())))?;
-        let before = (tracer.read()?, bpftrace.read()?);
+        let before = (tracer.read_running()?, bpftrace.read_running()?);
         storm.wait_for_segments(storm.segments()? + arguments.seconds * SEGMENTS_PER_SECOND)?;
-        let after = (tracer.read()?, bpftrace.read()?);
+        let after = (tracer.read_running()?, bpftrace.read_running()?);
         storm.end();
         tracer.stop()?;
         bpftrace.stop()?;

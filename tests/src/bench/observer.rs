@@ -30,6 +30,8 @@ const ONE_LINER: &str = r#"tracepoint:tcp:tcp_retransmit_skb {
 /// A process that watches.
 pub(crate) struct Observer {
     child: Child,
+    /// The program, for errors.
+    name: String,
     /// What its programs that count retransmits are called.
     counting: &'static [&'static str],
     stderr: tempfile::NamedTempFile,
@@ -69,20 +71,20 @@ impl Observer {
             .stderr(stderr.reopen().context("open the file for messages")?)
             .spawn()
             .with_context(|| format!("start {}", command.get_program().display()))?;
-        let mut observer = Self { child, counting, stderr };
+        let name = command.get_program().display().to_string();
+        let mut observer = Self { child, name, counting, stderr };
         wait::until("programs in the kernel", || {
             if let Some(status) = observer.child.try_wait()? {
                 bail!("it ended at once: {status}");
             }
             Ok((!observer.read()?.counters().is_empty()).then_some(()))
         })
-        .with_context(|| observer.failure(&command))?;
+        .with_context(|| format!("{} does not watch; it said: {}", observer.name, observer.said()))?;
         Ok(observer)
     }
 
-    fn failure(&self, command: &Command) -> String {
-        let said = std::fs::read_to_string(self.stderr.path()).unwrap_or_default();
-        format!("{} does not watch; it said: {}", command.get_program().display(), said.trim())
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.stderr.path()).unwrap_or_default().trim().to_owned()
     }
 
     /// Whether its programs have run.
@@ -90,8 +92,17 @@ impl Observer {
         Ok(self.read()?.counters().iter().any(|program| program.runs > 0))
     }
 
+    /// What it took so far; fails if it ended meanwhile.
+    pub(crate) fn read_running(&mut self) -> Result<Reading> {
+        let reading = self.read();
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{} ended during the storm: {status}; it said: {}", self.name, self.said());
+        }
+        reading
+    }
+
     /// What it took so far.
-    pub(crate) fn read(&self) -> Result<Reading> {
+    fn read(&self) -> Result<Reading> {
         let id = self.child.id();
         Ok(Reading {
             programs: programs::of_process(id)?,
