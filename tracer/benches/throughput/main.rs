@@ -46,9 +46,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(state);
     println!("\n{:<28} {:>12} {:>12} {:>12}", "one core", "events/s", "ns/event", "slowest");
     measure("decode", records, rounds, || Ok(decoded(&blocks)))?;
-    let mut state = applied(&blocks);
-    measure("decode, state", records, rounds, || Ok(apply_all(&mut state, &blocks)))?;
+    let mut full = applied(&blocks);
+    measure("decode, state", records, rounds, || Ok(apply_all(&mut full, &blocks)))?;
+    drop(full);
     measure("decode, state, from nothing", records, rounds, || Ok(applied(&blocks).events()))?;
+    let few = mix::blocks(flows.div_ceil(100), records);
+    let mut state = applied(&few);
+    measure("decode, state, few flows", records, rounds, || Ok(apply_all(&mut state, &few)))?;
+    drop((state, few));
     measure("decode, JSON", records, rounds, || printed(&blocks, Printer::json(io::sink())))?;
     measure("decode, text", records, rounds, || printed(&blocks, Printer::lines(io::sink(), style())))?;
     Ok(())

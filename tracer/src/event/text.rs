@@ -17,7 +17,9 @@ impl Text {
         let bytes = &bytes[..end];
         match str::from_utf8(bytes) {
             // Nearly every name; nothing in there can harm.
-            Ok(text) if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) => Self(CompactString::new(text)),
+            Ok(text) if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) => {
+                Self(CompactString::new(text))
+            }
             Ok(text) => Self::new(text),
             Err(_) => Self::new(&String::from_utf8_lossy(bytes)),
         }

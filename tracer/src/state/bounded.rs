@@ -73,7 +73,8 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
 
     /// The entry of `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
-        let position = self.positions.find(hash(key), |&position| self.entries[position as usize].0 == *key)?;
+        let position =
+            self.positions.find(hash(key), |&position| self.entries[position as usize].0 == *key)?;
         Some(&self.entries[*position as usize].1)
     }
 
