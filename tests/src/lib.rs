@@ -12,6 +12,7 @@ pub mod layout;
 pub mod namespace;
 pub mod need;
 pub mod retransmits;
+pub mod storm;
 pub mod topology;
 pub mod tracer;
 pub mod traffic;

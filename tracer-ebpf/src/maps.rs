@@ -46,8 +46,12 @@ pub(crate) static OWNERS: LruHashMap<u64, SocketOwner> = LruHashMap::with_max_en
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct SocketOwner {
+    /// Inode of the socket.
+    pub(crate) socket_inode: u64,
     /// Its id.
     pub(crate) process_id: u32,
+    /// Zero: the verifier wants no gap in what goes into a map.
+    pub(crate) reserved: u32,
     /// Its command name at that moment.
     pub(crate) command: [u8; COMMAND_NAME_BYTES],
 }

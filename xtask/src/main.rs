@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything a developer runs here, one file a subcommand.
 
+mod bench;
 mod build;
 mod command;
 mod dist;
@@ -33,6 +34,8 @@ enum Task {
     Run(run::Arguments),
     /// Set up, then run every check and test; the last line is the sum
     Test(test::Arguments),
+    /// Measure what tracer costs, in the kernel and in the program
+    Bench(bench::Arguments),
     /// Build one static binary that runs anywhere; its path is the last line
     Dist(dist::Arguments),
     /// Check formatting and run clippy, on the host's crates and on the eBPF crate
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Setup(arguments) => setup::run(&arguments),
         Task::Run(arguments) => run::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Dist(arguments) => dist::run(&arguments),
         Task::Lint(arguments) => lint::run(&arguments),
         Task::Tidy(arguments) => tidy::run(&arguments),

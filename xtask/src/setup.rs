@@ -44,6 +44,13 @@ pub(crate) fn for_tests(no_install: bool) -> Result<()> {
     see_to(&Group::ALL, no_install)
 }
 
+/// Sees to what measuring the kernel side needs.
+///
+/// Fails as [`for_build`] does.
+pub(crate) fn for_bench(no_install: bool) -> Result<()> {
+    see_to(&[Group::Build, Group::Scenarios, Group::Bench], no_install)
+}
+
 fn see_to(groups: &[Group], no_install: bool) -> Result<()> {
     let plan = Plan::of(groups);
     if plan.is_empty() {

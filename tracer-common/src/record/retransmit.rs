@@ -17,7 +17,8 @@ pub struct RetransmitRecord {
     pub header: RecordHeader,
     /// From this node to the peer.
     pub flow: Flow,
-    /// Inode of the socket (the `N` of `socket:[N]`), 0 for one without a file (orphan, or a SYN-ACK's request).
+    /// Inode of the socket (the `N` of `socket:[N]`), for a SYN-ACK the listener's. Where a hook saw the owner, as it was
+    /// then; else 0 for one without a file (an orphan).
     pub socket_inode: u64,
     /// Id of the cgroup the socket was made in (the inode of its directory in cgroupfs), 0 where unknown.
     pub cgroup_id: u64,

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 
 use crate::{
-    kernel::Pointer,
+    kernel::{Access, Direct, Pointer, Probed, socket},
     maps::{OWNERS, SocketOwner, setting},
 };
 
@@ -19,23 +19,28 @@ const TCP_LISTEN: i32 = 10;
 /// `inet_sock_set_state(const struct sock *, int oldstate, int newstate)`.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 fn owner_btf(context: BtfTracePointContext) -> i32 {
-    keep(context.arg(0), context.arg(2));
+    keep::<Direct>(context.arg(0), context.arg(2));
     0
 }
 
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 fn owner_raw(context: RawTracePointContext) -> i32 {
-    keep(context.arg(0), context.arg(2));
+    keep::<Probed>(context.arg(0), context.arg(2));
     0
 }
 
 #[inline(always)]
-fn keep(sock: Pointer, new_state: i32) {
+fn keep<A: Access>(sock: Pointer, new_state: i32) {
     let key = sock as u64;
     match new_state {
         TCP_SYN_SENT | TCP_LISTEN => {
             let process_id = (bpf_get_current_pid_tgid() >> 32) as u32;
-            let owner = SocketOwner { process_id, command: bpf_get_current_comm().unwrap_or_default() };
+            let owner = SocketOwner {
+                socket_inode: socket::file_inode::<A>(sock),
+                process_id,
+                reserved: 0,
+                command: bpf_get_current_comm().unwrap_or_default(),
+            };
             // A full table evicts its oldest entry; that socket's owner is then looked up in user space.
             let _ = OWNERS.insert(key, owner, 0);
         }

@@ -107,7 +107,7 @@ fn fill<A: Access>(record: &mut RetransmitRecord, attempt: &Attempt) {
     let control = offset!(skb_control);
     let device = socket::route_device::<A>(connection);
     socket::fill_flow::<A>(&mut record.flow, connection);
-    record.socket_inode = socket::file_inode::<A>(connection);
+    fill_owner::<A>(record, sock, connection);
     record.cgroup_id = socket::cgroup_id::<A>(connection);
     record.sequence = read::<A, u32>(segment, control + offset!(segment_sequence));
     record.end_sequence = read::<A, u32>(segment, control + offset!(segment_end_sequence));
@@ -118,7 +118,6 @@ fn fill<A: Access>(record: &mut RetransmitRecord, attempt: &Attempt) {
     record.congestion_window = read::<A, u32>(connection, offset!(tcp_congestion_window));
     record.segments = u32::from(read::<A, u16>(segment, control + offset!(segment_gso_segments)));
     record.error = error;
-    fill_owner(record, sock);
     record.interface_index = device.index::<A>();
     record.tcp_state = read::<A, u8>(connection, offset!(sock_state));
     record.congestion_state = bits!(A, connection, connection_congestion_state);
@@ -131,11 +130,17 @@ fn fill<A: Access>(record: &mut RetransmitRecord, attempt: &Attempt) {
     record.device = device.name::<A>();
 }
 
+/// Fills in who owns a socket: known by its address `sock`, else to be found by the inode, read through `readable`.
 #[inline(always)]
-fn fill_owner(record: &mut RetransmitRecord, sock: Pointer) {
+fn fill_owner<A: Access>(record: &mut RetransmitRecord, sock: Pointer, readable: Pointer) {
     if let Some(owner) = owner::of(sock) {
         record.process_id = owner.process_id;
         record.command = owner.command;
+        record.socket_inode = owner.socket_inode;
+    }
+    // The file is far from all else that is read here: two misses of the cache in a storm of many sockets.
+    if record.socket_inode == 0 {
+        record.socket_inode = socket::file_inode::<A>(readable);
     }
 }
 
@@ -160,14 +165,13 @@ fn emit_syn_ack<A: Access>(listener: Pointer, request: Pointer) {
         // `struct tcp_request_sock` is longer than the `struct request_sock` the pointer's type knows.
         let sequence = read::<Probed, u32>(request, offset!(request_send_sequence));
         socket::fill_flow::<A>(&mut record.flow, request);
-        record.socket_inode = socket::file_inode::<A>(listener);
+        fill_owner::<A>(record, listener, listener);
         record.cgroup_id = socket::cgroup_id::<A>(listener);
         record.sequence = sequence;
         record.end_sequence = sequence.wrapping_add(1);
         record.unacknowledged = sequence;
         // `tcp_rtx_synack` counts one segment for each.
         record.segments = 1;
-        fill_owner(record, listener);
         record.tcp_state = read::<A, u8>(request, offset!(sock_state));
         record.tcp_flags = SYN_ACK_FLAGS;
         record.retransmits = read::<A, u8>(request, offset!(request_retransmits));

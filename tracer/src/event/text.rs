@@ -2,16 +2,27 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
+
 /// Text that came from outside the program (process names, device names, reasons) and can go to a terminal: control
-/// characters and bidirectional overrides are replaced when it is made.
+/// characters and bidirectional overrides are replaced when it is made. Names, 15 bytes at most, need no allocation: they
+/// come with every event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Text(String);
+pub struct Text(CompactString);
 
 impl Text {
     /// The text up to the first zero byte; bytes that are not UTF-8 become U+FFFD.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-        Self::new(&String::from_utf8_lossy(&bytes[..end]))
+        let bytes = &bytes[..end];
+        match str::from_utf8(bytes) {
+            // Nearly every name; nothing in there can harm.
+            Ok(text) if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) => {
+                Self(CompactString::new(text))
+            }
+            Ok(text) => Self::new(text),
+            Err(_) => Self::new(&String::from_utf8_lossy(bytes)),
+        }
     }
 
     /// The text with everything a terminal could take for a command replaced.

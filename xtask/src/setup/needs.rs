@@ -22,6 +22,8 @@ pub(super) enum Group {
     Scenarios,
     /// Booting other kernels in QEMU.
     Guests,
+    /// Measuring beside another tool.
+    Bench,
 }
 
 /// A Debian package and what it is for.
@@ -73,7 +75,7 @@ impl Probe {
 }
 
 impl Group {
-    /// All of them.
+    /// What building, checking and testing need; benchmarks ask for theirs by themselves.
     pub(super) const ALL: [Self; 4] = [Self::Build, Self::Lint, Self::Scenarios, Self::Guests];
 
     /// What the group needs besides the toolchain for the eBPF object.
@@ -83,6 +85,7 @@ impl Group {
             Self::Lint => &LINT,
             Self::Scenarios => &SCENARIOS,
             Self::Guests => &GUESTS,
+            Self::Bench => &BENCH,
         }
     }
 }
@@ -122,3 +125,5 @@ static GUESTS: [Need; 7] = [
     program("xz-utils", "xz", "guests: packed modules"),
     program("dpkg", "dpkg-deb", "guests: kernels out of their packages"),
 ];
+
+static BENCH: [Need; 1] = [program("bpftrace", "bpftrace", "benchmarks: what tracer is compared with")];
