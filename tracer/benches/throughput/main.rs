@@ -54,8 +54,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut state = applied(&few);
     measure("decode, state, few flows", records, rounds, || Ok(apply_all(&mut state, &few)))?;
     drop((state, few));
-    measure("decode, JSON", records, rounds, || printed(&blocks, Printer::json(io::sink())))?;
-    measure("decode, text", records, rounds, || printed(&blocks, Printer::lines(io::sink(), style())))?;
+    measure("decode, JSON", records, rounds, || printed(&blocks, Printer::json(io::sink(), io::sink())))?;
+    measure("decode, text", records, rounds, || printed(&blocks, Printer::lines(io::sink(), io::sink(), style())))?;
     Ok(())
 }
 
@@ -101,7 +101,7 @@ fn apply_all(state: &mut State, blocks: &[Block]) -> u64 {
     state.events()
 }
 
-fn printed(blocks: &[Block], mut printer: Printer<io::Sink>) -> io::Result<u64> {
+fn printed(blocks: &[Block], mut printer: Printer<io::Sink, io::Sink>) -> io::Result<u64> {
     let mut decoder = Decoder::default();
     let mut result = Ok(());
     for block in blocks {
