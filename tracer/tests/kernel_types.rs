@@ -44,7 +44,7 @@ fn field(offsets: &Offsets, name: &str) -> Field {
     fields[index]
 }
 
-const VMLINUX_OFFSETS: [(&str, Expected); 66] = [
+const VMLINUX_OFFSETS: [(&str, Expected); 68] = [
     ("sock_destination", same(0)),
     ("sock_source", same(4)),
     ("sock_destination_port", same(12)),
@@ -77,7 +77,6 @@ const VMLINUX_OFFSETS: [(&str, Expected); 66] = [
     ("skb_network_header", each([180, 184, 184, 184, 184])),
     ("skb_transport_header", each([178, 182, 182, 182, 182])),
     ("skb_device", same(16)),
-    ("skb_conntrack", same(104)),
     ("segment_sequence", same(0)),
     ("segment_end_sequence", same(4)),
     ("segment_tcp_flags", same(12)),
@@ -106,15 +105,18 @@ const VMLINUX_OFFSETS: [(&str, Expected); 66] = [
     ("conntrack_zone", same(12)),
     ("conntrack_net", each([144, 136, 136, 136, 136])),
     ("conntrack_tcp_state", each([232, 224, 224, 224, 224])),
+    ("conntrack_tcp_end", each([192, 184, 184, 184, 184])),
     ("tuple_source", same(0)),
     ("tuple_source_port", same(16)),
     ("tuple_family", same(18)),
     ("tuple_destination", same(20)),
     ("tuple_destination_port", same(36)),
     ("tuple_protocol", same(38)),
+    ("tuple_direction", same(39)),
+    ("tuple_in_hash", same(16)),
 ];
 
-const IP_VS_OFFSETS: [(&str, Expected); 24] = [
+const IP_VS_OFFSETS: [(&str, Expected); 25] = [
     ("ipvs_connection_family", from_6_1([22, 22, 22, 21])),
     ("ipvs_connection_protocol", from_6_1([76, 76, 76, 150])),
     ("ipvs_connection_client", from_6_1([24, 24, 24, 96])),
@@ -126,6 +128,7 @@ const IP_VS_OFFSETS: [(&str, Expected); 24] = [
     ("ipvs_connection_flags", from_6_1([72, 72, 72, 60])),
     ("ipvs_connection_state", from_6_1([148, 148, 148, 90])),
     ("ipvs_connection_destination", from_6_1([184, 184, 184, 48])),
+    ("ipvs_connection_real_family", from_6_1([78, 78, 78, 45])),
     ("ipvs_connection_mark", from_6_1([152, 152, 152, 144])),
     ("ipvs_destination_weight", from_6_1([60, 60, 60, 60])),
     ("ipvs_destination_flags", from_6_1([52, 52, 52, 52])),
