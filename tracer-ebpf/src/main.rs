@@ -5,6 +5,15 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
+#![expect(
+    clippy::inline_always,
+    reason = "typed pointers do not survive calls between BPF functions, and a call costs more than most of these"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "the macros of entry points hand contexts over by value")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "there is no panic here to fall back on: numbers are cut on purpose"
+)]
 
 mod emit;
 mod hooks;

@@ -113,12 +113,8 @@ impl Collector {
         }
         let mut next_sample = Instant::now() + SAMPLE_INTERVAL;
         let mut interval = BUSY_INTERVAL;
-        loop {
-            match stopped.recv_timeout(interval) {
-                Err(std_mpsc::RecvTimeoutError::Timeout) => {}
-                // Asked to stop, or everybody who could ask is gone.
-                Ok(()) | Err(std_mpsc::RecvTimeoutError::Disconnected) => break,
-            }
+        // Ends when asked to stop, or when everybody who could ask is gone.
+        while stopped.recv_timeout(interval) == Err(std_mpsc::RecvTimeoutError::Timeout) {
             let Ok(had_records) = self.hand_over_records() else { return Ok(()) };
             interval = if had_records { BUSY_INTERVAL } else { IDLE_INTERVAL };
             if Instant::now() >= next_sample {
@@ -153,7 +149,7 @@ impl Collector {
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
         let stamp = Stamp::now()?;
-        append_record(&mut self.buffer, stamp, ReadyRecord { header: RecordHeader::default() }, &[]);
+        append_record(&mut self.buffer, stamp, &ReadyRecord { header: RecordHeader::default() }, &[]);
         Ok(self.hand_over())
     }
 

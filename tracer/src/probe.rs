@@ -29,7 +29,7 @@ use crate::{
         btf::{FunctionPlace, KernelBtf},
         facts::Facts,
         modules, offsets,
-        symbols::Symbols,
+        symbols::{Symbol, Symbols},
     },
 };
 
@@ -192,7 +192,7 @@ impl Probes {
     ) -> anyhow::Result<()> {
         let knowledge = self.learn()?;
         let Knowledge { offsets, settings, .. } = knowledge;
-        let mut generation = Generation::load(offsets, settings, self.options.ring_bytes, &self.types)?;
+        let mut generation = Generation::load(&offsets, &settings, self.options.ring_bytes, &self.types)?;
         for &hook in hooks {
             let status = self.attach_hook(&mut generation, hook, &knowledge);
             report(&status);
@@ -287,9 +287,7 @@ impl Probes {
                 Err("the kernel's types do not know the function".to_owned())
             }
             Way::Kprobe if !self.facts.has_kprobes => Err("the kernel is built without kprobes".to_owned()),
-            Way::Kprobe
-                if self.symbols.get(target_name(hook)).is_some_and(|symbol| symbol.is_ambiguous()) =>
-            {
+            Way::Kprobe if self.symbols.get(target_name(hook)).is_some_and(Symbol::is_ambiguous) => {
                 Err("several functions have this name".to_owned())
             }
             _ => Ok(()),

@@ -198,7 +198,7 @@ fn ctfull_return(context: RetProbeContext) -> u32 {
 #[inline(always)]
 fn emit_early_drop(net: Pointer, evicted: i32) {
     // A `bool` or `int` by version: the low byte tells in both.
-    if evicted & 0xff == 0 {
+    if evicted.cast_unsigned() as u8 == 0 {
         emit(HookId::ConntrackEarlyDrop, netns_inode::<Probed>(net), |record: &mut ConntrackRecord| {
             record.event = conntrack_event::TABLE_FULL;
         });

@@ -31,30 +31,33 @@ struct Proposal {
 /// `neigh_update(struct neighbour *, const u8 *lladdr, u8 new, u32 flags, u32 nlmsg_pid)`.
 #[btf_tracepoint(function = "neigh_update")]
 fn neighbour_btf(context: BtfTracePointContext) -> i32 {
-    emit_proposal(&Proposal {
-        hook: HookId::NeighbourUpdate,
-        entry: context.arg(0),
-        hardware_address: context.arg(1),
-        new_state: context.arg(2),
-        update_flags: context.arg(3),
-        netlink_port: context.arg(4),
-        source: neighbour_source::UPDATE,
-    });
+    emit_update(context.arg(0), context.arg(1), context.arg(2), context.arg(3), context.arg(4));
     0
 }
 
 #[raw_tracepoint(tracepoint = "neigh_update")]
 fn neighbour_raw(context: RawTracePointContext) -> i32 {
+    emit_update(context.arg(0), context.arg(1), context.arg(2), context.arg(3), context.arg(4));
+    0
+}
+
+#[inline(always)]
+fn emit_update(
+    entry: Pointer,
+    hardware_address: Pointer,
+    new_state: u8,
+    update_flags: u32,
+    netlink_port: u32,
+) {
     emit_proposal(&Proposal {
         hook: HookId::NeighbourUpdate,
-        entry: context.arg(0),
-        hardware_address: context.arg(1),
-        new_state: context.arg(2),
-        update_flags: context.arg(3),
-        netlink_port: context.arg(4),
+        entry,
+        hardware_address,
+        new_state,
+        update_flags,
+        netlink_port,
         source: neighbour_source::UPDATE,
     });
-    0
 }
 
 /// `neigh_timer_handler(struct neighbour *, int err)`, after the timer has done its work.

@@ -55,7 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     measure("decode, state, few flows", records, rounds, || Ok(apply_all(&mut state, &few)))?;
     drop((state, few));
     measure("decode, JSON", records, rounds, || printed(&blocks, Printer::json(io::sink(), io::sink())))?;
-    measure("decode, text", records, rounds, || printed(&blocks, Printer::lines(io::sink(), io::sink(), style())))?;
+    measure("decode, text", records, rounds, || {
+        printed(&blocks, Printer::lines(io::sink(), io::sink(), style()))
+    })?;
     Ok(())
 }
 

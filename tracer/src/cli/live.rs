@@ -39,8 +39,9 @@ impl Arguments {
 
 /// Shows the screens until the user leaves or a signal, the duration or an error ends it.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    tui::require_terminal()?;
+    // Whoever is not root is told that first: with it, the next complaint may be gone too.
     let node = Node::find(&arguments.view.scope)?;
+    tui::require_terminal()?;
     let recording =
         arguments.record.as_deref().map(|path| Recording::create(path, arguments.force)).transpose()?;
     let options = tui::Options {

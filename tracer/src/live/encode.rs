@@ -31,7 +31,7 @@ impl Stamp {
 }
 
 /// Appends a record and the text behind it, with a header of its own.
-pub(super) fn append_record<R: Record>(buffer: &mut BytesMut, stamp: Stamp, record: R, text: &[u8]) {
+pub(super) fn append_record<R: Record>(buffer: &mut BytesMut, stamp: Stamp, record: &R, text: &[u8]) {
     let text = &text[..text.len().min(TEXT_BYTES)];
     let length = (size_of::<R>() + text.len()).next_multiple_of(RECORD_ALIGNMENT);
     let header = RecordHeader {
@@ -56,7 +56,7 @@ pub(super) fn append_node(buffer: &mut BytesMut, stamp: Stamp, facts: &Facts) {
         ..NodeRecord::default()
     };
     let names = format!("{}\n{}", facts.kernel_release, facts.hostname);
-    append_record(buffer, stamp, record, names.as_bytes());
+    append_record(buffer, stamp, &record, names.as_bytes());
 }
 
 /// Appends how a hook is attached, or why not.
@@ -67,7 +67,7 @@ pub(super) fn append_hook_status(buffer: &mut BytesMut, stamp: Stamp, status: &H
         attached: u8::from(status.attached.is_some()),
         ..HookStatusRecord::default()
     };
-    append_record(buffer, stamp, record, status.reason.as_str().as_bytes());
+    append_record(buffer, stamp, &record, status.reason.as_str().as_bytes());
 }
 
 /// Appends the accounting of every kernel-side kind.
@@ -83,7 +83,7 @@ pub(super) fn append_stats(buffer: &mut BytesMut, stamp: Stamp, counters: &[Kind
             last_of_batch: u16::from(Some(&kind) == RecordKind::KERNEL.last()),
             ..StatsRecord::default()
         };
-        append_record(buffer, stamp, record, &[]);
+        append_record(buffer, stamp, &record, &[]);
     }
 }
 

@@ -53,7 +53,7 @@ impl Owners {
         let Ok(stamp) = Stamp::now() else { return };
         for (socket_inode, Owner { process_id, command }) in find_owners(&self.proc, &self.wanted) {
             let record = OwnerRecord { socket_inode, process_id, command, ..OwnerRecord::default() };
-            append_record(into, stamp, record, &[]);
+            append_record(into, stamp, &record, &[]);
         }
         if self.settled.len() + self.wanted.len() > REMEMBERED {
             self.settled.clear();
@@ -142,7 +142,7 @@ mod tests {
     fn retransmit_of(socket_inode: u64) -> RetransmitRecord {
         let header = RecordHeader {
             kind: RecordKind::Retransmit as u16,
-            length_bytes: size_of::<RetransmitRecord>() as u16,
+            length_bytes: u16::try_from(size_of::<RetransmitRecord>()).unwrap(),
             ..RecordHeader::default()
         };
         RetransmitRecord { header, socket_inode, ..RetransmitRecord::default() }

@@ -60,12 +60,12 @@ pub(super) struct Generation {
 impl Generation {
     /// Loads the object with these constants. Nothing is attached yet.
     pub(super) fn load(
-        offsets: Offsets,
-        settings: Settings,
+        offsets: &Offsets,
+        settings: &Settings,
         ring_bytes: u32,
         types: &Btf,
     ) -> anyhow::Result<Self> {
-        let (offsets, settings) = (Plain(offsets), Plain(settings));
+        let (offsets, settings) = (Plain(*offsets), Plain(*settings));
         let log_level = kernel_side_log_level();
         let mut ebpf = EbpfLoader::new()
             .btf(Some(types))

@@ -139,12 +139,12 @@ fn types_name(types: &OwnedFd) -> anyhow::Result<String> {
         btf_size: 0,
         id: 0,
         name: name.as_mut_ptr() as u64,
-        name_len: MODULE_NAME_BYTES as u32,
+        name_len: length(MODULE_NAME_BYTES),
         kernel_btf: 0,
     };
     let mut attributes = zeroed_attributes();
-    attributes.info.bpf_fd = types.as_raw_fd() as u32;
-    attributes.info.info_len = size_of::<bpf_btf_info>() as u32;
+    attributes.info.bpf_fd = number(types);
+    attributes.info.info_len = length(size_of::<bpf_btf_info>());
     attributes.info.info = (&raw mut information) as u64;
     bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes).context("cannot read whose types these are")?;
     let length = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
@@ -169,7 +169,7 @@ fn load(
         // SAFETY: all zero is a valid value of every field, and the kernel reads this member for BPF_PROG_LOAD.
         let program = unsafe { &mut attributes.__bindgen_anon_3 };
         program.prog_type = bpf_prog_type::BPF_PROG_TYPE_TRACING as u32;
-        program.insn_cnt = function.instructions.len() as u32;
+        program.insn_cnt = length(function.instructions.len());
         program.insns = function.instructions.as_ptr() as u64;
         program.license = license.as_ptr() as u64;
         program.prog_name = kept_name;
@@ -179,12 +179,12 @@ fn load(
         };
         program.attach_btf_id = type_id;
         if let Some(types) = module {
-            program.__bindgen_anon_1.attach_btf_obj_fd = types.as_raw_fd() as u32;
+            program.__bindgen_anon_1.attach_btf_obj_fd = number(types);
         }
         if !log.is_empty() {
             program.log_level = 1;
             program.log_buf = log.as_mut_ptr() as u64;
-            program.log_size = log.len() as u32;
+            program.log_size = length(log.len());
         }
         bpf(bpf_cmd::BPF_PROG_LOAD, &mut attributes)
     };
@@ -221,11 +221,21 @@ fn refusal(error: io::Error, log: &[u8]) -> anyhow::Error {
 /// Attaches a loaded trampoline program to the function it was loaded for.
 fn link(program: &OwnedFd) -> anyhow::Result<OwnedFd> {
     let mut attributes = zeroed_attributes();
-    attributes.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
+    attributes.raw_tracepoint.prog_fd = number(program);
     let descriptor = bpf(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attributes)
         .context("the kernel refuses to attach the trampoline")?;
     // SAFETY: the command made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// A descriptor as the kernel's attributes hold it.
+fn number(descriptor: &OwnedFd) -> u32 {
+    descriptor.as_raw_fd().cast_unsigned()
+}
+
+/// The size of a buffer of ours as the kernel's attributes hold it; all are far below the limit.
+fn length(bytes_or_items: usize) -> u32 {
+    u32::try_from(bytes_or_items).unwrap_or(u32::MAX)
 }
 
 fn zeroed_attributes() -> bpf_attr {
@@ -244,5 +254,9 @@ fn bpf(command: bpf_cmd, attributes: &mut bpf_attr) -> io::Result<RawFd> {
             size_of::<bpf_attr>(),
         )
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as RawFd) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        RawFd::try_from(result).map_err(io::Error::other)
+    }
 }
