@@ -3,7 +3,10 @@
 //! The numbers were read from the same kernels with another tool, so they check the reader and the saved files both.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use tracer::kernel::{
     btf::{FunctionPlace, KernelBtf},
@@ -143,6 +146,13 @@ const IP_VS_OFFSETS: [(&str, Expected); 25] = [
     ("ipvs_header_source", from_6_1([20, 20, 20, 20])),
     ("ipvs_header_destination", from_6_1([36, 36, 36, 36])),
 ];
+
+#[test]
+fn every_field_has_a_row_of_expected_offsets() {
+    let rows: BTreeSet<&str> = VMLINUX_OFFSETS.iter().chain(&IP_VS_OFFSETS).map(|&(name, _)| name).collect();
+    let fields: BTreeSet<&str> = Offsets::PATHS.iter().map(|path| path.name).collect();
+    assert_eq!(rows, fields);
+}
 
 #[test]
 fn fields_lie_where_another_tool_found_them() {
