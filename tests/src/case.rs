@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use self::fallback::Fallback;
 use crate::{expect::Events, need::Need, tracer::Tracer};
 
 mod claim;
 mod conntrack;
+mod fallback;
 mod ipvs;
 mod lifecycle;
 mod neighbour;
@@ -35,12 +37,30 @@ pub struct Setting {
     pub program: PathBuf,
     /// The name of the case.
     pub case: &'static str,
+    /// The way not to attach by; none in most cases.
+    fallback: Option<Fallback>,
 }
 
 impl Setting {
+    /// For that case, with no way of attaching avoided.
+    pub fn new(program: PathBuf, case: &'static str) -> Self {
+        Self { program, case, fallback: None }
+    }
+
     /// Starts `tracer events --json` with more arguments; returns when it is ready.
     pub fn trace(&self, arguments: &[&str]) -> Result<Tracer> {
-        Tracer::start(&self.program, arguments, Events::default())
+        self.trace_into(Events::default(), arguments)
+    }
+
+    /// As [`trace`](Self::trace), with what it says added to `events`.
+    fn trace_into(&self, events: Events, arguments: &[&str]) -> Result<Tracer> {
+        let Some(fallback) = &self.fallback else {
+            return Tracer::start(&self.program, arguments, events);
+        };
+        let arguments = [arguments, &["--avoid", fallback.avoided.name()]].concat();
+        let tracer = Tracer::start(&self.program, &arguments, events)?;
+        tracer.ask(|events| fallback.is_taken(events))?;
+        Ok(tracer)
     }
 }
 
@@ -54,6 +74,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         conntrack::CASES,
         ipvs::CASES,
         storm::CASES,
+        fallback::CASES,
     ]
     .into_iter()
     .flatten()

@@ -83,7 +83,7 @@ fn run(program: &Path, chosen: &[&Case]) -> ExitCode {
             continue;
         }
         // A case that panics fails; its namespaces are removed on the way out all the same.
-        let setting = Setting { program: program.to_owned(), case: case.name };
+        let setting = Setting::new(program.to_owned(), case.name);
         let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(&setting)));
         match outcome {
             Ok(Ok(())) => {

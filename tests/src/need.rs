@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, process::Command};
 
-use crate::{command, namespace::Namespace};
+use crate::{command, layout::Layout, namespace::Namespace};
 
 /// Something a machine may lack. Asked of the kernel itself, never of the program under test: where the kernel could
 /// and the program does not, the case fails.
@@ -24,6 +24,8 @@ pub enum Need {
     RealProcessor,
     /// SYNs that can be repeated every second (6.5).
     LinearSynTimeouts,
+    /// A retransmit tracepoint that tells no failures (before 6.17).
+    SilentFailures,
 }
 
 impl Need {
@@ -60,6 +62,12 @@ impl Need {
                 .then(|| "an emulated processor is too slow".to_owned()),
             Self::LinearSynTimeouts => (!Path::new("/proc/sys/net/ipv4/tcp_syn_linear_timeouts").exists())
                 .then(|| "this kernel has no net.ipv4.tcp_syn_linear_timeouts".to_owned()),
+            Self::SilentFailures => match Layout::of_this_kernel() {
+                Ok(layout) => layout
+                    .tells_errors
+                    .then(|| "this kernel's retransmit tracepoint tells failures itself".to_owned()),
+                Err(error) => Some(format!("what the retransmit tracepoint tells is not known: {error:#}")),
+            },
         }
     }
 }

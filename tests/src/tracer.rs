@@ -97,9 +97,14 @@ impl Tracer {
             .with_context(|| format!("the lines so far: {}", self.lines().events.summary()))
     }
 
+    /// The answer of `question` to the events so far.
+    pub fn ask<T>(&self, question: impl FnOnce(&Events) -> T) -> T {
+        question(&self.lines().events)
+    }
+
     /// Whether `condition` holds for the events so far.
     pub fn has(&self, condition: impl FnOnce(&Events) -> bool) -> bool {
-        condition(&self.lines().events)
+        self.ask(condition)
     }
 
     /// Ends it with SIGINT and returns everything it said. Fails if standard output was not all JSON objects, or the

@@ -38,7 +38,7 @@ impl<'a> Observed<'a> {
         namespaces: &[&'a Namespace],
         events: Events,
     ) -> Result<Self> {
-        let tracer = Tracer::start(&setting.program, &["--only", "retransmit"], events)?;
+        let tracer = setting.trace_into(events, &["--only", "retransmit"])?;
         let watched = namespaces
             .iter()
             .map(|&namespace| {
