@@ -131,7 +131,7 @@ fn vssched_return(context: RetProbeContext) -> u32 {
 
 /// `unsigned int ip_vs_in_hook(void *, struct sk_buff *, const struct nf_hook_state *)`.
 #[fexit(function = "ip_vs_in_hook")]
-fn vsverdict_fexit(context: FExitContext) -> i32 {
+fn vsdecide_fexit(context: FExitContext) -> i32 {
     debug!(&context, "ip_vs: packet {:x} leaves, verdict {}", context.arg::<u64>(1), context.arg::<i32>(3));
     decided(context.arg(1), context.arg(2), context.arg(3));
     0
@@ -140,7 +140,7 @@ fn vsverdict_fexit(context: FExitContext) -> i32 {
 kept_arguments!(VERDICT_CALL);
 
 #[kprobe(function = "ip_vs_in_hook")]
-fn vsverdict_entry(context: ProbeContext) -> u32 {
+fn vsdecide_entry(context: ProbeContext) -> u32 {
     if let (Some(skb), Some(state)) = (context.arg(1), context.arg(2)) {
         VERDICT_CALL.keep([skb, state, 0]);
     }
@@ -148,7 +148,7 @@ fn vsverdict_entry(context: ProbeContext) -> u32 {
 }
 
 #[kretprobe(function = "ip_vs_in_hook")]
-fn vsverdict_return(context: RetProbeContext) -> u32 {
+fn vsdecide_return(context: RetProbeContext) -> u32 {
     if let Some([skb, state, _]) = VERDICT_CALL.take() {
         decided(skb, state as Pointer, context.ret());
     }

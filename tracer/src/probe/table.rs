@@ -348,8 +348,8 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         target: module("ip_vs", "ip_vs_in_hook"),
         need: Need::IpvsTypes,
         ways: &[
-            by(Way::Trampoline, &[exit("vsverdict_fexit")]),
-            by(Way::Kprobe, &[entry("vsverdict_entry"), exit("vsverdict_return")]),
+            by(Way::Trampoline, &[exit("vsdecide_fexit")]),
+            by(Way::Kprobe, &[entry("vsdecide_entry"), exit("vsdecide_return")]),
         ],
     },
 ];
