@@ -37,7 +37,7 @@ pub struct Setting {
     pub program: PathBuf,
     /// The name of the case.
     pub case: &'static str,
-    /// The way not to attach by; none in most cases.
+    /// The way of attaching to avoid, and what takes its place; none in most cases.
     fallback: Option<Fallback>,
 }
 
