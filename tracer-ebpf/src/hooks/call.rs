@@ -2,42 +2,49 @@
 
 use aya_ebpf::maps::PerCpuArray;
 
-/// Up to three arguments of one function's running call on each CPU.
+/// Calls of one function that may run on a CPU at once: some call themselves by way of a packet they send
+/// (`ip_vs_in_hook` refuses with an ICMP message, which leaves through `ip_vs_in_hook`).
+const CALLS: usize = 4;
+
+/// Up to three arguments of each call of one function that runs on a CPU, the innermost last.
 ///
-/// A call that is preempted by another of the same function on the same CPU loses its arguments, and its return
-/// finds none: such an event is missed, never mistaken.
+/// A call that moves to another CPU before it returns leaves its arguments behind and is missed. So is one whose
+/// return probe the kernel had no room for; what it leaves is thrown away when the calls seem to be too many.
 #[repr(transparent)]
 pub(crate) struct KeptArguments(pub(crate) PerCpuArray<Kept>);
 
-/// One CPU's running call.
+/// One CPU's running calls.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Kept {
-    is_kept: u64,
-    arguments: [u64; 3],
+    running: u64,
+    arguments: [[u64; 3]; CALLS],
 }
 
 impl KeptArguments {
     /// Keeps the arguments of the call that begins.
     #[inline(always)]
     pub(crate) fn keep(&self, arguments: [u64; 3]) {
-        if let Some(slot) = self.0.get_ptr_mut(0) {
-            // SAFETY: points to this CPU's value, which lives as long as the map.
-            unsafe { *slot = Kept { is_kept: 1, arguments } };
+        let Some(kept) = self.0.get_ptr_mut(0) else { return };
+        // SAFETY: points to this CPU's value, which lives as long as the map.
+        let kept = unsafe { &mut *kept };
+        let mut innermost = kept.running as usize;
+        if innermost >= CALLS {
+            innermost = 0;
         }
+        kept.arguments[innermost] = arguments;
+        kept.running = innermost as u64 + 1;
     }
 
-    /// The arguments of the call that ends.
+    /// The arguments of the innermost call, which ends.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<[u64; 3]> {
-        let slot = self.0.get_ptr_mut(0)?;
         // SAFETY: points to this CPU's value, which lives as long as the map.
-        let kept = unsafe { &mut *slot };
-        if kept.is_kept == 0 {
-            return None;
-        }
-        kept.is_kept = 0;
-        Some(kept.arguments)
+        let kept = unsafe { &mut *self.0.get_ptr_mut(0)? };
+        let innermost = (kept.running as usize).checked_sub(1)?;
+        let arguments = kept.arguments.get(innermost).copied()?;
+        kept.running = innermost as u64;
+        Some(arguments)
     }
 }
 
