@@ -16,12 +16,13 @@ mod stats;
 mod text;
 mod undo;
 
+pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
-    hook_status::HookStatus,
+    hook_status::{HookState, HookStatus},
     ipvs::{Ipvs, IpvsDecision},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},

@@ -223,8 +223,15 @@ impl Probes {
         hook: &'static Hook,
         knowledge: &Knowledge,
     ) -> HookStatus {
-        let status =
-            |attached, reason: &str| HookStatus { hook: Some(hook.id), attached, reason: Text::new(reason) };
+        let status = |attached, reason: &str| HookStatus {
+            hook: Some(hook.id),
+            attached,
+            is_needed: true,
+            reason: Text::new(reason),
+        };
+        if hook.need == Need::SilentFailures && knowledge.settings.retransmit_tells_error != 0 {
+            return HookStatus { is_needed: false, ..status(None, "the tracepoint tells failures itself") };
+        }
         if let Some(reason) = self.obstacle(hook, knowledge) {
             return status(None, &reason);
         }
@@ -266,9 +273,6 @@ impl Probes {
         match hook.need {
             Need::IpvsTypes if !knowledge.btf.has_module(Object::IpVs.name()) => {
                 Some("the kernel does not describe the types of module ip_vs".to_owned())
-            }
-            Need::SilentFailures if knowledge.settings.retransmit_tells_error != 0 => {
-                Some("not needed: the tracepoint tells failures itself".to_owned())
             }
             _ => None,
         }

@@ -261,7 +261,9 @@ fn doctor(setting: &Setting) -> Result<()> {
         );
         match hook["state"].as_str() {
             Some("attached") => ensure!(hook["way"].is_string(), "attached by no way: {hook}"),
-            Some("missing") => ensure!(hook["reason"].is_string(), "missing for no reason: {hook}"),
+            Some("missing" | "not-needed") => {
+                ensure!(hook["reason"].is_string(), "missing for no reason: {hook}");
+            }
             _ => bail!("neither attached nor missing: {hook}"),
         }
     }

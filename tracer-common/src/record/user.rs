@@ -38,7 +38,7 @@ pub struct HookStatusRecord {
     pub hook: u16,
     /// The [`Way`](crate::hook::Way) it is attached by; meaningful if `attached`.
     pub way: u16,
-    /// 1 if attached.
+    /// 1 if attached, 2 if not needed on this kernel, 0 if missing.
     pub attached: u8,
     /// Zero, for later.
     pub reserved: [u8; 3],

@@ -71,7 +71,7 @@ impl Row {
         Some(Self {
             hook: name,
             family: family.name(),
-            state: if status.attached.is_some() { "attached" } else { "missing" },
+            state: status.state().name(),
             way: status.attached.map(tracer_common::hook::Way::name),
             reason: status.reason.as_str().to_owned(),
             tells,
@@ -90,10 +90,10 @@ fn table_of(kernel: &str, rows: &[Row]) -> String {
             family = row.family;
             lines.push(format!("\n{family}"));
         }
-        let state = row.way.unwrap_or("missing");
-        lines.push(format!("  {:width$}  {state:7}  {}", row.hook, row.tells));
+        let state = row.way.unwrap_or(row.state);
+        lines.push(format!("  {:width$}  {state:10}  {}", row.hook, row.tells));
         if !row.reason.is_empty() {
-            lines.push(format!("  {:width$}           {}", "", row.reason));
+            lines.push(format!("  {:width$}              {}", "", row.reason));
         }
     }
     lines.push(String::new());
@@ -115,7 +115,7 @@ mod tests {
         ]
         .into_iter()
         .filter_map(|(hook, attached, reason)| {
-            Row::of(&HookStatus { hook: Some(hook), attached, reason: Text::new(reason) })
+            Row::of(&HookStatus { hook: Some(hook), attached, is_needed: true, reason: Text::new(reason) })
         })
         .collect();
         insta::assert_snapshot!(table_of("6.1.0", &rows));

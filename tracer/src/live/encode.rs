@@ -8,7 +8,10 @@ use tracer_common::{
 };
 use zerocopy::IntoBytes as _;
 
-use crate::{event::HookStatus, kernel::facts::Facts};
+use crate::{
+    event::{ATTACHED, HookState, HookStatus, NOT_NEEDED},
+    kernel::facts::Facts,
+};
 
 /// Records are padded to a multiple of this.
 const RECORD_ALIGNMENT: usize = 8;
@@ -64,7 +67,11 @@ pub(super) fn append_hook_status(buffer: &mut BytesMut, stamp: Stamp, status: &H
     let record = HookStatusRecord {
         hook: status.hook.map_or(0, |hook| hook as u16),
         way: status.attached.map_or(0, |way| way as u16),
-        attached: u8::from(status.attached.is_some()),
+        attached: match status.state() {
+            HookState::Attached(_) => ATTACHED,
+            HookState::NotNeeded => NOT_NEEDED,
+            HookState::Missing => 0,
+        },
         ..HookStatusRecord::default()
     };
     append_record(buffer, stamp, &record, status.reason.as_str().as_bytes());
@@ -118,13 +125,23 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let status = HookStatus {
+        let status = |attached, is_needed, reason| HookStatus {
             hook: Some(HookId::ArpProcess),
-            attached: Some(Way::Kprobe),
-            reason: Text::new("fentry: not here — sorry"),
+            attached,
+            is_needed,
+            reason: Text::new(reason),
         };
-        let events = decoded(|buffer| append_hook_status(buffer, STAMP, &status));
-        assert_eq!(events.iter().map(|event| &event.body).collect::<Vec<_>>(), [&Body::HookStatus(status)]);
+        for status in [
+            status(Some(Way::Kprobe), true, "fentry: not here — sorry"),
+            status(None, true, "module ip_vs is not loaded"),
+            status(None, false, "another hook tells it"),
+        ] {
+            let events = decoded(|buffer| append_hook_status(buffer, STAMP, &status));
+            assert_eq!(
+                events.iter().map(|event| &event.body).collect::<Vec<_>>(),
+                [&Body::HookStatus(status)]
+            );
+        }
     }
 
     #[test]

@@ -335,7 +335,7 @@ impl<'a> From<&'a HookStatus> for HookObject<'a> {
         Self {
             hook: hook.map_or("unknown", |hook| hook.name),
             family: hook.map(|hook| AsText(hook.family)),
-            state: if status.attached.is_some() { "attached" } else { "missing" },
+            state: status.state().name(),
             way: status.attached.map(tracer_common::hook::Way::name),
             reason: status.reason.as_str(),
         }

@@ -12,8 +12,8 @@ use tracer_common::{counters::KindCounters, record::RecordKind};
 use super::context::{Context, Shown};
 use crate::{
     event::{
-        Body, Claim, Conntrack, ConntrackEvent, Direction, Endpoints, Event, HookStatus, Ipvs, IpvsDecision,
-        Neighbour, Process, Retransmit, Timestamp, Undo, Verdict,
+        Body, Claim, Conntrack, ConntrackEvent, Direction, Endpoints, Event, HookState, HookStatus, Ipvs,
+        IpvsDecision, Neighbour, Process, Retransmit, Timestamp, Undo, Verdict,
     },
     probe::table,
 };
@@ -235,7 +235,7 @@ fn append_ready(buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
     context
         .hooks
         .iter()
-        .filter(|status| status.attached.is_none())
+        .filter(|status| status.state() == HookState::Missing)
         .try_for_each(|status| append_hook(buffer, status))
 }
 

@@ -7,7 +7,8 @@ use tracer_common::{counters::KindCounters, record::RecordKind};
 
 use crate::{
     event::{
-        Body, ConntrackEvent, Endpoints, Event, HookStatus, IpvsDecision, Stats, Text, Timestamp, Verdict,
+        Body, ConntrackEvent, Endpoints, Event, HookState, HookStatus, IpvsDecision, Stats, Text, Timestamp,
+        Verdict,
     },
     probe::table,
     session::Damage,
@@ -250,7 +251,7 @@ impl Report {
 
     /// What the report cannot know: hooks missing, events lost, parts of the file that are damaged.
     fn write_gaps(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let missing = self.hooks.iter().filter(|status| status.attached.is_none());
+        let missing = self.hooks.iter().filter(|status| status.state() == HookState::Missing);
         let incomplete =
             self.stats.iter().filter(|(_, counters)| counters.suppressed != 0 || counters.lost != 0);
         writeln!(out, "\n## What is missing here\n")?;

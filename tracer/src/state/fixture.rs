@@ -152,7 +152,7 @@ pub(crate) fn stats(kind: RecordKind, seen: u64, suppressed: u64, lost: u64) -> 
 }
 
 pub(crate) fn hook_status(hook: HookId, attached: Option<Way>, reason: &str) -> Body {
-    Body::HookStatus(HookStatus { hook: Some(hook), attached, reason: Text::new(reason) })
+    Body::HookStatus(HookStatus { hook: Some(hook), attached, is_needed: true, reason: Text::new(reason) })
 }
 
 fn all(events: impl IntoIterator<Item = (u64, Body)>) -> State {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tracer_common::hook::HookId;
 
 use crate::{
-    event::HookStatus,
+    event::{HookState, HookStatus},
     probe::table::{Family, HOOKS},
 };
 
@@ -33,9 +33,9 @@ impl Hooks {
         self.tried.values().filter(|status| status.attached.is_some()).count()
     }
 
-    /// How many could not be attached.
+    /// How many are needed and could not be attached.
     pub fn missing(&self) -> usize {
-        self.tried() - self.attached()
+        self.tried.values().filter(|status| status.state() == HookState::Missing).count()
     }
 
     /// Whether nothing of a family can be seen: every hook of it was tried, and none is attached.

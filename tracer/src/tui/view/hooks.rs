@@ -4,15 +4,11 @@ use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Layout, Rect},
 };
-use tracer_common::{
-    counters::KindCounters,
-    hook::{HookId, Way},
-    record::RecordKind,
-};
+use tracer_common::{counters::KindCounters, hook::HookId, record::RecordKind};
 
 use super::{Picture, describe::hook_name};
 use crate::{
-    event::HookStatus,
+    event::{HookState, HookStatus},
     probe::table as hook_table,
     tui::{
         text::exact,
@@ -77,8 +73,11 @@ fn attached(row: &Row<'_>) -> Cell {
     match row.status {
         None if row.is_ready => cell("not asked", Role::Dim),
         None => cell("waiting", Role::Dim),
-        Some(HookStatus { attached: Some(way), .. }) => cell(Way::name(*way), Role::Good),
-        Some(HookStatus { attached: None, .. }) => cell("missing", Role::Warning),
+        Some(status) => match status.state() {
+            HookState::Attached(way) => cell(way.name(), Role::Good),
+            HookState::NotNeeded => cell("no need", Role::Dim),
+            HookState::Missing => cell("missing", Role::Warning),
+        },
     }
 }
 
