@@ -272,11 +272,13 @@ fn transport(skb: Pointer, header: Pointer) -> Pointer {
 
 #[inline(always)]
 fn fill_connection(record: &mut IpvsRecord, connection: Pointer) {
-    let is_ipv6 = read::<Probed, u16>(connection, offset!(ipvs_connection_family)) == AF_INET6;
+    // 16 bits in the types of 6.18 and 8 in those of 7.2; the low byte holds the family in both.
+    let is_family_6 = |field| u16::from(read::<Probed, u8>(connection, field)) == AF_INET6;
+    let is_ipv6 = is_family_6(offset!(ipvs_connection_family));
     let real_is_ipv6 = if offset!(ipvs_connection_real_family) == ABSENT {
         is_ipv6
     } else {
-        read::<Probed, u16>(connection, offset!(ipvs_connection_real_family)) == AF_INET6
+        is_family_6(offset!(ipvs_connection_real_family))
     };
     record.client = address(connection, offset!(ipvs_connection_client), is_ipv6);
     record.virtual_address = address(connection, offset!(ipvs_connection_virtual), is_ipv6);
