@@ -43,6 +43,4 @@ impl KindCounters {
 pub struct Counters {
     /// Indexed by [`RecordKind`](crate::record::RecordKind) number.
     pub kinds: [KindCounters; KERNEL_KINDS],
-    /// Entries that did not fit into the owners' table.
-    pub owners_lost: u64,
 }

@@ -16,7 +16,7 @@ use std::{
 use anyhow::Context as _;
 use bytes::BytesMut;
 use tokio::sync::mpsc;
-use tracer_common::record::{ReadyRecord, RecordHeader, RecordKind};
+use tracer_common::record::{ReadyRecord, RecordHeader};
 
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
@@ -196,6 +196,3 @@ impl Collector {
         self.blocks.blocking_send(block).map_err(|_| Closed)
     }
 }
-
-/// Kinds that name a socket's owner, for [`Owners`].
-const OWNED: RecordKind = RecordKind::Retransmit;

@@ -34,11 +34,6 @@ pub struct ConntrackRecord {
     pub tcp_state: u8,
 }
 
-impl ConntrackRecord {
-    /// All zero.
-    pub const EMPTY: Self = zerocopy::transmute!([0u8; size_of::<Self>()]);
-}
-
 const _: () = assert!(size_of::<ConntrackRecord>() == 128);
 
 /// What a [`ConntrackRecord`] tells.

@@ -66,11 +66,6 @@ pub struct RetransmitRecord {
     pub device: [u8; DEVICE_NAME_BYTES],
 }
 
-impl RetransmitRecord {
-    /// All zero.
-    pub const EMPTY: Self = zerocopy::transmute!([0u8; size_of::<Self>()]);
-}
-
 const _: () = assert!(size_of::<RetransmitRecord>() == 168);
 
 /// Which hook body made a [`RetransmitRecord`].

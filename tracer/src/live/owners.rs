@@ -10,13 +10,10 @@ use std::{
 
 use bytes::BytesMut;
 use rustc_hash::{FxHashMap, FxHashSet};
-use tracer_common::record::{COMMAND_NAME_BYTES, OwnerRecord, RecordHeader, RetransmitRecord};
+use tracer_common::record::{COMMAND_NAME_BYTES, OwnerRecord, Record as _, RecordHeader, RetransmitRecord};
 use zerocopy::FromBytes as _;
 
-use super::{
-    OWNED,
-    encode::{Stamp, append_record},
-};
+use super::encode::{Stamp, append_record};
 
 /// The least time between two walks through every process: one takes tens of milliseconds on a busy node.
 const WALK_INTERVAL: Duration = Duration::from_millis(500);
@@ -72,7 +69,7 @@ impl Owners {
                 return;
             }
             rest = after;
-            if header.kind == OWNED as u16
+            if header.kind == RetransmitRecord::KIND as u16
                 && let Ok((record, _)) = RetransmitRecord::read_from_prefix(record)
                 && record.process_id == 0
                 && record.socket_inode != 0
