@@ -119,6 +119,7 @@ impl Collector {
             interval = if had_records { BUSY_INTERVAL } else { IDLE_INTERVAL };
             if Instant::now() >= next_sample {
                 next_sample = Instant::now() + SAMPLE_INTERVAL;
+                self.attach_late()?;
                 if self.sample()?.is_err() {
                     return Ok(());
                 }
@@ -174,7 +175,14 @@ impl Collector {
         }
     }
 
-    /// Samples the accounting, and attaches hooks whose module has appeared.
+    /// Attaches hooks whose module has appeared. What there is to say of them goes out with the next sample.
+    fn attach_late(&mut self) -> anyhow::Result<()> {
+        let stamp = Stamp::now()?;
+        let buffer = &mut self.buffer;
+        self.probes.attach_late(|status| append_hook_status(buffer, stamp, status))
+    }
+
+    /// Samples the accounting.
     fn sample(&mut self) -> anyhow::Result<Result<(), Closed>> {
         let counters = self.probes.counters()?;
         let stamp = Stamp::now()?;
@@ -182,8 +190,6 @@ impl Collector {
         // The wall clock may have been set since.
         let facts = Facts { wall_minus_boot_ns: wall_minus_boot_ns()?, ..self.probes.facts().clone() };
         append_node(&mut self.buffer, stamp, &facts);
-        let buffer = &mut self.buffer;
-        self.probes.attach_late(|status| append_hook_status(buffer, stamp, status))?;
         Ok(self.hand_over())
     }
 

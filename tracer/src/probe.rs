@@ -134,8 +134,8 @@ impl Probes {
         self.attach_generation(&wanted, report)
     }
 
-    /// Tries again the hooks whose module has been loaded since, and reports them; whether there were any.
-    pub fn attach_late(&mut self, report: impl FnMut(&HookStatus)) -> anyhow::Result<bool> {
+    /// Tries again the hooks whose module has been loaded since, and reports them.
+    pub fn attach_late(&mut self, report: impl FnMut(&HookStatus)) -> anyhow::Result<()> {
         let arrived: BTreeSet<&str> = self
             .waiting_modules
             .iter()
@@ -143,7 +143,7 @@ impl Probes {
             .filter(|name| modules::is_loaded(&self.paths, name))
             .collect();
         if arrived.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let wanted: Vec<&'static Hook> = HOOKS
             .iter()
@@ -154,8 +154,7 @@ impl Probes {
         let names: Vec<&str> = wanted.iter().map(|hook| target_name(hook)).collect();
         self.symbols = Symbols::read(&self.paths.symbols(), &names)?;
         self.waiting_modules.retain(|module| !arrived.contains(module));
-        self.attach_generation(&wanted, report)?;
-        Ok(true)
+        self.attach_generation(&wanted, report)
     }
 
     /// Detaches everything; the records already written and the counters can still be read.
