@@ -20,7 +20,7 @@ mod timeline;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
-    conntrack::{CONNTRACK_EVENTS, Conntrack, ConntrackEntry},
+    conntrack::{Conntrack, ConntrackEntry},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
     hooks::Hooks,
     ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},

@@ -77,6 +77,16 @@ pub enum ConntrackEvent {
 }
 
 impl ConntrackEvent {
+    /// All of them, in the order of this enum.
+    pub const ALL: [Self; 6] = [
+        Self::Reopened,
+        Self::Reused,
+        Self::SynRepeated,
+        Self::InsertFailed,
+        Self::ClashResolved,
+        Self::TableFull,
+    ];
+
     /// Its name in output.
     pub fn name(self) -> &'static str {
         match self {

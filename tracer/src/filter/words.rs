@@ -39,16 +39,6 @@ pub(super) const STATES: [&str; 24] = [
 pub(super) const FAMILIES: [Family; 4] =
     [Family::Retransmit, Family::Neighbour, Family::Conntrack, Family::Ipvs];
 
-/// Events of conntrack.
-pub(super) const CONNTRACK_EVENTS: [ConntrackEvent; 6] = [
-    ConntrackEvent::Reopened,
-    ConntrackEvent::Reused,
-    ConntrackEvent::SynRepeated,
-    ConntrackEvent::InsertFailed,
-    ConntrackEvent::ClashResolved,
-    ConntrackEvent::TableFull,
-];
-
 /// One of `all` by its name.
 pub(super) fn find<T: Copy, const N: usize>(
     all: [T; N],
@@ -75,7 +65,7 @@ pub(super) fn decision(word: &str) -> Result<IpvsDecision, String> {
 }
 
 pub(super) fn conntrack_event(word: &str) -> Result<ConntrackEvent, String> {
-    find(CONNTRACK_EVENTS, |event| event.name().to_owned(), word)
+    find(ConntrackEvent::ALL, |event| event.name().to_owned(), word)
 }
 
 pub(super) fn family(word: &str) -> Result<Family, String> {

@@ -3,20 +3,10 @@
 use super::{bounded::Bounded, flows::FlowKey};
 use crate::event::{Conntrack as ConntrackDecision, ConntrackEvent, Endpoints, Timestamp};
 
-/// Every event, in the order its counts are kept.
-pub const CONNTRACK_EVENTS: [ConntrackEvent; 6] = [
-    ConntrackEvent::Reopened,
-    ConntrackEvent::Reused,
-    ConntrackEvent::SynRepeated,
-    ConntrackEvent::InsertFailed,
-    ConntrackEvent::ClashResolved,
-    ConntrackEvent::TableFull,
-];
-
 /// The decisions of conntrack on this node.
 #[derive(Clone, Debug)]
 pub struct Conntrack {
-    counts: [u64; CONNTRACK_EVENTS.len()],
+    counts: [u64; ConntrackEvent::ALL.len()],
     /// Entries by the original tuple.
     pub entries: Bounded<FlowKey, ConntrackEntry>,
 }
@@ -30,8 +20,8 @@ pub struct ConntrackEntry {
     pub last: Timestamp,
     /// What happened last.
     pub event: ConntrackEvent,
-    /// Decisions by event, in the order of [`CONNTRACK_EVENTS`].
-    pub counts: [u32; CONNTRACK_EVENTS.len()],
+    /// Decisions by event, in the order of [`ConntrackEvent::ALL`].
+    pub counts: [u32; ConntrackEvent::ALL.len()],
     /// The reply tuple: whither it is translated.
     pub reply: Option<Endpoints>,
     /// TCP state before the last packet.
@@ -56,7 +46,7 @@ impl ConntrackEntry {
 
 impl Conntrack {
     pub(super) fn new(limit: usize) -> Self {
-        Self { counts: [0; CONNTRACK_EVENTS.len()], entries: Bounded::new(limit) }
+        Self { counts: [0; ConntrackEvent::ALL.len()], entries: Bounded::new(limit) }
     }
 
     /// How often something happened.
@@ -72,7 +62,7 @@ impl Conntrack {
             first: time,
             last: time,
             event,
-            counts: [0; CONNTRACK_EVENTS.len()],
+            counts: [0; ConntrackEvent::ALL.len()],
             reply,
             tcp_state,
             mark,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     event::{ConntrackEvent, Timestamp},
     probe::table::Family,
-    state::{CONNTRACK_EVENTS, ConntrackEntry, FlowKey},
+    state::{ConntrackEntry, FlowKey},
     tui::{
         rows,
         text::{age, exact},
@@ -36,7 +36,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let [counts, entries] = Layout::vertical([Constraint::Length(3), Constraint::Fill(1)]).areas(area);
     let counts = rule::draw(counts, buffer, theme, "Decisions", "");
     let mut lines = [Line::from(" "), Line::from(" ")];
-    for event in CONNTRACK_EVENTS {
+    for event in ConntrackEvent::ALL {
         let count = state.conntrack.count(event);
         let role = match count {
             0 => Role::Dim,

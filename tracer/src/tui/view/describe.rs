@@ -3,11 +3,10 @@
 use tracer_common::hook::HookId;
 
 use crate::{
-    event::{Body, Endpoints, Event, IpvsDecision, RetransmitKind, Verdict},
+    event::{Body, ConntrackEvent, Endpoints, Event, IpvsDecision, RetransmitKind, Verdict},
     probe::table::{self, Family},
     state::{
-        ANSWERERS, CONNTRACK_EVENTS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey,
-        ServiceKey, State,
+        ANSWERERS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey, ServiceKey, State,
     },
     tui::{
         model::Subject,
@@ -115,7 +114,7 @@ fn span(state: &State, first: crate::event::Timestamp, last: crate::event::Times
 
 /// What conntrack decided about an entry: `reused 3, insert-failed 1`.
 pub(crate) fn conntrack_text(entry: &ConntrackEntry) -> String {
-    let counted = CONNTRACK_EVENTS.iter().zip(entry.counts).filter(|&(_, count)| count > 0);
+    let counted = ConntrackEvent::ALL.iter().zip(entry.counts).filter(|&(_, count)| count > 0);
     let texts: Vec<String> = counted.map(|(event, count)| format!("{event} {count}")).collect();
     texts.join(", ")
 }

@@ -256,7 +256,7 @@ fn drained(state: &State) -> Part {
 }
 
 fn failures(state: &State) -> Part {
-    let counts: Vec<String> = crate::state::CONNTRACK_EVENTS
+    let counts: Vec<String> = crate::event::ConntrackEvent::ALL
         .into_iter()
         .filter(|&event| conntrack::is_failure(event) && state.conntrack.count(event) > 0)
         .map(|event| format!("{event} {}", exact(state.conntrack.count(event))))
