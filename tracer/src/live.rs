@@ -179,7 +179,8 @@ impl Collector {
     fn attach_late(&mut self) -> anyhow::Result<()> {
         let stamp = Stamp::now()?;
         let buffer = &mut self.buffer;
-        self.probes.attach_late(|status| append_hook_status(buffer, stamp, status))
+        self.probes.attach_late(|status| append_hook_status(buffer, stamp, status));
+        Ok(())
     }
 
     /// Samples the accounting.

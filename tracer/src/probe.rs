@@ -134,8 +134,9 @@ impl Probes {
         self.attach_generation(&wanted, report)
     }
 
-    /// Tries again the hooks whose module has been loaded since, and reports them.
-    pub fn attach_late(&mut self, report: impl FnMut(&HookStatus)) -> anyhow::Result<()> {
+    /// Tries again the hooks whose module has been loaded since, and reports them. If the object cannot be loaded once
+    /// more, they stay missing with that reason, and those attached before go on.
+    pub fn attach_late(&mut self, mut report: impl FnMut(&HookStatus)) {
         let arrived: BTreeSet<&str> = self
             .waiting_modules
             .iter()
@@ -143,7 +144,7 @@ impl Probes {
             .filter(|name| modules::is_loaded(&self.paths, name))
             .collect();
         if arrived.is_empty() {
-            return Ok(());
+            return;
         }
         let wanted: Vec<&'static Hook> = HOOKS
             .iter()
@@ -151,10 +152,23 @@ impl Probes {
                 self.options.wants(hook) && hook.module().is_some_and(|module| arrived.contains(module))
             })
             .collect();
-        let names: Vec<&str> = wanted.iter().map(|hook| target_name(hook)).collect();
-        self.symbols = Symbols::read(&self.paths.symbols(), &names)?;
         self.waiting_modules.retain(|module| !arrived.contains(module));
-        self.attach_generation(&wanted, report)
+        let names: Vec<&str> = wanted.iter().map(|hook| target_name(hook)).collect();
+        let attached = Symbols::read(&self.paths.symbols(), &names).and_then(|symbols| {
+            self.symbols = symbols;
+            self.attach_generation(&wanted, &mut report)
+        });
+        let Err(error) = attached else { return };
+        for hook in wanted {
+            let status = HookStatus {
+                hook: Some(hook.id),
+                attached: None,
+                is_needed: true,
+                reason: Text::new(&root_cause(&error)),
+            };
+            report(&status);
+            self.statuses.insert(hook.id, status);
+        }
     }
 
     /// Detaches everything; the records already written and the counters can still be read.
