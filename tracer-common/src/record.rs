@@ -11,6 +11,7 @@ mod header;
 mod ipvs;
 mod neighbour;
 mod retransmit;
+mod ruleset;
 mod undo;
 mod user;
 
@@ -22,6 +23,7 @@ pub use self::{
     ipvs::{IpvsRecord, ipvs_step},
     neighbour::{NeighbourRecord, neighbour_source},
     retransmit::{RetransmitRecord, retransmit_source},
+    ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };

@@ -2,13 +2,13 @@
 
 use tracer_common::record::{
     ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord,
-    RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+    RecordHeader, RecordKind, RetransmitRecord, RulesetRecord, StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
-    event::{Body, Event, HookStatus, Retransmit, Text, Timestamp},
+    event::{Body, Event, HookStatus, Retransmit, Ruleset, Text, Timestamp},
 };
 
 /// Records that could not be read, since the start.
@@ -104,6 +104,10 @@ impl Decoder {
                 Body::Node { kernel: name(), host: name() }
             }
             RecordKind::Ready => Body::Ready,
+            RecordKind::Ruleset => {
+                let (ruleset, names) = read::<RulesetRecord>(record)?;
+                Body::Ruleset(Ruleset::from_record(&ruleset, names))
+            }
         })
     }
 }

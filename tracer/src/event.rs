@@ -12,6 +12,7 @@ mod ipvs;
 mod neighbour;
 mod owner;
 mod retransmit;
+mod ruleset;
 mod stats;
 mod text;
 mod undo;
@@ -27,6 +28,7 @@ pub use self::{
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
+    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetFamily},
     stats::Stats,
     text::Text,
     undo::Undo,
@@ -40,6 +42,16 @@ pub struct Timestamp {
     pub boot_ns: u64,
     /// Nanoseconds since 1970, by the node's wall clock.
     pub wall_ns: i64,
+}
+
+impl Timestamp {
+    /// That many nanoseconds before.
+    pub fn earlier_by_ns(self, nanoseconds: u64) -> Self {
+        Self {
+            boot_ns: self.boot_ns.saturating_sub(nanoseconds),
+            wall_ns: self.wall_ns.saturating_sub_unsigned(nanoseconds),
+        }
+    }
 }
 
 /// One thing that happened, or one fact learnt.
@@ -85,6 +97,8 @@ pub enum Body {
     },
     /// Every hook has been tried.
     Ready,
+    /// How many rules a table has.
+    Ruleset(Ruleset),
 }
 
 impl Body {
@@ -102,6 +116,7 @@ impl Body {
             Self::Owner(_) => RecordKind::Owner,
             Self::Node { .. } => RecordKind::Node,
             Self::Ready => RecordKind::Ready,
+            Self::Ruleset(_) => RecordKind::Ruleset,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod encode;
 mod owners;
+mod rulesets;
 mod watch;
 mod watches;
 

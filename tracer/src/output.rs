@@ -30,6 +30,7 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Ipvs(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
-        | Body::Ready => true,
+        | Body::Ready
+        | Body::Ruleset(_) => true,
     }
 }

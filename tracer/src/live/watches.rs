@@ -7,8 +7,15 @@ use std::{
 
 use bytes::BytesMut;
 
-use super::watch::{Watch, Watcher};
-use crate::{kernel::Paths, namespaces::Census, probe::Options};
+use super::{
+    rulesets::Rulesets,
+    watch::{Watch, Watcher},
+};
+use crate::{
+    kernel::Paths,
+    namespaces::Census,
+    probe::{Options, table::Family},
+};
 
 /// How long the node's readiness waits for the first look at every namespace.
 const FIRST_ROUND: Duration = Duration::from_secs(5);
@@ -27,7 +34,7 @@ impl Watchers {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
             watcher: Watcher::start("watcher", Arc::clone(&census), watches(options))?,
-            rulesets: Watcher::start("rulesets", census, rulesets(options))?,
+            rulesets: Watcher::start("rulesets", census, rulesets(paths, options))?,
         })
     }
 
@@ -59,6 +66,10 @@ fn watches(_options: &Options) -> Vec<Box<dyn Watch>> {
 }
 
 /// What may take long.
-fn rulesets(_options: &Options) -> Vec<Box<dyn Watch>> {
-    Vec::new()
+fn rulesets(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
+    if options.families.contains(&Family::Ruleset) {
+        vec![Box::new(Rulesets::new(paths.clone()))]
+    } else {
+        Vec::new()
+    }
 }

@@ -5,6 +5,7 @@ mod ipvs;
 mod neighbour;
 mod node;
 mod retransmit;
+mod ruleset;
 
 use std::{fmt, io, net::IpAddr};
 
@@ -16,6 +17,7 @@ use self::{
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
     retransmit::{RetransmitObject, UndoObject},
+    ruleset::RulesetObject,
 };
 use super::context::{Context, Shown};
 use crate::event::{Body, Endpoints, Event, Protocol, Timestamp};
@@ -42,6 +44,7 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Claim(body) => object(buffer, event, name, ClaimObject::from(body)),
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
+        Body::Ruleset(body) => object(buffer, event, name, RulesetObject::from(body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
     }

@@ -4,6 +4,7 @@ mod conntrack;
 mod ipvs;
 mod neighbour;
 mod retransmit;
+mod ruleset;
 
 use std::{
     fmt::{self, Write as _},
@@ -147,6 +148,7 @@ impl Lines {
             Body::Claim(body) => ("claim", neighbour::claim(body)),
             Body::Conntrack(body) => ("conntrack", conntrack::decision(body, arrow)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
+            Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
             Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
                 return Ok(());
             }

@@ -114,7 +114,8 @@ impl Report {
             | Body::Neighbour(_)
             | Body::Claim(_)
             | Body::Conntrack(_)
-            | Body::Ipvs(_) => {}
+            | Body::Ipvs(_)
+            | Body::Ruleset(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -193,6 +194,7 @@ impl Report {
                 });
                 body.decision.name()
             }
+            Body::Ruleset(body) => body.change.name(),
             Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => "",
         }
     }

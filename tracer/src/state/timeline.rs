@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, RulesetChange};
 
 /// A bounded list of the last events that tell what happened on the node.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Conntrack(_)
         | Body::Ipvs(_)
         | Body::HookStatus(_) => true,
+        // Tables that are found at the start are no change.
+        Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
     }
 }
