@@ -12,6 +12,7 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod neighbours;
+mod path;
 mod rates;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use self::{
     hooks::Hooks,
     ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
     timeline::Timeline,
 };
@@ -49,6 +51,10 @@ pub struct Limits {
     pub services: usize,
     /// Real servers of all services.
     pub reals: usize,
+    /// Addresses ICMP errors were about.
+    pub icmp_subjects: usize,
+    /// Flows whose packets went round.
+    pub loops: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -62,6 +68,8 @@ impl Default for Limits {
             conntrack_entries: 50_000,
             services: 10_000,
             reals: 20_000,
+            icmp_subjects: 20_000,
+            loops: 10_000,
             timeline: 20_000,
         }
     }
@@ -93,6 +101,8 @@ pub struct State {
     pub conntrack: Conntrack,
     /// Decisions of IPVS.
     pub ipvs: Ipvs,
+    /// What the way of packets came to.
+    pub path: Path,
     /// Rates of the families.
     pub rates: Rates,
     /// The last events.
@@ -120,6 +130,7 @@ impl State {
             neighbours: Bounded::new(limits.neighbours),
             conntrack: Conntrack::new(limits.conntrack_entries),
             ipvs: Ipvs::new(limits.services, limits.reals),
+            path: Path::new(limits.icmp_subjects, limits.loops),
             rates: Rates::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
@@ -152,6 +163,14 @@ impl State {
             Body::Ipvs(decided) => {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
+            }
+            Body::Icmp(icmp) => {
+                self.rates.count(Family::Path, time);
+                self.path.icmp(netns, time, icmp);
+            }
+            Body::Duplicate(duplicate) => {
+                self.rates.count(Family::Path, time);
+                self.path.duplicate(netns, time, duplicate);
             }
             Body::Stats(stats) => self.accounting.sample(stats),
             Body::HookStatus(status) => self.hooks.status_of(status),
@@ -206,5 +225,7 @@ impl State {
             + self.conntrack.entries.evicted()
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
+            + self.path.icmp.evicted()
+            + self.path.loops.evicted()
     }
 }

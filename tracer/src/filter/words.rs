@@ -83,6 +83,7 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         RecordKind::Neighbour | RecordKind::Claim => Some(Family::Neighbour),
         RecordKind::Conntrack => Some(Family::Conntrack),
         RecordKind::Ipvs => Some(Family::Ipvs),
+        RecordKind::Icmp | RecordKind::Duplicate => Some(Family::Path),
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner

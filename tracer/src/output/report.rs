@@ -114,7 +114,9 @@ impl Report {
             | Body::Neighbour(_)
             | Body::Claim(_)
             | Body::Conntrack(_)
-            | Body::Ipvs(_) => {}
+            | Body::Ipvs(_)
+            | Body::Icmp(_)
+            | Body::Duplicate(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -193,6 +195,8 @@ impl Report {
                 });
                 body.decision.name()
             }
+            Body::Icmp(body) => body.meaning(),
+            Body::Duplicate(_) => "goes-round",
             Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => "",
         }
     }
