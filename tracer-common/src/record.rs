@@ -6,8 +6,10 @@
 
 mod claim;
 mod conntrack;
+mod duplicate;
 mod flow;
 mod header;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod retransmit;
@@ -18,8 +20,10 @@ mod user;
 pub use self::{
     claim::{ClaimRecord, claim_direction, claim_source},
     conntrack::{ConntrackRecord, conntrack_event},
+    duplicate::DuplicateRecord,
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
+    icmp::{IcmpRecord, icmp_direction, icmp_part},
     ipvs::{IpvsRecord, ipvs_step},
     neighbour::{NeighbourRecord, neighbour_source},
     retransmit::{RetransmitRecord, retransmit_source},

@@ -1,8 +1,9 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord,
-    RecordHeader, RecordKind, RetransmitRecord, RulesetRecord, StatsRecord, UndoRecord,
+    ClaimRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord, IpvsRecord, NeighbourRecord,
+    NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RulesetRecord, StatsRecord,
+    UndoRecord,
 };
 use zerocopy::FromBytes;
 
@@ -89,6 +90,8 @@ impl Decoder {
             RecordKind::Claim => Body::Claim((&read::<ClaimRecord>(record)?.0).into()),
             RecordKind::Conntrack => Body::Conntrack((&read::<ConntrackRecord>(record)?.0).into()),
             RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
+            RecordKind::Icmp => Body::Icmp((&read::<IcmpRecord>(record)?.0).into()),
+            RecordKind::Duplicate => Body::Duplicate((&read::<DuplicateRecord>(record)?.0).into()),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
             RecordKind::HookStatus => {

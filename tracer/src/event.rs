@@ -5,9 +5,11 @@
 
 mod claim;
 mod conntrack;
+mod duplicate;
 mod failure;
 mod flow;
 mod hook_status;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod owner;
@@ -17,13 +19,15 @@ mod stats;
 mod text;
 mod undo;
 
-pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
+pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
+    duplicate::Duplicate,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
+    icmp::{Icmp, IcmpClass, Quoted},
     ipvs::{Ipvs, IpvsDecision},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
@@ -82,6 +86,10 @@ pub enum Body {
     Conntrack(Conntrack),
     /// IPVS decided about a first packet.
     Ipvs(Ipvs),
+    /// An ICMP error was sent or received.
+    Icmp(Icmp),
+    /// A packet came again with a lower TTL.
+    Duplicate(Duplicate),
     /// The accounting of one kind.
     Stats(Stats),
     /// How a hook is attached, or why not.
@@ -111,6 +119,8 @@ impl Body {
             Self::Claim(_) => RecordKind::Claim,
             Self::Conntrack(_) => RecordKind::Conntrack,
             Self::Ipvs(_) => RecordKind::Ipvs,
+            Self::Icmp(_) => RecordKind::Icmp,
+            Self::Duplicate(_) => RecordKind::Duplicate,
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,
             Self::Owner(_) => RecordKind::Owner,

@@ -28,6 +28,8 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Neighbour(_)
         | Body::Claim(_)
         | Body::Ipvs(_)
+        | Body::Icmp(_)
+        | Body::Duplicate(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
         | Body::Ready

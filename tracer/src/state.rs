@@ -12,6 +12,7 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod neighbours;
+mod path;
 mod rates;
 mod rulesets;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use self::{
     hooks::Hooks,
     ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
@@ -53,6 +55,10 @@ pub struct Limits {
     pub reals: usize,
     /// Tables of rules.
     pub tables: usize,
+    /// Addresses ICMP errors were about.
+    pub icmp_subjects: usize,
+    /// Flows whose packets went round.
+    pub loops: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -67,6 +73,8 @@ impl Default for Limits {
             services: 10_000,
             reals: 20_000,
             tables: 8_192,
+            icmp_subjects: 20_000,
+            loops: 10_000,
             timeline: 20_000,
         }
     }
@@ -100,6 +108,8 @@ pub struct State {
     pub ipvs: Ipvs,
     /// How many rules the tables have.
     pub rulesets: Rulesets,
+    /// What the way of packets came to.
+    pub path: Path,
     /// Rates of the families.
     pub rates: Rates,
     /// The last events.
@@ -128,6 +138,7 @@ impl State {
             conntrack: Conntrack::new(limits.conntrack_entries),
             ipvs: Ipvs::new(limits.services, limits.reals),
             rulesets: Bounded::new(limits.tables),
+            path: Path::new(limits.icmp_subjects, limits.loops),
             rates: Rates::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
@@ -160,6 +171,14 @@ impl State {
             Body::Ipvs(decided) => {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
+            }
+            Body::Icmp(icmp) => {
+                self.rates.count(Family::Path, time);
+                self.path.icmp(netns, time, icmp);
+            }
+            Body::Duplicate(duplicate) => {
+                self.rates.count(Family::Path, time);
+                self.path.duplicate(netns, time, duplicate);
             }
             Body::Stats(stats) => self.accounting.sample(stats),
             Body::HookStatus(status) => self.hooks.status_of(status),
@@ -216,5 +235,7 @@ impl State {
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
             + self.rulesets.evicted()
+            + self.path.icmp.evicted()
+            + self.path.loops.evicted()
     }
 }

@@ -84,6 +84,7 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         RecordKind::Conntrack => Some(Family::Conntrack),
         RecordKind::Ipvs => Some(Family::Ipvs),
         RecordKind::Ruleset => Some(Family::Ruleset),
+        RecordKind::Icmp | RecordKind::Duplicate => Some(Family::Path),
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner

@@ -1,6 +1,7 @@
 //! One JSON object an event. Field names and words are a contract with those who parse them.
 
 mod conntrack;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod node;
@@ -13,6 +14,7 @@ use serde::{Serialize, Serializer};
 
 use self::{
     conntrack::ConntrackObject,
+    icmp::{DuplicateObject, IcmpObject},
     ipvs::IpvsObject,
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
@@ -45,6 +47,8 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
         Body::Ruleset(body) => object(buffer, event, name, RulesetObject::from(body)),
+        Body::Icmp(body) => object(buffer, event, name, IcmpObject::from(body)),
+        Body::Duplicate(body) => object(buffer, event, name, DuplicateObject::from(body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
     }

@@ -115,7 +115,9 @@ impl Report {
             | Body::Claim(_)
             | Body::Conntrack(_)
             | Body::Ipvs(_)
-            | Body::Ruleset(_) => {}
+            | Body::Ruleset(_)
+            | Body::Icmp(_)
+            | Body::Duplicate(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -195,6 +197,8 @@ impl Report {
                 body.decision.name()
             }
             Body::Ruleset(body) => body.change.name(),
+            Body::Icmp(body) => body.meaning(),
+            Body::Duplicate(_) => "goes-round",
             Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => "",
         }
     }

@@ -38,6 +38,8 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Claim(_)
         | Body::Conntrack(_)
         | Body::Ipvs(_)
+        | Body::Icmp(_)
+        | Body::Duplicate(_)
         | Body::HookStatus(_) => true,
         // Tables that are found at the start are no change.
         Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
