@@ -1,8 +1,8 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord,
-    RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+    ClaimRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord, IpvsRecord, NeighbourRecord,
+    NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 

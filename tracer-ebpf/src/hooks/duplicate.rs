@@ -113,8 +113,7 @@ fn sight(skb: Pointer, version: Version, flow: &Flow, header: &Header, watched: 
     // SAFETY: the helper has no preconditions.
     let time_ns = unsafe { bpf_ktime_get_ns() };
     let Some(sighting) = SIGHTINGS.get_ptr_mut(&identity) else {
-        let sighting =
-            Sighting { time_ns, times: 1, first_ttl: header.ttl, ttl: header.ttl, reserved: 0 };
+        let sighting = Sighting { time_ns, times: 1, first_ttl: header.ttl, ttl: header.ttl, reserved: 0 };
         // A full table gives up its oldest; what cannot be kept is a loop noticed one round later.
         let _ = SIGHTINGS.insert(&identity, &sighting, 0);
         return;

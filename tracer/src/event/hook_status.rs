@@ -67,7 +67,9 @@ impl HookStatus {
     pub fn from_record(record: &HookStatusRecord, text: &[u8]) -> Self {
         Self {
             hook: HookId::from_number(record.hook),
-            attached: matches!(record.attached, ATTACHED | STANDBY).then(|| Way::from_number(record.way)).flatten(),
+            attached: matches!(record.attached, ATTACHED | STANDBY)
+                .then(|| Way::from_number(record.way))
+                .flatten(),
             is_needed: !matches!(record.attached, NOT_NEEDED | STANDBY),
             reason: Text::from_bytes(text),
         }

@@ -52,8 +52,7 @@ impl From<&IcmpRecord> for Icmp {
             let has_ports = has(icmp_part::PORTS) && flow.protocol.has_ports();
             Quoted { flow, has_ports, ttl: record.ttl, ip_id: (!is_v6).then_some(record.ip_id) }
         });
-        let direction =
-            if record.direction == icmp_direction::OUT { Direction::Out } else { Direction::In };
+        let direction = if record.direction == icmp_direction::OUT { Direction::Out } else { Direction::In };
         Self {
             direction,
             protocol: if is_v6 { Protocol::ICMPV6 } else { Protocol::ICMP },
@@ -222,7 +221,10 @@ mod tests {
         };
         let told = Icmp::from(&whole);
         let about = told.about.unwrap();
-        assert_eq!((told.direction, told.sender, told.mtu_bytes, told.device), (Direction::Out, None, None, None));
+        assert_eq!(
+            (told.direction, told.sender, told.mtu_bytes, told.device),
+            (Direction::Out, None, None, None)
+        );
         assert_eq!((about.has_ports, about.ttl, about.ip_id), (true, 1, Some(7)));
 
         let cut = Icmp::from(&IcmpRecord { parts: icmp_part::HEADER, ..whole });

@@ -157,7 +157,14 @@ mod tests {
     use super::{SECOND_NS, Suspicion, WATCHED_FLOWS, reversed};
 
     fn flow(source_port: u16) -> Flow {
-        Flow { source_port, destination_port: 80, protocol: 6, source: [1; 16], destination: [2; 16], reserved: [0; 3] }
+        Flow {
+            source_port,
+            destination_port: 80,
+            protocol: 6,
+            source: [1; 16],
+            destination: [2; 16],
+            reserved: [0; 3],
+        }
     }
 
     fn header<R: Record>() -> RecordHeader {

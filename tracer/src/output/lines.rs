@@ -231,7 +231,8 @@ impl Lines {
 }
 
 fn append_ready(buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
-    let attached = context.hooks.iter().filter(|status| matches!(status.state(), HookState::Attached(_))).count();
+    let attached =
+        context.hooks.iter().filter(|status| matches!(status.state(), HookState::Attached(_))).count();
     write!(buffer, "# ready: {attached} of {} hooks attached", context.hooks.len())?;
     if !context.kernel.is_empty() {
         write!(buffer, " on {} ({})", context.host, context.kernel)?;

@@ -422,10 +422,7 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         tells: "ICMPv6 errors this node receives",
         target: vmlinux("icmpv6_notify"),
         need: Need::Nothing,
-        ways: &[
-            by(Way::Trampoline, &[entry("icmp6in_fentry")]),
-            by(Way::Kprobe, &[entry("icmp6in_kprobe")]),
-        ],
+        ways: &[by(Way::Trampoline, &[entry("icmp6in_fentry")]), by(Way::Kprobe, &[entry("icmp6in_kprobe")])],
     },
     Hook {
         id: HookId::PacketReceive,

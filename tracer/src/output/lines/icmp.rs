@@ -23,7 +23,10 @@ pub(super) fn error(body: &Icmp, arrow: Arrow) -> Columns {
             IcmpClass::TimeExceeded => Weight::Trouble,
             IcmpClass::Unreachable | IcmpClass::TooBig | IcmpClass::Other => Weight::Notable,
         },
-        subject: body.about.as_ref().map_or_else(|| "a packet cut short".to_owned(), |about| quoted(about, arrow)),
+        subject: body
+            .about
+            .as_ref()
+            .map_or_else(|| "a packet cut short".to_owned(), |about| quoted(about, arrow)),
         facts: facts.0,
         place: body.device.as_ref().map_or_else(String::new, |device| format!(" dev {device}")),
     }

@@ -272,7 +272,8 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
             format!("{} {} → {} → {real}{weight}", decided.decision, decided.client, decided.virtual_service)
         }
         Body::Icmp(icmp) => {
-            let about = icmp.about.map(|about| format!(" about {}", flow_name(&about.flow))).unwrap_or_default();
+            let about =
+                icmp.about.map(|about| format!(" about {}", flow_name(&about.flow))).unwrap_or_default();
             let sender = icmp.sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
             format!("{} {}{sender}{about}", icmp.meaning(), icmp.direction)
         }

@@ -109,7 +109,9 @@ fn draw_attaching(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
             let told = match status.state() {
                 HookState::Attached(way) => vec![(format!("attached by {}", way.name()), Role::Good)],
                 HookState::Standby(_) => vec![("stands by".to_owned(), Role::Good)],
-                HookState::NotNeeded | HookState::Missing => vec![("missing".to_owned(), Role::Warning), (status.reason.to_string(), Role::Plain)],
+                HookState::NotNeeded | HookState::Missing => {
+                    vec![("missing".to_owned(), Role::Warning), (status.reason.to_string(), Role::Plain)]
+                }
             };
             Fact { subject: hook_name(hook).to_owned(), told }
         })
