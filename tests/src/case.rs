@@ -10,8 +10,10 @@ use crate::{expect::Events, need::Need, tracer::Tracer};
 mod claim;
 mod conntrack;
 mod fallback;
+mod icmp;
 mod ipvs;
 mod lifecycle;
+mod loops;
 mod neighbour;
 mod reconcile;
 mod retransmit;
@@ -73,6 +75,8 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         claim::CASES,
         conntrack::CASES,
         ipvs::CASES,
+        icmp::CASES,
+        loops::CASES,
         storm::CASES,
         fallback::CASES,
     ]

@@ -26,6 +26,8 @@ pub enum Need {
     LinearSynTimeouts,
     /// A retransmit tracepoint that tells no failures (before 6.17).
     SilentFailures,
+    /// A tracepoint for ICMP errors sent (6.11, and where that was brought to older kernels).
+    IcmpTracepoint,
 }
 
 impl Need {
@@ -62,6 +64,8 @@ impl Need {
                 .then(|| "an emulated processor is too slow".to_owned()),
             Self::LinearSynTimeouts => (!Path::new("/proc/sys/net/ipv4/tcp_syn_linear_timeouts").exists())
                 .then(|| "this kernel has no net.ipv4.tcp_syn_linear_timeouts".to_owned()),
+            Self::IcmpTracepoint => (!has_tracepoint("icmp_send"))
+                .then(|| "this kernel has no tracepoint icmp:icmp_send".to_owned()),
             Self::SilentFailures => match Layout::of_this_kernel() {
                 Ok(layout) => layout
                     .tells_errors
@@ -70,6 +74,13 @@ impl Need {
             },
         }
     }
+}
+
+/// Whether the kernel's types name a tracepoint.
+fn has_tracepoint(event: &str) -> bool {
+    let name = format!("\0btf_trace_{event}\0");
+    fs::read("/sys/kernel/btf/vmlinux")
+        .is_ok_and(|types| types.windows(name.len()).any(|window| window == name.as_bytes()))
 }
 
 fn in_namespace(probe: impl FnOnce(&Namespace) -> anyhow::Result<()>) -> Option<String> {

@@ -40,6 +40,36 @@ pub(super) const CASES: &[Case] = &[
         run: |setting| raw(setting, &["neigh:neigh_timer_handler"]),
     },
     Case {
+        name: "raw-icmp-sent",
+        proves: "ICMP errors sent are told by a raw tracepoint",
+        needs: &[Need::IcmpTracepoint],
+        run: |setting| raw(setting, &["icmp:icmp_send"]),
+    },
+    Case {
+        name: "raw-loop-unanswered",
+        proves: "packets that go round are told by a raw tracepoint",
+        needs: &[Need::Nftables],
+        run: |setting| raw(setting, &["net:netif_receive_skb"]),
+    },
+    Case {
+        name: "kprobe-icmp-sent",
+        proves: "ICMP errors sent are told where functions can be hooked by kprobes only",
+        needs: &[Need::FunctionHooks],
+        run: |setting| kprobe(setting, &["icmpv6_push_pending_frames"]),
+    },
+    Case {
+        name: "kprobe-icmp-sent-v6",
+        proves: "ICMPv6 errors sent are told by a kprobe",
+        needs: &[Need::FunctionHooks],
+        run: |setting| kprobe(setting, &["icmpv6_push_pending_frames"]),
+    },
+    Case {
+        name: "kprobe-icmp-received",
+        proves: "ICMP and ICMPv6 errors received are told by kprobes",
+        needs: &[Need::FunctionHooks],
+        run: |setting| kprobe(setting, &["icmp_unreach", "icmpv6_notify"]),
+    },
+    Case {
         name: "kprobe-retransmit-failed",
         proves: "forbidden attempts are told by kprobes, where the tracepoint is silent about them",
         needs: &[Need::FunctionHooks, Need::Nftables, Need::SilentFailures],
@@ -124,7 +154,8 @@ impl Fallback {
                 .find(|hook| hook["hook"] == name)
                 .with_context(|| format!("the ready line does not tell of {name}: {ready}"))?;
             ensure!(
-                hook["state"] == "attached" && hook["way"] == self.expected.name(),
+                (hook["state"] == "attached" || hook["state"] == "standby")
+                    && hook["way"] == self.expected.name(),
                 "not attached by {}: {hook}",
                 self.expected.name()
             );
