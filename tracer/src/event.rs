@@ -32,7 +32,7 @@ pub use self::{
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
-    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetFamily},
+    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily},
     stats::Stats,
     text::Text,
     undo::Undo,

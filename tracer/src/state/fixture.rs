@@ -12,8 +12,8 @@ use super::State;
 use crate::event::{
     Body, Claim, ClaimOperation, Conntrack, ConntrackEvent, Direction, Endpoints, Event, Failure,
     HardwareAddress, HookStatus, Ipvs, IpvsDecision, Neighbour, NeighbourState, Owner, Process, Protocol,
-    Retransmit, RetransmitKind, Ruleset, RulesetBackend, RulesetChange, RulesetFamily, Stats, TcpState, Text,
-    Timestamp, Undo, Verdict,
+    Retransmit, RetransmitKind, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily,
+    Stats, TcpState, Text, Timestamp, Undo, Verdict,
 };
 
 pub(crate) const NETNS: u32 = 4_026_531_840;
@@ -160,13 +160,13 @@ pub(crate) fn ruleset(table: &str) -> Ruleset {
         change: RulesetChange::Found,
         entries: 0,
         previous: None,
-        duplicates: Some(0),
+        examined: 0,
+        duplicates: 0,
         chains: 3,
         largest: Vec::new(),
         changed_ms_ago: None,
         took_us: 500,
-        is_moving: false,
-        is_partial: false,
+        exactness: RulesetExactness::Exact,
     }
 }
 
