@@ -23,7 +23,7 @@ pub use self::{
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
-    ipvs::{Ipvs, IpvsDecision},
+    ipvs::{Ipvs, IpvsDecision, IpvsForward},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
