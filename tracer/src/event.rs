@@ -28,7 +28,7 @@ pub use self::{
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
     icmp::{Icmp, IcmpClass, Quoted},
-    ipvs::{Ipvs, IpvsDecision},
+    ipvs::{Ipvs, IpvsDecision, IpvsForward},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},

@@ -140,6 +140,8 @@ pub(crate) fn ipvs(
         reuse_mode: 0,
         expire_nodest: 0,
         firewall_mark: None,
+        forward: None,
+        persistent: false,
     })
 }
 
