@@ -32,8 +32,6 @@ pub enum HookId {
     ConntrackTcpPacket = 12,
     /// Return of function `nf_ct_resolve_clash`.
     ConntrackResolveClash = 13,
-    /// Return of function `early_drop`.
-    ConntrackEarlyDrop = 14,
     /// Return of function `ip_vs_conn_in_get_proto`.
     IpvsLookup = 15,
     /// Function `ip_vs_conn_expire_now`.
@@ -42,11 +40,15 @@ pub enum HookId {
     IpvsSchedule = 17,
     /// Return of function `ip_vs_in_hook`.
     IpvsVerdict = 18,
+    /// Return of function `__nf_conntrack_alloc`.
+    ConntrackAllocate = 33,
+    /// Return of function `__nf_conntrack_confirm`.
+    ConntrackConfirm = 34,
 }
 
 impl HookId {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::RetransmitSegment,
         Self::RetransmitSynAck,
         Self::RetransmitFailed,
@@ -60,11 +62,12 @@ impl HookId {
         Self::NdiscSend,
         Self::ConntrackTcpPacket,
         Self::ConntrackResolveClash,
-        Self::ConntrackEarlyDrop,
         Self::IpvsLookup,
         Self::IpvsExpireNow,
         Self::IpvsSchedule,
         Self::IpvsVerdict,
+        Self::ConntrackAllocate,
+        Self::ConntrackConfirm,
     ];
 
     /// The hook of that number, if this version knows it.

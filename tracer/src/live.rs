@@ -131,6 +131,7 @@ impl Collector {
             if Instant::now() >= next_sample {
                 next_sample = Instant::now() + SAMPLE_INTERVAL;
                 self.attach_late()?;
+                self.probes.collect_waiting(&mut self.buffer, false);
                 if self.sample()?.is_err() {
                     return Ok(());
                 }
@@ -142,6 +143,7 @@ impl Collector {
                 return Ok(());
             }
         }
+        self.probes.collect_waiting(&mut self.buffer, true);
         if self.hand_over_records().is_ok() {
             // The last sample, after which nothing is counted any more.
             let _ = self.sample()?;

@@ -67,7 +67,7 @@ pub(super) const CASES: &[Case] = &[
         name: "kprobe-conntrack-table-full",
         proves: "every packet dropped because the table is full is told by kprobes",
         needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack],
-        run: |setting| kprobe(setting, &["early_drop"]),
+        run: |setting| kprobe(setting, &["__nf_conntrack_alloc"]),
     },
     Case {
         name: "kprobe-ipvs-scheduled",

@@ -6,19 +6,23 @@ use super::{Flow, RecordHeader};
 
 /// What conntrack decided where it did not simply make a new entry.
 ///
-/// Source: `nf_conntrack_tcp_packet` (a SYN on an existing entry), `nf_ct_resolve_clash`, `early_drop`.
+/// Source: `nf_conntrack_tcp_packet` (a SYN on an existing entry), `__nf_conntrack_confirm`, `nf_ct_resolve_clash`,
+/// `__nf_conntrack_alloc`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct ConntrackRecord {
     /// Kind [`Conntrack`](super::RecordKind::Conntrack).
     pub header: RecordHeader,
-    /// The entry's original tuple; all zero where no entry is known (`table-full`).
+    /// The packet's tuple: the entry's original one.
     pub original: Flow,
-    /// The entry's reply tuple.
+    /// The tuple of replies: the mapping. All zero where none was made (`TABLE_FULL`) or none is known (`REOPENED`,
+    /// where the packet did not get so far).
     pub reply: Flow,
+    /// The tuple of replies of the entry that was given up, for `REOPENED`; else all zero.
+    pub previous_reply: Flow,
     /// `IPS_*` status bits before the decision.
     pub status: u32,
-    /// The entry's mark.
+    /// The entry's mark; of a reopened one the new entry's, if it is known.
     pub mark: u32,
     /// What the hooked function returned.
     pub verdict: i32,
@@ -32,9 +36,13 @@ pub struct ConntrackRecord {
     pub event: u8,
     /// TCP conntrack state before the packet (NONE 0, SYN_SENT 1, … TIME_WAIT 7, CLOSE 8).
     pub tcp_state: u8,
+    /// 1 for a SYN with the sequence number of the last that met this entry.
+    pub is_again: u8,
+    /// Zero, for later.
+    pub reserved: [u8; 7],
 }
 
-const _: () = assert!(size_of::<ConntrackRecord>() == 128);
+const _: () = assert!(size_of::<ConntrackRecord>() == 176);
 
 /// What a [`ConntrackRecord`] tells.
 pub mod conntrack_event {
@@ -42,10 +50,15 @@ pub mod conntrack_event {
     pub const REOPENED: u8 = 0;
     /// A SYN met an existing entry, which kept its mapping.
     pub const SYN_ON_ENTRY: u8 = 1;
-    /// A new entry lost the race against an equal one and its packet was dropped.
+    /// A new entry did not get into the table and its packet was dropped: it lost the race against an equal one, was
+    /// killed meanwhile, or its chain is too long.
     pub const INSERT_FAILED: u8 = 2;
-    /// Such a race was settled without a loss.
+    /// A race of equal new entries was settled without a loss.
     pub const CLASH_RESOLVED: u8 = 3;
-    /// The table is full and nothing could be evicted.
+    /// No entry could be had for a packet, which was dropped: the table is full and nothing could be evicted, or there
+    /// was no memory.
     pub const TABLE_FULL: u8 = 4;
+    /// An entry in TIME_WAIT or CLOSE was to be recreated for a new SYN while somebody else removed it; the SYN was
+    /// dropped.
+    pub const REOPEN_FAILED: u8 = 5;
 }

@@ -95,7 +95,7 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             if let Some(original) = &conntrack.original {
                 (source, destination) = both(original, &test);
             }
-            if let Some(reply) = &conntrack.reply {
+            for reply in [&conntrack.reply, &conntrack.previous_reply].into_iter().flatten() {
                 let (answering, answered) = both(reply, &test);
                 destination |= answering;
                 // With source translation the answer goes to another address than the one that dials.

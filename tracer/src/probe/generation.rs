@@ -16,11 +16,12 @@ use tracer_common::{
     counters::{Counters, KindCounters},
     hook::Way,
     offsets::Offsets,
-    record::KERNEL_KINDS,
+    record::{KERNEL_KINDS, RecordKind},
     settings::Settings,
 };
 
 use super::{
+    reopenings::Reopenings,
     table::{Attachment, Hook, Target},
     trampoline::{Trampoline, Trampolines},
 };
@@ -51,6 +52,7 @@ pub(super) struct Generation {
     ebpf: Ebpf,
     ring: RingBuf<MapData>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
+    reopenings: Reopenings,
     trampolines: Trampolines,
     attached: Vec<Trampoline>,
     /// Prints what the kernel side logs, if anybody asked for it.
@@ -85,7 +87,8 @@ impl Generation {
         let ring = RingBuf::try_from(ebpf.take_map("RECORDS").context("the object has no ring")?)?;
         let counters =
             PerCpuArray::try_from(ebpf.take_map("COUNTERS").context("the object has no counters")?)?;
-        Ok(Self { ebpf, ring, counters, trampolines, attached: Vec::new(), logger })
+        let reopenings = Reopenings::new(&mut ebpf)?;
+        Ok(Self { ebpf, ring, counters, reopenings, trampolines, attached: Vec::new(), logger })
     }
 
     /// Attaches a hook by one of its ways: all its programs, or none.
@@ -169,6 +172,11 @@ impl Generation {
         true
     }
 
+    /// Moves records that have waited in vain for more facts to `into`; all of them, once everything is detached.
+    pub(super) fn collect_waiting(&mut self, into: &mut BytesMut, all: bool) {
+        self.reopenings.collect(into, all);
+    }
+
     /// The counters, summed over CPUs.
     pub(super) fn counters(&self) -> anyhow::Result<[KindCounters; KERNEL_KINDS]> {
         let mut sums = self.read_counters()?;
@@ -178,6 +186,9 @@ impl Generation {
             }
             sums = self.read_counters()?;
         }
+        let reopenings = &mut sums[RecordKind::Conntrack as usize];
+        reopenings.seen += self.reopenings.collected();
+        reopenings.delivered += self.reopenings.collected();
         Ok(sums)
     }
 

@@ -24,6 +24,8 @@ pub struct ConntrackEntry {
     pub counts: [u32; ConntrackEvent::ALL.len()],
     /// The reply tuple: whither it is translated.
     pub reply: Option<Endpoints>,
+    /// The reply tuple it had before it was last reopened.
+    pub previous_reply: Option<Endpoints>,
     /// TCP state before the last packet.
     pub tcp_state: Option<&'static str>,
     /// The entry's mark.
@@ -35,7 +37,11 @@ pub struct ConntrackEntry {
 impl ConntrackEntry {
     /// Decisions that dropped a packet.
     pub fn failures(&self) -> u32 {
-        self.counts[ConntrackEvent::InsertFailed as usize] + self.counts[ConntrackEvent::TableFull as usize]
+        ConntrackEvent::ALL
+            .iter()
+            .zip(self.counts)
+            .filter_map(|(event, count)| event.is_failure().then_some(count))
+            .sum()
     }
 
     /// Decisions in all.
@@ -55,7 +61,8 @@ impl Conntrack {
     }
 
     pub(super) fn decision(&mut self, netns: u32, time: Timestamp, decision: &ConntrackDecision) {
-        let &ConntrackDecision { event, original, reply, tcp_state, status: _, mark, zone } = decision;
+        let &ConntrackDecision { event, original, reply, previous_reply, tcp_state, status: _, mark, zone } =
+            decision;
         self.counts[event as usize] += 1;
         let Some(endpoints) = original else { return };
         let entry = self.entries.touch(FlowKey { netns, endpoints }, || ConntrackEntry {
@@ -64,6 +71,7 @@ impl Conntrack {
             event,
             counts: [0; ConntrackEvent::ALL.len()],
             reply,
+            previous_reply,
             tcp_state,
             mark,
             zone,
@@ -72,6 +80,7 @@ impl Conntrack {
         entry.event = event;
         entry.counts[event as usize] += 1;
         entry.reply = reply.or(entry.reply);
+        entry.previous_reply = previous_reply.or(entry.previous_reply);
         entry.tcp_state = tcp_state;
         (entry.mark, entry.zone) = (mark, zone);
     }

@@ -13,6 +13,8 @@ pub(super) struct ConntrackObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<TupleObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    previous_reply: Option<TupleObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tcp_state: Option<&'static str>,
     #[serde(skip_serializing_if = "is_zero")]
     mark: u32,
@@ -26,6 +28,7 @@ impl From<&Conntrack> for ConntrackObject {
             event: body.event.name(),
             original: body.original.as_ref().map(TupleObject::with_protocol),
             reply: body.reply.as_ref().map(TupleObject::with_protocol),
+            previous_reply: body.previous_reply.as_ref().map(TupleObject::with_protocol),
             tcp_state: body.tcp_state,
             mark: body.mark,
             zone: u32::from(body.zone),

@@ -11,6 +11,9 @@ pub(super) fn decision(body: &Conntrack, arrow: Arrow) -> Columns {
     if let Some(reply) = &body.reply {
         facts.add(format_args!("answered as {}", ends(reply, arrow)));
     }
+    if let Some(previous) = &body.previous_reply {
+        facts.add(format_args!("before as {}", ends(previous, arrow)));
+    }
     if let Some(state) = body.tcp_state {
         facts.add(format_args!("entry in {state}"));
     }
@@ -21,11 +24,9 @@ pub(super) fn decision(body: &Conntrack, arrow: Arrow) -> Columns {
         facts.add(format_args!("zone {}", body.zone));
     }
     let weight = match body.event {
-        ConntrackEvent::TableFull | ConntrackEvent::InsertFailed => Weight::Trouble,
+        failure if failure.is_failure() => Weight::Trouble,
         ConntrackEvent::Reused => Weight::Notable,
-        ConntrackEvent::Reopened | ConntrackEvent::SynRepeated | ConntrackEvent::ClashResolved => {
-            Weight::Usual
-        }
+        _ => Weight::Usual,
     };
     Columns { kind: body.event.name(), weight, subject, facts: facts.0, ..Columns::default() }
 }

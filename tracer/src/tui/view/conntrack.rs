@@ -25,11 +25,6 @@ use crate::{
     },
 };
 
-/// Whether an event means that a packet was dropped.
-pub(super) fn is_failure(event: ConntrackEvent) -> bool {
-    matches!(event, ConntrackEvent::InsertFailed | ConntrackEvent::TableFull)
-}
-
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let Picture { model, state, theme } = *picture;
@@ -40,10 +35,10 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         let count = state.conntrack.count(event);
         let role = match count {
             0 => Role::Dim,
-            _ if is_failure(event) => Role::Bad,
+            _ if event.is_failure() => Role::Bad,
             _ => Role::Plain,
         };
-        let line = &mut lines[usize::from(is_failure(event) || event == ConntrackEvent::ClashResolved)];
+        let line = &mut lines[usize::from(event.is_failure() || event == ConntrackEvent::ClashResolved)];
         line.push_span(Span::styled(format!(" {event} {}  ", exact(count)), theme.style(role)));
     }
     for (line, row) in lines.iter().zip(counts.rows()) {

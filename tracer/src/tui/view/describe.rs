@@ -103,6 +103,7 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
     if let Some(entry) = state.conntrack.entries.get(key) {
         facts.push(fact("conntrack", conntrack_text(entry)));
         facts.extend(entry.reply.map(|reply| fact("reply tuple", flow_name(&reply))));
+        facts.extend(entry.previous_reply.map(|reply| fact("before", flow_name(&reply))));
         facts.push(fact("decided", span(state, entry.first, entry.last)));
     }
     facts
