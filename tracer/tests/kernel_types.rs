@@ -77,7 +77,7 @@ const VMLINUX_OFFSETS: [(&str, Expected); 68] = [
     ("skb_head", each([192, 200, 200, 200, 200])),
     ("skb_data", each([200, 208, 208, 208, 208])),
     ("skb_length", same(112)),
-    ("skb_data_length", same(116)),
+    ("skb_paged_length", same(116)),
     ("skb_conntrack", same(104)),
     ("skb_network_header", each([180, 184, 184, 184, 184])),
     ("skb_transport_header", each([178, 182, 182, 182, 182])),

@@ -17,7 +17,7 @@ use tracer_common::{
 
 use crate::{
     emit::emit,
-    hooks::call::kept_arguments,
+    hooks::call,
     kernel::{AF_INET6, Pointer, Probed, mapped, netns_inode, offset, read, read_16_bytes},
 };
 
@@ -32,19 +32,17 @@ fn ctconfirm_fexit(context: FExitContext) -> i32 {
     0
 }
 
-kept_arguments!(CONFIRM_CALL);
-
 #[kprobe(function = "__nf_conntrack_confirm")]
 fn ctconfirm_entry(context: ProbeContext) -> u32 {
     if let Some(skb) = context.arg(0) {
-        CONFIRM_CALL.keep([skb, 0, 0]);
+        call::keep::<ConntrackRecord>(&context, [skb, 0, 0, 0]);
     }
     0
 }
 
 #[kretprobe(function = "__nf_conntrack_confirm")]
 fn ctconfirm_return(context: RetProbeContext) -> u32 {
-    if let Some([skb, ..]) = CONFIRM_CALL.take() {
+    if let Some([skb, ..]) = call::take(&context) {
         confirmed(skb as Pointer, context.ret());
     }
     0
@@ -73,19 +71,17 @@ fn ctclash_fexit(context: FExitContext) -> i32 {
     0
 }
 
-kept_arguments!(CLASH_CALL);
-
 #[kprobe(function = "nf_ct_resolve_clash")]
 fn ctclash_entry(context: ProbeContext) -> u32 {
     if let Some(skb) = context.arg(0) {
-        CLASH_CALL.keep([skb, 0, 0]);
+        call::keep::<ConntrackRecord>(&context, [skb, 0, 0, 0]);
     }
     0
 }
 
 #[kretprobe(function = "nf_ct_resolve_clash")]
 fn ctclash_return(context: RetProbeContext) -> u32 {
-    if let Some([skb, ..]) = CLASH_CALL.take() {
+    if let Some([skb, ..]) = call::take(&context) {
         clashed(skb as Pointer, context.ret());
     }
     0
@@ -112,22 +108,23 @@ fn ctalloc_fexit(context: FExitContext) -> i32 {
     0
 }
 
-kept_arguments!(ALLOCATE_CALL);
-
 #[kprobe(function = "__nf_conntrack_alloc")]
 fn ctalloc_entry(context: ProbeContext) -> u32 {
     if let (Some(net), Some(zone), Some(original), Some(hash)) =
         (context.arg(0), context.arg(1), context.arg(2), context.arg(5))
-        && is_for_packet(hash)
     {
-        ALLOCATE_CALL.keep([net, zone, original]);
+        if is_for_packet(hash) {
+            call::keep::<ConntrackRecord>(&context, [net, zone, original, 0]);
+        } else {
+            call::pass::<ConntrackRecord>(&context);
+        }
     }
     0
 }
 
 #[kretprobe(function = "__nf_conntrack_alloc")]
 fn ctalloc_return(context: RetProbeContext) -> u32 {
-    if let Some([net, zone, original]) = ALLOCATE_CALL.take()
+    if let Some([net, zone, original, _]) = call::take(&context)
         && is_error(context.ret())
     {
         refused(net as Pointer, zone as Pointer, original as Pointer);

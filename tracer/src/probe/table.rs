@@ -375,7 +375,7 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         need: Need::IpvsTypes,
         ways: &[
             by(Way::Trampoline, &[exit("vsdecide_fexit")]),
-            by(Way::Kprobe, &[entry("vsdecide_entry"), exit("vsdecide_return")]),
+            by(Way::Kprobe, &[exit("vsdecide_return")]),
         ],
     },
 ];

@@ -35,9 +35,9 @@ static REOPENINGS_WAITING: HashMap<u64, Waiting> = HashMap::with_max_entries(REO
 
 /// The entry of this SYN was given up.
 #[inline(always)]
-pub(super) fn begin(skb: u64, syn: &Syn, netns: u32) {
+pub(super) fn begin(syn: &Syn, netns: u32) {
     // An earlier packet at this address was dropped.
-    if let Some(waiting) = take(skb) {
+    if let Some(waiting) = take(syn.skb) {
         tell(&waiting, HookId::ConntrackTcpPacket, netns_of(&waiting), |_| {});
     }
     let mut waiting = [0; WORDS];
@@ -57,7 +57,7 @@ pub(super) fn begin(skb: u64, syn: &Syn, netns: u32) {
     let answers = if syn.is_reply == 0 { offset!(conntrack_reply) } else { offset!(conntrack_original) };
     fill_tuple(&mut record.previous_reply, syn.entry as Pointer, answers);
     record.event = conntrack_event::REOPENED;
-    if REOPENINGS_WAITING.insert(&skb, &waiting, u64::from(BPF_NOEXIST)).is_err() {
+    if REOPENINGS_WAITING.insert(&syn.skb, &waiting, u64::from(BPF_NOEXIST)).is_err() {
         tell(&waiting, HookId::ConntrackTcpPacket, netns, |_| {});
     }
 }
