@@ -16,7 +16,10 @@ mod user;
 
 pub use self::{
     claim::{ClaimRecord, claim_direction, claim_source},
-    conntrack::{ConntrackRecord, conntrack_event},
+    conntrack::{
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, ConntrackRecord, conntrack_counter,
+        conntrack_event,
+    },
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     ipvs::{IpvsRecord, ipvs_step},

@@ -1,8 +1,8 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord,
-    RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+    ClaimRecord, ConntrackCountersRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, NeighbourRecord,
+    NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
@@ -88,6 +88,10 @@ impl Decoder {
             RecordKind::Neighbour => Body::Neighbour((&read::<NeighbourRecord>(record)?.0).into()),
             RecordKind::Claim => Body::Claim((&read::<ClaimRecord>(record)?.0).into()),
             RecordKind::Conntrack => Body::Conntrack((&read::<ConntrackRecord>(record)?.0).into()),
+            RecordKind::ConntrackCounters => {
+                let (record, _) = read::<ConntrackCountersRecord>(record)?;
+                Body::ConntrackCounters(Box::new((&record).into()))
+            }
             RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),

@@ -5,6 +5,7 @@
 
 mod claim;
 mod conntrack;
+mod conntrack_counters;
 mod failure;
 mod flow;
 mod hook_status;
@@ -20,6 +21,7 @@ pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
+    conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
@@ -68,6 +70,8 @@ pub enum Body {
     Claim(Claim),
     /// Conntrack decided about a first packet.
     Conntrack(Conntrack),
+    /// What conntrack of a namespace has counted.
+    ConntrackCounters(Box<ConntrackCounters>),
     /// IPVS decided about a first packet.
     Ipvs(Ipvs),
     /// The accounting of one kind.
@@ -96,6 +100,7 @@ impl Body {
             Self::Neighbour(_) => RecordKind::Neighbour,
             Self::Claim(_) => RecordKind::Claim,
             Self::Conntrack(_) => RecordKind::Conntrack,
+            Self::ConntrackCounters(_) => RecordKind::ConntrackCounters,
             Self::Ipvs(_) => RecordKind::Ipvs,
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,

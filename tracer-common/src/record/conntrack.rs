@@ -62,3 +62,54 @@ pub mod conntrack_event {
     /// dropped.
     pub const REOPEN_FAILED: u8 = 5;
 }
+
+/// Places for conntrack's counters, those for later versions included.
+pub const CONNTRACK_COUNTER_PLACES: usize = 16;
+
+/// A counter that this kernel does not have, or a limit that could not be read.
+pub const ABSENT_COUNT: u64 = u64::MAX;
+
+/// The connection tracking of one namespace in numbers, sampled; the namespace is the header's.
+///
+/// Source: `/proc/net/stat/nf_conntrack`, summed over CPUs, or the same by ctnetlink.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ConntrackCountersRecord {
+    /// Kind [`ConntrackCounters`](super::RecordKind::ConntrackCounters).
+    pub header: RecordHeader,
+    /// Entries in the table.
+    pub entries: u64,
+    /// The most there may be (`nf_conntrack_max`), or [`ABSENT_COUNT`].
+    pub limit: u64,
+    /// By [`conntrack_counter`], or [`ABSENT_COUNT`]. The kernel counts in 32 bits a CPU; of counters that wrapped while
+    /// tracer looked the sum goes on.
+    pub totals: [u64; CONNTRACK_COUNTER_PLACES],
+    /// What came to them since the record before of that namespace; zero in the first.
+    pub growth: [u64; CONNTRACK_COUNTER_PLACES],
+}
+
+const _: () = assert!(size_of::<ConntrackCountersRecord>() == 296);
+
+/// Places in a [`ConntrackCountersRecord`], part of the session format.
+pub mod conntrack_counter {
+    /// Tuples wanted for a translation that were taken.
+    pub const FOUND: usize = 0;
+    /// Packets that fit no connection.
+    pub const INVALID: usize = 1;
+    /// New entries put into the table.
+    pub const INSERT: usize = 2;
+    /// New entries that could not be.
+    pub const INSERT_FAILED: usize = 3;
+    /// Packets dropped: no entry for them could be had or inserted.
+    pub const DROP: usize = 4;
+    /// Entries evicted to make room.
+    pub const EARLY_DROP: usize = 5;
+    /// ICMP packets that could not be understood.
+    pub const ERROR: usize = 6;
+    /// Searches begun again because the table was resized.
+    pub const SEARCH_RESTART: usize = 7;
+    /// Races of equal new entries settled without a loss.
+    pub const CLASH_RESOLVE: usize = 8;
+    /// New entries refused because their chain is too long.
+    pub const CHAIN_TOO_LONG: usize = 9;
+}

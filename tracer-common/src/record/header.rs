@@ -81,6 +81,8 @@ kinds! {
     Node = 67 "node" NodeRecord,
     /// Every hook has been tried.
     Ready = 68 "ready" ReadyRecord,
+    /// Conntrack's counters of one namespace.
+    ConntrackCounters = 76 "conntrack-counters" ConntrackCountersRecord,
 }
 
 impl RecordKind {

@@ -107,7 +107,12 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             destination =
                 test(ipvs.virtual_service.into()) || ipvs.real.is_some_and(|real| test(real.into()));
         }
-        Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {}
+        Body::ConntrackCounters(_)
+        | Body::Stats(_)
+        | Body::HookStatus(_)
+        | Body::Owner(_)
+        | Body::Node { .. }
+        | Body::Ready => {}
     }
     match side {
         Side::Either => source || destination,

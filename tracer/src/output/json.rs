@@ -11,7 +11,7 @@ use std::{fmt, io, net::IpAddr};
 use serde::{Serialize, Serializer};
 
 use self::{
-    conntrack::ConntrackObject,
+    conntrack::{ConntrackObject, CountersObject},
     ipvs::IpvsObject,
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
@@ -41,6 +41,7 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Neighbour(body) => object(buffer, event, name, NeighbourObject::from(body)),
         Body::Claim(body) => object(buffer, event, name, ClaimObject::from(body)),
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
+        Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),

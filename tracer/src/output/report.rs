@@ -108,7 +108,7 @@ impl Report {
             }
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
-            Body::Owner(_) | Body::Ready => return,
+            Body::Owner(_) | Body::Ready | Body::ConntrackCounters(_) => return,
             Body::Retransmit(_)
             | Body::Undo(_)
             | Body::Neighbour(_)

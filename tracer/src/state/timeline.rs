@@ -39,6 +39,7 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Conntrack(_)
         | Body::Ipvs(_)
         | Body::HookStatus(_) => true,
+        Body::ConntrackCounters(counters) => counters.tells_failures(),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
     }
 }

@@ -1,9 +1,9 @@
 //! Decisions of connection tracking.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::{TupleObject, is_zero};
-use crate::event::Conntrack;
+use crate::event::{Conntrack, ConntrackCounters};
 
 #[derive(Serialize)]
 pub(super) struct ConntrackObject {
@@ -33,5 +33,49 @@ impl From<&Conntrack> for ConntrackObject {
             mark: body.mark,
             zone: u32::from(body.zone),
         }
+    }
+}
+
+/// Counters by their names, and what grew of them since the object before about this namespace.
+#[derive(Serialize)]
+pub(super) struct CountersObject<'a> {
+    count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<u64>,
+    #[serde(flatten)]
+    totals: Totals<'a>,
+    #[serde(skip_serializing_if = "Grown::is_empty")]
+    grown: Grown<'a>,
+}
+
+struct Totals<'a>(&'a ConntrackCounters);
+
+impl Serialize for Totals<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.counts().map(|(counter, count)| (counter.name(), count.total)))
+    }
+}
+
+struct Grown<'a>(&'a ConntrackCounters);
+
+impl Grown<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.counts().all(|(_, count)| count.growth == 0)
+    }
+}
+
+impl Serialize for Grown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (counter, count) in self.0.counts().filter(|(_, count)| count.growth != 0) {
+            map.serialize_entry(counter.name(), &count.growth)?;
+        }
+        map.end()
+    }
+}
+
+impl<'a> From<&'a ConntrackCounters> for CountersObject<'a> {
+    fn from(body: &'a ConntrackCounters) -> Self {
+        Self { count: body.entries, max: body.limit, totals: Totals(body), grown: Grown(body) }
     }
 }

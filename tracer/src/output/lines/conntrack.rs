@@ -1,7 +1,7 @@
 //! Decisions of connection tracking.
 
 use super::{Arrow, Columns, Facts, Weight, ends};
-use crate::event::{Conntrack, ConntrackEvent};
+use crate::event::{Conntrack, ConntrackCounters, ConntrackEvent};
 
 pub(super) fn decision(body: &Conntrack, arrow: Arrow) -> Columns {
     let subject = body
@@ -29,4 +29,21 @@ pub(super) fn decision(body: &Conntrack, arrow: Arrow) -> Columns {
         _ => Weight::Usual,
     };
     Columns { kind: body.event.name(), weight, subject, facts: facts.0, ..Columns::default() }
+}
+
+/// What failed since the line before, of how many.
+pub(super) fn counters(body: &ConntrackCounters) -> Columns {
+    let limit = body.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+    let mut facts = Facts::default();
+    for (counter, count) in body.counts().filter(|(counter, count)| counter.is_failure() && count.growth > 0)
+    {
+        facts.add(format_args!("{counter} {} more, {} in all", count.growth, count.total));
+    }
+    Columns {
+        kind: "counters",
+        weight: Weight::Trouble,
+        subject: format!("{}{limit} entries", body.entries),
+        facts: facts.0,
+        ..Columns::default()
+    }
 }
