@@ -9,6 +9,8 @@ use crate::{expect::Events, need::Need, tracer::Tracer};
 
 mod claim;
 mod conntrack;
+mod conntrack_counters;
+mod conntrack_race;
 mod fallback;
 mod ipvs;
 mod lifecycle;
@@ -72,6 +74,8 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         neighbour::CASES,
         claim::CASES,
         conntrack::CASES,
+        conntrack_race::CASES,
+        conntrack_counters::CASES,
         ipvs::CASES,
         storm::CASES,
         fallback::CASES,

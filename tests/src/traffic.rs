@@ -2,7 +2,8 @@
 
 use std::{
     io::{self, ErrorKind, Read},
-    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    ops::Range,
     os::fd::{AsRawFd, OwnedFd},
 };
 
@@ -117,6 +118,19 @@ pub fn knock(namespace: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<
     const DISCARD: &[u8] = b"tracer";
     udp(namespace, from)?.send_to(DISCARD, to).with_context(|| format!("send to {to}"))?;
     Ok(())
+}
+
+/// Sends one datagram from each of the ports of an address in a namespace.
+pub fn knock_from(namespace: &Namespace, from: IpAddr, ports: Range<u16>, to: SocketAddr) -> Result<()> {
+    const DISCARD: &[u8] = b"tracer";
+    namespace.enter(|| {
+        for port in ports {
+            let from = SocketAddr::new(from, port);
+            let socket = UdpSocket::bind(from).with_context(|| format!("bind to {from}"))?;
+            socket.send_to(DISCARD, to).with_context(|| format!("send to {to}"))?;
+        }
+        Ok(())
+    })
 }
 
 /// Waits until no TCP socket of the namespace can send anything again: all listen or rest in TIME_WAIT.

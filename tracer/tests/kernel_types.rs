@@ -47,7 +47,7 @@ fn field(offsets: &Offsets, name: &str) -> Field {
     fields[index]
 }
 
-const VMLINUX_OFFSETS: [(&str, Expected); 68] = [
+const VMLINUX_OFFSETS: [(&str, Expected); 69] = [
     ("sock_destination", same(0)),
     ("sock_source", same(4)),
     ("sock_destination_port", same(12)),

@@ -193,7 +193,12 @@ impl Report {
                 });
                 body.decision.name()
             }
-            Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => "",
+            Body::ConntrackCounters(_)
+            | Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => "",
         }
     }
 }

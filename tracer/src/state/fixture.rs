@@ -340,7 +340,16 @@ fn busy_decisions() -> Vec<(u64, Body)> {
     events.push((2_000, conntrack_counters(12_000, 262_144, 0, 0)));
     events.push((121_000, conntrack_counters(262_144, 262_144, 7, 6)));
     let event = ConntrackEvent::TableFull;
-    let full = Conntrack { event, original: None, reply: None, tcp_state: None, status: 0, mark: 0, zone: 0 };
+    let full = Conntrack {
+        event,
+        original: None,
+        reply: None,
+        previous_reply: None,
+        tcp_state: None,
+        status: 0,
+        mark: 0,
+        zone: 0,
+    };
     events.push((121_000, Body::Conntrack(full)));
     events
 }

@@ -101,7 +101,11 @@ impl Subject {
                 address: decided.real,
             }),
             Body::HookStatus(status) => Self::Hook(status.hook?),
-            Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => return None,
+            Body::ConntrackCounters(_)
+            | Body::Stats(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => return None,
         })
     }
 
