@@ -19,7 +19,10 @@ mod user;
 
 pub use self::{
     claim::{ClaimRecord, claim_direction, claim_source},
-    conntrack::{ConntrackRecord, conntrack_event},
+    conntrack::{
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, ConntrackRecord, conntrack_counter,
+        conntrack_event,
+    },
     duplicate::DuplicateRecord,
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},

@@ -5,6 +5,7 @@
 
 mod claim;
 mod conntrack;
+mod conntrack_counters;
 mod duplicate;
 mod failure;
 mod flow;
@@ -23,6 +24,7 @@ pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
+    conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
     duplicate::Duplicate,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
@@ -84,6 +86,8 @@ pub enum Body {
     Claim(Claim),
     /// Conntrack decided about a first packet.
     Conntrack(Conntrack),
+    /// What conntrack of a namespace has counted.
+    ConntrackCounters(Box<ConntrackCounters>),
     /// IPVS decided about a first packet.
     Ipvs(Ipvs),
     /// An ICMP error was sent or received.
@@ -118,6 +122,7 @@ impl Body {
             Self::Neighbour(_) => RecordKind::Neighbour,
             Self::Claim(_) => RecordKind::Claim,
             Self::Conntrack(_) => RecordKind::Conntrack,
+            Self::ConntrackCounters(_) => RecordKind::ConntrackCounters,
             Self::Ipvs(_) => RecordKind::Ipvs,
             Self::Icmp(_) => RecordKind::Icmp,
             Self::Duplicate(_) => RecordKind::Duplicate,

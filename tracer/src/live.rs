@@ -4,6 +4,7 @@
 //! than the record), adds what only user space can tell, and hands whole blocks on. While its consumer is slow it
 //! waits, the ring fills, and the kernel side counts what is lost.
 
+mod conntrack;
 mod encode;
 mod owners;
 mod rulesets;
@@ -137,6 +138,7 @@ impl Collector {
             if Instant::now() >= next_sample {
                 next_sample = Instant::now() + SAMPLE_INTERVAL;
                 self.attach_late()?;
+                self.probes.collect_waiting(&mut self.buffer, false);
                 if self.sample()?.is_err() {
                     return Ok(());
                 }
@@ -148,6 +150,7 @@ impl Collector {
                 return Ok(());
             }
         }
+        self.probes.collect_waiting(&mut self.buffer, true);
         if self.hand_over_records().is_ok() {
             // The last sample, after which nothing is counted any more.
             let _ = self.sample()?;

@@ -27,6 +27,7 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Undo(_)
         | Body::Neighbour(_)
         | Body::Claim(_)
+        | Body::ConntrackCounters(_)
         | Body::Ipvs(_)
         | Body::Icmp(_)
         | Body::Duplicate(_)

@@ -3,6 +3,7 @@
 pub mod table;
 
 mod generation;
+mod reopenings;
 mod trampoline;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,6 +238,14 @@ impl Probes {
             remain |= generation.drain(into, limit_bytes);
         }
         remain
+    }
+
+    /// Moves records that have waited in the kernel for facts that did not come to `into`; all of them, once
+    /// everything is detached.
+    pub fn collect_waiting(&mut self, into: &mut BytesMut, all: bool) {
+        for generation in &mut self.generations {
+            generation.collect_waiting(into, all);
+        }
     }
 
     /// The accounting of every kernel-side kind, by its number.

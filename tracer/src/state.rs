@@ -22,7 +22,7 @@ mod timeline;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
-    conntrack::{Conntrack, ConntrackEntry},
+    conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
     hooks::Hooks,
     ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
@@ -49,6 +49,8 @@ pub struct Limits {
     pub neighbours: usize,
     /// Conntrack entries decided about.
     pub conntrack_entries: usize,
+    /// Namespaces whose conntrack is counted.
+    pub conntrack_tables: usize,
     /// Virtual services.
     pub services: usize,
     /// Real servers of all services.
@@ -70,6 +72,7 @@ impl Default for Limits {
             owners: 100_000,
             neighbours: 16_384,
             conntrack_entries: 50_000,
+            conntrack_tables: 1_024,
             services: 10_000,
             reals: 20_000,
             tables: 8_192,
@@ -135,7 +138,7 @@ impl State {
             accounting: Accounting::default(),
             flows: Bounded::new(limits.flows),
             neighbours: Bounded::new(limits.neighbours),
-            conntrack: Conntrack::new(limits.conntrack_entries),
+            conntrack: Conntrack::new(limits.conntrack_entries, limits.conntrack_tables),
             ipvs: Ipvs::new(limits.services, limits.reals),
             rulesets: Bounded::new(limits.tables),
             path: Path::new(limits.icmp_subjects, limits.loops),
@@ -168,6 +171,7 @@ impl State {
                 self.rates.count(Family::Conntrack, time);
                 self.conntrack.decision(netns, time, decision);
             }
+            Body::ConntrackCounters(counters) => self.conntrack.counters(netns, time, counters),
             Body::Ipvs(decided) => {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
@@ -232,6 +236,7 @@ impl State {
         self.flows.evicted()
             + self.neighbours.evicted()
             + self.conntrack.entries.evicted()
+            + self.conntrack.tables.evicted()
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
             + self.rulesets.evicted()

@@ -29,11 +29,12 @@ const TRACEPOINTS: [&str; 7] = [
 ];
 
 /// The functions tracer hooks, and two with too many arguments for older kernels' trampolines.
-const FUNCTIONS: [&str; 15] = [
+const FUNCTIONS: [&str; 16] = [
+    "__nf_conntrack_alloc",
+    "__nf_conntrack_confirm",
     "arp_process",
     "arp_send_dst",
     "arp_xmit",
-    "early_drop",
     "ip_vs_conn_expire_now",
     "ip_vs_conn_in_get_proto",
     "ip_vs_conn_new",

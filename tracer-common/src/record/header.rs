@@ -85,6 +85,8 @@ kinds! {
     Node = 67 "node" NodeRecord,
     /// Every hook has been tried.
     Ready = 68 "ready" ReadyRecord,
+    /// Conntrack's counters of one namespace.
+    ConntrackCounters = 76 "conntrack-counters" ConntrackCountersRecord,
     /// How many rules a table has; the names of the table and its longest chains follow.
     Ruleset = 77 "ruleset" RulesetRecord,
 }

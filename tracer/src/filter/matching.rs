@@ -95,7 +95,7 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             if let Some(original) = &conntrack.original {
                 (source, destination) = both(original, &test);
             }
-            if let Some(reply) = &conntrack.reply {
+            for reply in [&conntrack.reply, &conntrack.previous_reply].into_iter().flatten() {
                 let (answering, answered) = both(reply, &test);
                 destination |= answering;
                 // With source translation the answer goes to another address than the one that dials.
@@ -114,7 +114,8 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             source |= icmp.sender.is_some_and(|sender| test(sender.into()));
         }
         Body::Duplicate(duplicate) => (source, destination) = both(&duplicate.flow, &test),
-        Body::Ruleset(_)
+        Body::ConntrackCounters(_)
+        | Body::Ruleset(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
         | Body::Owner(_)

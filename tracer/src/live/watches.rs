@@ -8,6 +8,7 @@ use std::{
 use bytes::BytesMut;
 
 use super::{
+    conntrack::ConntrackWatch,
     rulesets::Rulesets,
     watch::{Watch, Watcher},
 };
@@ -33,7 +34,7 @@ impl Watchers {
     pub(super) fn start(paths: &Paths, options: &Options) -> anyhow::Result<Self> {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
-            watcher: Watcher::start("watcher", Arc::clone(&census), watches(options))?,
+            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options))?,
             rulesets: Watcher::start("rulesets", census, rulesets(paths, options))?,
         })
     }
@@ -61,8 +62,12 @@ impl Watchers {
 }
 
 /// What is quick, or waits for changes.
-fn watches(_options: &Options) -> Vec<Box<dyn Watch>> {
-    Vec::new()
+fn watches(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
+    let mut watches: Vec<Box<dyn Watch>> = Vec::new();
+    if options.families.contains(&Family::Conntrack) {
+        watches.push(Box::new(ConntrackWatch::new(paths.clone())));
+    }
+    watches
 }
 
 /// What may take long.

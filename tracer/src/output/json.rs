@@ -13,7 +13,7 @@ use std::{fmt, io, net::IpAddr};
 use serde::{Serialize, Serializer};
 
 use self::{
-    conntrack::ConntrackObject,
+    conntrack::{ConntrackObject, CountersObject},
     icmp::{DuplicateObject, IcmpObject},
     ipvs::IpvsObject,
     neighbour::{ClaimObject, NeighbourObject},
@@ -45,6 +45,7 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Neighbour(body) => object(buffer, event, name, NeighbourObject::from(body)),
         Body::Claim(body) => object(buffer, event, name, ClaimObject::from(body)),
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
+        Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
         Body::Ruleset(body) => object(buffer, event, name, RulesetObject::from(body)),
         Body::Icmp(body) => object(buffer, event, name, IcmpObject::from(body)),

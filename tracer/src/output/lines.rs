@@ -148,6 +148,9 @@ impl Lines {
             Body::Neighbour(body) => ("neighbour", neighbour::proposal(body)),
             Body::Claim(body) => ("claim", neighbour::claim(body)),
             Body::Conntrack(body) => ("conntrack", conntrack::decision(body, arrow)),
+            // Tables come and go with every connection; what failed is for people.
+            Body::ConntrackCounters(body) if !body.tells_failures() => return Ok(()),
+            Body::ConntrackCounters(body) => ("conntrack", conntrack::counters(body)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
             Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
             Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),

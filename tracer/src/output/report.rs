@@ -108,7 +108,7 @@ impl Report {
             }
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
-            Body::Owner(_) | Body::Ready => return,
+            Body::Owner(_) | Body::Ready | Body::ConntrackCounters(_) => return,
             Body::Retransmit(_)
             | Body::Undo(_)
             | Body::Neighbour(_)
@@ -199,7 +199,12 @@ impl Report {
             Body::Ruleset(body) => body.change.name(),
             Body::Icmp(body) => body.meaning(),
             Body::Duplicate(_) => "goes-round",
-            Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => "",
+            Body::ConntrackCounters(_)
+            | Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => "",
         }
     }
 }

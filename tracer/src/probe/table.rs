@@ -302,7 +302,7 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         id: HookId::ConntrackResolveClash,
         name: "nf_ct_resolve_clash",
         family: Family::Conntrack,
-        tells: "races of equal new entries, lost or settled",
+        tells: "races of equal new entries that were settled",
         target: module("nf_conntrack", "nf_ct_resolve_clash"),
         need: Need::Nothing,
         ways: &[
@@ -311,15 +311,27 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         ],
     },
     Hook {
-        id: HookId::ConntrackEarlyDrop,
-        name: "early_drop",
+        id: HookId::ConntrackConfirm,
+        name: "__nf_conntrack_confirm",
         family: Family::Conntrack,
-        tells: "connections dropped because the table is full",
-        target: module("nf_conntrack", "early_drop"),
+        tells: "new entries that did not get into the table, and the new mapping of reopened ones",
+        target: module("nf_conntrack", "__nf_conntrack_confirm"),
         need: Need::Nothing,
         ways: &[
-            by(Way::Trampoline, &[exit("ctfull_fexit")]),
-            by(Way::Kprobe, &[entry("ctfull_entry"), exit("ctfull_return")]),
+            by(Way::Trampoline, &[exit("ctconfirm_fexit")]),
+            by(Way::Kprobe, &[entry("ctconfirm_entry"), exit("ctconfirm_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::ConntrackAllocate,
+        name: "__nf_conntrack_alloc",
+        family: Family::Conntrack,
+        tells: "connections dropped because the table is full",
+        target: module("nf_conntrack", "__nf_conntrack_alloc"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::Trampoline, &[exit("ctalloc_fexit")]),
+            by(Way::Kprobe, &[entry("ctalloc_entry"), exit("ctalloc_return")]),
         ],
     },
     Hook {

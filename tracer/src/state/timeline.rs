@@ -43,6 +43,7 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::HookStatus(_) => true,
         // Tables that are found at the start are no change.
         Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
+        Body::ConntrackCounters(counters) => counters.tells_failures(),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
     }
 }

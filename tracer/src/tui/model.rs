@@ -103,9 +103,12 @@ impl Subject {
             Body::Icmp(icmp) => Self::Flow(FlowKey { netns, endpoints: icmp.about?.flow }),
             Body::Duplicate(duplicate) => Self::Flow(FlowKey { netns, endpoints: duplicate.flow }),
             Body::HookStatus(status) => Self::Hook(status.hook?),
-            Body::Ruleset(_) | Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
-                return None;
-            }
+            Body::ConntrackCounters(_)
+            | Body::Ruleset(_)
+            | Body::Stats(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => return None,
         })
     }
 

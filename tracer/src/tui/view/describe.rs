@@ -105,6 +105,7 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
     if let Some(entry) = state.conntrack.entries.get(key) {
         facts.push(fact("conntrack", conntrack_text(entry)));
         facts.extend(entry.reply.map(|reply| fact("reply tuple", flow_name(&reply))));
+        facts.extend(entry.previous_reply.map(|reply| fact("before", flow_name(&reply))));
         facts.push(fact("decided", span(state, entry.first, entry.last)));
     }
     facts
@@ -267,6 +268,14 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
             let original =
                 decision.original.map(|original| format!(" {}", flow_name(&original))).unwrap_or_default();
             format!("{}{original}", decision.event)
+        }
+        Body::ConntrackCounters(counters) => {
+            let grown: Vec<String> = counters
+                .counts()
+                .filter(|(counter, count)| counter.is_failure() && count.growth > 0)
+                .map(|(counter, count)| format!("{counter} {} more", exact(count.growth)))
+                .collect();
+            format!("{}, {} entries", grown.join(", "), exact(counters.entries))
         }
         Body::Ipvs(decided) => {
             let real = decided.real.map_or("no real server".to_owned(), |real| real.to_string());
