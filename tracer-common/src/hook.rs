@@ -42,11 +42,21 @@ pub enum HookId {
     IpvsSchedule = 17,
     /// Return of function `ip_vs_in_hook`.
     IpvsVerdict = 18,
+    /// Function `__ip_vs_update_dest`.
+    IpvsUpdateDestination = 19,
+    /// Function `__ip_vs_del_dest`.
+    IpvsDeleteDestination = 20,
+    /// Return of function `ip_vs_add_service`.
+    IpvsAddService = 21,
+    /// Function `ip_vs_unlink_service`.
+    IpvsUnlinkService = 22,
+    /// Function `__ip_vs_del_service`.
+    IpvsDeleteService = 23,
 }
 
 impl HookId {
     /// All of them, in the order of their numbers, which start at 1.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::RetransmitSegment,
         Self::RetransmitSynAck,
         Self::RetransmitFailed,
@@ -65,6 +75,11 @@ impl HookId {
         Self::IpvsExpireNow,
         Self::IpvsSchedule,
         Self::IpvsVerdict,
+        Self::IpvsUpdateDestination,
+        Self::IpvsDeleteDestination,
+        Self::IpvsAddService,
+        Self::IpvsUnlinkService,
+        Self::IpvsDeleteService,
     ];
 
     /// The hook of that number, if this version knows it.

@@ -9,6 +9,8 @@ mod conntrack;
 mod flow;
 mod header;
 mod ipvs;
+mod ipvs_change;
+mod ipvs_listing;
 mod neighbour;
 mod retransmit;
 mod undo;
@@ -20,6 +22,8 @@ pub use self::{
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     ipvs::{IpvsRecord, ipvs_step},
+    ipvs_change::{IpvsChangeRecord, IpvsServiceKey, SCHEDULER_NAME_BYTES, ipvs_change_kind},
+    ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord},
     neighbour::{NeighbourRecord, neighbour_source},
     retransmit::{RetransmitRecord, retransmit_source},
     undo::UndoRecord,

@@ -4,6 +4,7 @@ mod call;
 mod claim;
 mod conntrack;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod owner;
 mod retransmit;

@@ -40,6 +40,8 @@ pub enum RecordKind {
     Conntrack = 4,
     /// An IPVS decision: [`IpvsRecord`](super::IpvsRecord).
     Ipvs = 5,
+    /// A change of services or real servers of IPVS: [`IpvsChangeRecord`](super::IpvsChangeRecord).
+    IpvsChange = 6,
     /// Sampled accounting of one kind: [`StatsRecord`](super::StatsRecord).
     Stats = 64,
     /// Which way a hook is attached, or why not: [`HookStatusRecord`](super::HookStatusRecord) and the reason's text.
@@ -50,12 +52,16 @@ pub enum RecordKind {
     Node = 67,
     /// Every hook has been tried: [`ReadyRecord`](super::ReadyRecord).
     Ready = 68,
+    /// A virtual service, listed: [`IpvsServiceRecord`](super::IpvsServiceRecord).
+    IpvsService = 78,
+    /// A real server, listed: [`IpvsDestinationRecord`](super::IpvsDestinationRecord).
+    IpvsDestination = 79,
 }
 
 impl RecordKind {
     /// Kinds written by the kernel side, in the order of their numbers, which index the counters and budgets.
     pub const KERNEL: [Self; KERNEL_KINDS] =
-        [Self::Retransmit, Self::Undo, Self::Neighbour, Self::Claim, Self::Conntrack, Self::Ipvs];
+        [Self::Retransmit, Self::Undo, Self::Neighbour, Self::Claim, Self::Conntrack, Self::Ipvs, Self::IpvsChange];
 
     /// The kind of that number, if this version knows it.
     pub fn from_number(number: u16) -> Option<Self> {
@@ -65,6 +71,8 @@ impl RecordKind {
             66 => Some(Self::Owner),
             67 => Some(Self::Node),
             68 => Some(Self::Ready),
+            78 => Some(Self::IpvsService),
+            79 => Some(Self::IpvsDestination),
             _ => Self::KERNEL.get(usize::from(number)).copied(),
         }
     }
@@ -83,12 +91,15 @@ impl RecordKind {
             Self::Owner => "owner",
             Self::Node => "node",
             Self::Ready => "ready",
+            Self::IpvsChange => "ipvs-change",
+            Self::IpvsService => "ipvs-service",
+            Self::IpvsDestination => "ipvs-destination",
         }
     }
 }
 
 /// How many kinds the kernel side writes.
-pub const KERNEL_KINDS: usize = 6;
+pub const KERNEL_KINDS: usize = 7;
 
 /// A fixed-size record, and the kind it is written as.
 pub trait Record: FromBytes + IntoBytes + Immutable + KnownLayout {
@@ -116,4 +127,7 @@ records! {
     OwnerRecord Owner,
     NodeRecord Node,
     ReadyRecord Ready,
+    IpvsChangeRecord IpvsChange,
+    IpvsServiceRecord IpvsService,
+    IpvsDestinationRecord IpvsDestination,
 }
