@@ -245,6 +245,12 @@ impl Probes {
         if hook.need == Need::SilentFailures && knowledge.settings.retransmit_tells_error != 0 {
             return HookStatus { is_needed: false, ..status(None, "the tracepoint tells failures itself") };
         }
+        if let Need::IpvsTypesAndFirstOf(functions) = hook.need
+            && let Some(&first) = functions.iter().find(|&&name| self.symbols.get(name).is_some())
+            && first != target_name(hook)
+        {
+            return HookStatus { is_needed: false, ..status(None, &format!("{first} tells it here")) };
+        }
         if let Some(reason) = self.obstacle(hook, knowledge) {
             return status(None, &reason);
         }
@@ -284,7 +290,8 @@ impl Probes {
             return Some(format!("this kernel has no function {name}"));
         }
         match hook.need {
-            Need::IpvsTypes if !knowledge.btf.has_module(Object::IpVs.name()) => {
+            Need::IpvsTypes | Need::IpvsTypesAndFirstOf(_)
+                if !knowledge.btf.has_module(Object::IpVs.name()) => {
                 Some("the kernel does not describe the types of module ip_vs".to_owned())
             }
             _ => None,

@@ -122,7 +122,7 @@ fn updated(service: Pointer, destination: Pointer, wanted: Pointer, add: i32) {
         record.real_port = port(wanted, offset!(ipvs_wanted_port));
         record.has_real = 1;
         record.connection_flags = read::<Probed, u32>(wanted, offset!(ipvs_wanted_connection_flags));
-        record.change = if add == 0 { ipvs_change_kind::WEIGHT } else { ipvs_change::ADDED };
+        record.change = if add == 0 { ipvs_change_kind::WEIGHT } else { ipvs_change_kind::ADDED };
         record.from = from;
         record.to = to;
     });
