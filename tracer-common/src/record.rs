@@ -23,7 +23,7 @@ pub use self::{
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     ipvs::{IpvsRecord, ipvs_step},
     ipvs_change::{IpvsChangeRecord, IpvsServiceKey, SCHEDULER_NAME_BYTES, ipvs_change_kind},
-    ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord},
+    ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
     neighbour::{NeighbourRecord, neighbour_source},
     retransmit::{RetransmitRecord, retransmit_source},
     undo::UndoRecord,

@@ -1,14 +1,14 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord,
+    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, NeighbourRecord, NodeRecord, OwnerRecord,
     RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
-    event::{Body, Event, HookStatus, Retransmit, Text, Timestamp},
+    event::{Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Text, Timestamp},
 };
 
 /// Records that could not be read, since the start.
@@ -89,6 +89,15 @@ impl Decoder {
             RecordKind::Claim => Body::Claim((&read::<ClaimRecord>(record)?.0).into()),
             RecordKind::Conntrack => Body::Conntrack((&read::<ConntrackRecord>(record)?.0).into()),
             RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
+            RecordKind::IpvsChange => {
+                Body::IpvsChange(IpvsChange::from_record(&read::<IpvsChangeRecord>(record)?.0)?)
+            }
+            RecordKind::IpvsService => {
+                Body::IpvsService(Box::new(ListedService::from_record(&read::<IpvsServiceRecord>(record)?.0)?))
+            }
+            RecordKind::IpvsDestination => Body::IpvsDestination(Box::new(ListedDestination::from_record(
+                &read::<IpvsDestinationRecord>(record)?.0,
+            )?)),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
             RecordKind::HookStatus => {

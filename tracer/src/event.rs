@@ -9,6 +9,9 @@ mod failure;
 mod flow;
 mod hook_status;
 mod ipvs;
+mod ipvs_change;
+mod ipvs_listing;
+mod ipvs_service;
 mod neighbour;
 mod owner;
 mod retransmit;
@@ -16,7 +19,10 @@ mod stats;
 mod text;
 mod undo;
 
-pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
+pub(crate) use self::{
+    hook_status::{ATTACHED, NOT_NEEDED},
+    ipvs_service::address_bytes,
+};
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
@@ -24,6 +30,9 @@ pub use self::{
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
     ipvs::{Ipvs, IpvsDecision},
+    ipvs_change::{IpvsChange, IpvsChangeKind},
+    ipvs_listing::{ListedDestination, ListedService, ListedWhy},
+    ipvs_service::{Forwarding, IpvsService},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
@@ -70,6 +79,12 @@ pub enum Body {
     Conntrack(Conntrack),
     /// IPVS decided about a first packet.
     Ipvs(Ipvs),
+    /// What IPVS is configured to do changed.
+    IpvsChange(IpvsChange),
+    /// A virtual service of IPVS, listed.
+    IpvsService(Box<ListedService>),
+    /// A real server of IPVS, listed.
+    IpvsDestination(Box<ListedDestination>),
     /// The accounting of one kind.
     Stats(Stats),
     /// How a hook is attached, or why not.
@@ -97,6 +112,9 @@ impl Body {
             Self::Claim(_) => RecordKind::Claim,
             Self::Conntrack(_) => RecordKind::Conntrack,
             Self::Ipvs(_) => RecordKind::Ipvs,
+            Self::IpvsChange(_) => RecordKind::IpvsChange,
+            Self::IpvsService(_) => RecordKind::IpvsService,
+            Self::IpvsDestination(_) => RecordKind::IpvsDestination,
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,
             Self::Owner(_) => RecordKind::Owner,

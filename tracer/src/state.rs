@@ -23,7 +23,10 @@ pub use self::{
     conntrack::{Conntrack, ConntrackEntry},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
     hooks::Hooks,
-    ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
+    ipvs::{
+        Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
+        is_onto_drained,
+    },
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
     timeline::Timeline,
@@ -61,7 +64,7 @@ impl Default for Limits {
             neighbours: 16_384,
             conntrack_entries: 50_000,
             services: 10_000,
-            reals: 20_000,
+            reals: 50_000,
             timeline: 20_000,
         }
     }
@@ -154,6 +157,9 @@ impl State {
                 self.ipvs.decision(netns, time, decided);
             }
             Body::Stats(stats) => self.accounting.sample(stats),
+            Body::IpvsChange(change) => self.ipvs.change(netns, time, change),
+            Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
+            Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
             Body::Owner(owner) => {
                 *self.owners.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();

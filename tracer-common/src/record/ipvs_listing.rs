@@ -36,8 +36,8 @@ pub struct IpvsServiceRecord {
     pub persistence_timeout_s: u32,
     /// Its totals.
     pub counts: IpvsCounts,
-    /// 1 if it was listed before and is no more.
-    pub is_gone: u8,
+    /// One of [`ipvs_listed_why`]: why it is told.
+    pub why: u8,
     /// Zero, for later.
     pub reserved: [u8; 7],
 }
@@ -56,8 +56,8 @@ pub struct IpvsDestinationRecord {
     pub real: [u8; 16],
     /// Its port, host order.
     pub real_port: u16,
-    /// 1 if it was listed before and is no more.
-    pub is_gone: u8,
+    /// One of [`ipvs_listed_why`]: why it is told.
+    pub why: u8,
     /// Zero, for later.
     pub reserved: u8,
     /// Its weight.
@@ -75,3 +75,13 @@ pub struct IpvsDestinationRecord {
 }
 
 const _: () = assert!(size_of::<IpvsDestinationRecord>() == 128);
+
+/// Why something listed is told.
+pub mod ipvs_listed_why {
+    /// It was not listed before, or not like this.
+    pub const NEWS: u8 = 0;
+    /// Only its connections and totals are others than before.
+    pub const COUNTS: u8 = 1;
+    /// It was listed before and is no more.
+    pub const GONE: u8 = 2;
+}

@@ -2,6 +2,7 @@
 
 mod conntrack;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod node;
 mod retransmit;
@@ -13,6 +14,7 @@ use serde::{Serialize, Serializer};
 use self::{
     conntrack::ConntrackObject,
     ipvs::IpvsObject,
+    ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
     retransmit::{RetransmitObject, UndoObject},
@@ -42,6 +44,9 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Claim(body) => object(buffer, event, name, ClaimObject::from(body)),
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
+        Body::IpvsChange(body) => object(buffer, event, name, IpvsChangeObject::from(body)),
+        Body::IpvsService(body) => object(buffer, event, name, IpvsServiceObject::from(&**body)),
+        Body::IpvsDestination(body) => object(buffer, event, name, IpvsDestinationObject::from(&**body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
     }

@@ -2,6 +2,7 @@
 
 mod conntrack;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod retransmit;
 
@@ -147,7 +148,9 @@ impl Lines {
             Body::Claim(body) => ("claim", neighbour::claim(body)),
             Body::Conntrack(body) => ("conntrack", conntrack::decision(body, arrow)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
-            Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
+            Body::IpvsChange(body) => ("ipvs-change", ipvs_change::change(body, arrow)),
+            // Listings are for the state, and for programs that read JSON.
+            Body::IpvsService(_) | Body::IpvsDestination(_) | Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
                 return Ok(());
             }
         };

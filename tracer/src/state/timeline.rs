@@ -38,7 +38,8 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Claim(_)
         | Body::Conntrack(_)
         | Body::Ipvs(_)
+        | Body::IpvsChange(_)
         | Body::HookStatus(_) => true,
-        Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
+        Body::IpvsService(_) | Body::IpvsDestination(_) | Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
     }
 }

@@ -92,16 +92,20 @@ impl Subject {
                 address: claim.address,
             }),
             Body::Ipvs(decided) => Self::Real(RealKey {
-                service: ServiceKey {
-                    netns,
-                    address: decided.virtual_service,
-                    protocol: decided.protocol,
-                    firewall_mark: decided.firewall_mark,
-                },
+                service: ServiceKey::of(netns, decided),
                 address: decided.real,
             }),
+            Body::IpvsChange(change) => {
+                let service = ServiceKey { netns, service: change.service };
+                match change.real {
+                    Some(_) => Self::Real(RealKey { service, address: change.real }),
+                    None => Self::Service(service),
+                }
+            }
             Body::HookStatus(status) => Self::Hook(status.hook?),
-            Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => return None,
+            Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => return None,
         })
     }
 
