@@ -1,14 +1,17 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, NeighbourRecord, NodeRecord, OwnerRecord,
-    RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord,
+    IpvsServiceRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord,
+    StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
-    event::{Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Text, Timestamp},
+    event::{
+        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Text, Timestamp,
+    },
 };
 
 /// Records that could not be read, since the start.
@@ -92,9 +95,9 @@ impl Decoder {
             RecordKind::IpvsChange => {
                 Body::IpvsChange(IpvsChange::from_record(&read::<IpvsChangeRecord>(record)?.0)?)
             }
-            RecordKind::IpvsService => {
-                Body::IpvsService(Box::new(ListedService::from_record(&read::<IpvsServiceRecord>(record)?.0)?))
-            }
+            RecordKind::IpvsService => Body::IpvsService(Box::new(ListedService::from_record(
+                &read::<IpvsServiceRecord>(record)?.0,
+            )?)),
             RecordKind::IpvsDestination => Body::IpvsDestination(Box::new(ListedDestination::from_record(
                 &read::<IpvsDestinationRecord>(record)?.0,
             )?)),

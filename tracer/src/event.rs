@@ -19,10 +19,6 @@ mod stats;
 mod text;
 mod undo;
 
-pub(crate) use self::{
-    hook_status::{ATTACHED, NOT_NEEDED},
-    ipvs_service::address_bytes,
-};
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
@@ -40,6 +36,7 @@ pub use self::{
     text::Text,
     undo::Undo,
 };
+pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
 use tracer_common::record::RecordKind;
 
 /// When something happened.

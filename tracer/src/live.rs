@@ -5,6 +5,7 @@
 //! waits, the ring fills, and the kernel side counts what is lost.
 
 mod encode;
+mod ipvs;
 mod owners;
 mod watch;
 mod watches;
@@ -22,6 +23,7 @@ use tracer_common::record::{ReadyRecord, RecordHeader};
 
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
+    ipvs::ToldByHooks,
     owners::Owners,
     watches::Watchers,
 };
@@ -96,6 +98,7 @@ struct Collector {
     probes: Probes,
     owners: Owners,
     watchers: Watchers,
+    ipvs_told: ToldByHooks,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
 }
@@ -108,9 +111,10 @@ impl Collector {
         blocks: mpsc::Sender<Block>,
     ) -> anyhow::Result<Self> {
         let owners = Owners::new(paths.proc.clone());
-        let watchers = Watchers::start(&paths, &options)?;
+        let ipvs_told = ToldByHooks::default();
+        let watchers = Watchers::start(&paths, &options, &ipvs_told)?;
         let probes = Probes::new(paths, facts, options)?;
-        Ok(Self { probes, owners, watchers, blocks, buffer: BytesMut::new() })
+        Ok(Self { probes, owners, watchers, ipvs_told, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -165,6 +169,7 @@ impl Collector {
             // A consumer that is gone is noticed at the end of this function.
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
+        self.settle_ipvs();
         for batch in self.watchers.first_round() {
             if self.send(batch).is_err() {
                 return Ok(Err(Closed));
@@ -201,7 +206,13 @@ impl Collector {
         let stamp = Stamp::now()?;
         let buffer = &mut self.buffer;
         self.probes.attach_late(|status| append_hook_status(buffer, stamp, status));
+        self.settle_ipvs();
         Ok(())
+    }
+
+    /// Says which changes of IPVS hooks tell.
+    fn settle_ipvs(&self) {
+        self.ipvs_told.settle(self.probes.statuses(), self.probes.is_waiting_for("ip_vs"));
     }
 
     /// Samples the accounting.

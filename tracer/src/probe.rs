@@ -126,6 +126,11 @@ impl Probes {
         self.statuses.values()
     }
 
+    /// Whether hooks will be tried once that module comes.
+    pub fn is_waiting_for(&self, module: &str) -> bool {
+        self.waiting_modules.contains(module)
+    }
+
     /// Tries every wanted hook and reports each, attached or not. None stops the others.
     ///
     /// Fails only if the object cannot be loaded at all.
@@ -291,7 +296,8 @@ impl Probes {
         }
         match hook.need {
             Need::IpvsTypes | Need::IpvsTypesAndFirstOf(_)
-                if !knowledge.btf.has_module(Object::IpVs.name()) => {
+                if !knowledge.btf.has_module(Object::IpVs.name()) =>
+            {
                 Some("the kernel does not describe the types of module ip_vs".to_owned())
             }
             _ => None,

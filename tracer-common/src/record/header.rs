@@ -91,8 +91,15 @@ kinds! {
 
 impl RecordKind {
     /// Kinds written by the kernel side, in the order of their numbers, which index the counters and budgets.
-    pub const KERNEL: [Self; KERNEL_KINDS] =
-        [Self::Retransmit, Self::Undo, Self::Neighbour, Self::Claim, Self::Conntrack, Self::Ipvs, Self::IpvsChange];
+    pub const KERNEL: [Self; KERNEL_KINDS] = [
+        Self::Retransmit,
+        Self::Undo,
+        Self::Neighbour,
+        Self::Claim,
+        Self::Conntrack,
+        Self::Ipvs,
+        Self::IpvsChange,
+    ];
 }
 
 /// How many kinds the kernel side writes.

@@ -102,7 +102,7 @@ impl From<IpvsService> for IpvsServiceKey {
 }
 
 /// An address as records hold it.
-pub(crate) fn address_bytes(address: SocketAddr) -> [u8; 16] {
+fn address_bytes(address: SocketAddr) -> [u8; 16] {
     match address {
         SocketAddr::V4(address) => Ipv4Addr::to_ipv6_mapped(address.ip()).octets(),
         SocketAddr::V6(address) => address.ip().octets(),

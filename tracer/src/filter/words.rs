@@ -82,10 +82,9 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         RecordKind::Retransmit | RecordKind::Undo => Some(Family::Retransmit),
         RecordKind::Neighbour | RecordKind::Claim => Some(Family::Neighbour),
         RecordKind::Conntrack => Some(Family::Conntrack),
-        RecordKind::Ipvs
-        | RecordKind::IpvsChange
-        | RecordKind::IpvsService
-        | RecordKind::IpvsDestination => Some(Family::Ipvs),
+        RecordKind::Ipvs | RecordKind::IpvsChange | RecordKind::IpvsService | RecordKind::IpvsDestination => {
+            Some(Family::Ipvs)
+        }
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner

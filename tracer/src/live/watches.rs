@@ -7,8 +7,15 @@ use std::{
 
 use bytes::BytesMut;
 
-use super::watch::{Watch, Watcher};
-use crate::{kernel::Paths, namespaces::Census, probe::Options};
+use super::{
+    ipvs::{IpvsWatch, ToldByHooks},
+    watch::{Watch, Watcher},
+};
+use crate::{
+    kernel::Paths,
+    namespaces::Census,
+    probe::{Options, table::Family},
+};
 
 /// How long the node's readiness waits for the first look at every namespace.
 const FIRST_ROUND: Duration = Duration::from_secs(5);
@@ -23,10 +30,10 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    pub(super) fn start(paths: &Paths, options: &Options) -> anyhow::Result<Self> {
+    pub(super) fn start(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> anyhow::Result<Self> {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
-            watcher: Watcher::start("watcher", Arc::clone(&census), watches(options))?,
+            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options, ipvs_told))?,
             rulesets: Watcher::start("rulesets", census, rulesets(options))?,
         })
     }
@@ -54,8 +61,12 @@ impl Watchers {
 }
 
 /// What is quick, or waits for changes.
-fn watches(_options: &Options) -> Vec<Box<dyn Watch>> {
-    Vec::new()
+fn watches(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> Vec<Box<dyn Watch>> {
+    let mut watches: Vec<Box<dyn Watch>> = Vec::new();
+    if options.families.contains(&Family::Ipvs) {
+        watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));
+    }
+    watches
 }
 
 /// What may take long.

@@ -150,7 +150,13 @@ impl Lines {
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
             Body::IpvsChange(body) => ("ipvs-change", ipvs_change::change(body, arrow)),
             // Listings are for the state, and for programs that read JSON.
-            Body::IpvsService(_) | Body::IpvsDestination(_) | Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
+            Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => {
                 return Ok(());
             }
         };

@@ -5,9 +5,7 @@ mod administration;
 use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32};
 
 use super::bounded::Bounded;
-use crate::event::{
-    Forwarding, Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsService, Text, Timestamp,
-};
+use crate::event::{Forwarding, Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsService, Text, Timestamp};
 
 /// Decisions that are kept in full.
 pub(super) const RECENT_DECISIONS: usize = 1_000;

@@ -11,7 +11,8 @@ use super::{
     },
 };
 use crate::event::{
-    Body, ConntrackEvent, Direction, Failure, IpvsDecision, IpvsService, Process, Protocol, RetransmitKind, Text, Verdict,
+    Body, ConntrackEvent, Direction, Failure, IpvsDecision, IpvsService, Process, Protocol, RetransmitKind,
+    Text, Verdict,
 };
 
 const A: &str = "10.0.0.1:40000";

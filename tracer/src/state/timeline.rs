@@ -40,6 +40,11 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Ipvs(_)
         | Body::IpvsChange(_)
         | Body::HookStatus(_) => true,
-        Body::IpvsService(_) | Body::IpvsDestination(_) | Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
+        Body::IpvsService(_)
+        | Body::IpvsDestination(_)
+        | Body::Stats(_)
+        | Body::Owner(_)
+        | Body::Node { .. }
+        | Body::Ready => false,
     }
 }

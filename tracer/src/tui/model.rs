@@ -91,10 +91,9 @@ impl Subject {
                 interface_index: claim.interface_index,
                 address: claim.address,
             }),
-            Body::Ipvs(decided) => Self::Real(RealKey {
-                service: ServiceKey::of(netns, decided),
-                address: decided.real,
-            }),
+            Body::Ipvs(decided) => {
+                Self::Real(RealKey { service: ServiceKey::of(netns, decided), address: decided.real })
+            }
             Body::IpvsChange(change) => {
                 let service = ServiceKey { netns, service: change.service };
                 match change.real {
@@ -105,7 +104,10 @@ impl Subject {
             Body::HookStatus(status) => Self::Hook(status.hook?),
             Body::IpvsService(_)
             | Body::IpvsDestination(_)
-            | Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => return None,
+            | Body::Stats(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => return None,
         })
     }
 

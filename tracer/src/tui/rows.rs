@@ -6,9 +6,8 @@ use super::model::{Screen, Subject};
 use crate::{
     event::{Timestamp, Verdict},
     state::{
-        ConntrackEntry, Flow, FlowKey, Neighbour, NeighbourKey, Real, RealKey, RecentChange, RecentDecision, Service,
-        ServiceKey, State,
-        second_of,
+        ConntrackEntry, Flow, FlowKey, Neighbour, NeighbourKey, Real, RealKey, RecentChange, RecentDecision,
+        Service, ServiceKey, State, second_of,
     },
 };
 

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::AsText;
-use crate::event::{Forwarding, IpvsChange, IpvsService, ListedDestination, ListedService, ListedWhy, Protocol};
+use crate::event::{
+    Forwarding, IpvsChange, IpvsService, ListedDestination, ListedService, ListedWhy, Protocol,
+};
 
 /// A service: `service` is the address dialled, beside its protocol, or `fwmark N`, beside the mark.
 #[derive(Serialize)]

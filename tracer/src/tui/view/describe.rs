@@ -35,8 +35,12 @@ pub(crate) fn subject_title(state: &State, subject: Subject) -> String {
             None => key.address.to_string(),
         },
         Subject::Service(key) => format!("service {}", key.service),
-        Subject::Real(RealKey { service, address: Some(real) }) => format!("{} → {real}", service.service.name()),
-        Subject::Real(RealKey { service, address: None }) => format!("{} → no real server", service.service.name()),
+        Subject::Real(RealKey { service, address: Some(real) }) => {
+            format!("{} → {real}", service.service.name())
+        }
+        Subject::Real(RealKey { service, address: None }) => {
+            format!("{} → no real server", service.service.name())
+        }
         Subject::Hook(hook) => hook_name(hook).to_owned(),
     }
 }
