@@ -13,6 +13,7 @@ mod ipvs_change;
 mod ipvs_listing;
 mod neighbour;
 mod retransmit;
+mod ruleset;
 mod undo;
 mod user;
 
@@ -26,6 +27,7 @@ pub use self::{
     ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
     neighbour::{NeighbourRecord, neighbour_source},
     retransmit::{RetransmitRecord, retransmit_source},
+    ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };

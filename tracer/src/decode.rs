@@ -3,14 +3,15 @@
 use tracer_common::record::{
     ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord,
     IpvsServiceRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord,
-    StatsRecord, UndoRecord,
+    RulesetRecord, StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
     event::{
-        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Text, Timestamp,
+        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Ruleset, Text,
+        Timestamp,
     },
 };
 
@@ -116,6 +117,10 @@ impl Decoder {
                 Body::Node { kernel: name(), host: name() }
             }
             RecordKind::Ready => Body::Ready,
+            RecordKind::Ruleset => {
+                let (ruleset, names) = read::<RulesetRecord>(record)?;
+                Body::Ruleset(Ruleset::from_record(&ruleset, names))
+            }
         })
     }
 }

@@ -15,10 +15,12 @@ mod ipvs_service;
 mod neighbour;
 mod owner;
 mod retransmit;
+mod ruleset;
 mod stats;
 mod text;
 mod undo;
 
+pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
@@ -32,11 +34,11 @@ pub use self::{
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
+    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetFamily},
     stats::Stats,
     text::Text,
     undo::Undo,
 };
-pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
 use tracer_common::record::RecordKind;
 
 /// When something happened.
@@ -46,6 +48,16 @@ pub struct Timestamp {
     pub boot_ns: u64,
     /// Nanoseconds since 1970, by the node's wall clock.
     pub wall_ns: i64,
+}
+
+impl Timestamp {
+    /// That many nanoseconds before.
+    pub fn earlier_by_ns(self, nanoseconds: u64) -> Self {
+        Self {
+            boot_ns: self.boot_ns.saturating_sub(nanoseconds),
+            wall_ns: self.wall_ns.saturating_sub_unsigned(nanoseconds),
+        }
+    }
 }
 
 /// One thing that happened, or one fact learnt.
@@ -97,6 +109,8 @@ pub enum Body {
     },
     /// Every hook has been tried.
     Ready,
+    /// How many rules a table has.
+    Ruleset(Ruleset),
 }
 
 impl Body {
@@ -117,6 +131,7 @@ impl Body {
             Self::Owner(_) => RecordKind::Owner,
             Self::Node { .. } => RecordKind::Node,
             Self::Ready => RecordKind::Ready,
+            Self::Ruleset(_) => RecordKind::Ruleset,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod encode;
 mod ipvs;
 mod owners;
+mod rulesets;
 mod watch;
 mod watches;
 
@@ -170,14 +171,14 @@ impl Collector {
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
         self.settle_ipvs();
-        for batch in self.watchers.first_round() {
-            if self.send(batch).is_err() {
-                return Ok(Err(Closed));
-            }
-        }
+        // What was there before is complete by now, and comes after the word that the node is ready: that one is first.
+        let first_round: Vec<BytesMut> = self.watchers.first_round().collect();
         let stamp = Stamp::now()?;
         append_record(&mut self.buffer, stamp, 0, &ReadyRecord { header: RecordHeader::default() }, &[]);
-        Ok(self.hand_over())
+        if self.hand_over().is_err() {
+            return Ok(Err(Closed));
+        }
+        Ok(first_round.into_iter().try_for_each(|batch| self.send(batch)))
     }
 
     /// Hands over everything in the ring; whether there was anything.

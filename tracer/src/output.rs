@@ -34,6 +34,7 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::IpvsChange(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
-        | Body::Ready => true,
+        | Body::Ready
+        | Body::Ruleset(_) => true,
     }
 }

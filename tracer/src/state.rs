@@ -13,6 +13,7 @@ mod hooks;
 mod ipvs;
 mod neighbours;
 mod rates;
+mod rulesets;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -29,6 +30,7 @@ pub use self::{
     },
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
 };
 use crate::{
@@ -52,6 +54,8 @@ pub struct Limits {
     pub services: usize,
     /// Real servers of all services.
     pub reals: usize,
+    /// Tables of rules.
+    pub tables: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -65,6 +69,7 @@ impl Default for Limits {
             conntrack_entries: 50_000,
             services: 10_000,
             reals: 50_000,
+            tables: 8_192,
             timeline: 20_000,
         }
     }
@@ -96,6 +101,8 @@ pub struct State {
     pub conntrack: Conntrack,
     /// Decisions of IPVS.
     pub ipvs: Ipvs,
+    /// How many rules the tables have.
+    pub rulesets: Rulesets,
     /// Rates of the families.
     pub rates: Rates,
     /// The last events.
@@ -123,6 +130,7 @@ impl State {
             neighbours: Bounded::new(limits.neighbours),
             conntrack: Conntrack::new(limits.conntrack_entries),
             ipvs: Ipvs::new(limits.services, limits.reals),
+            rulesets: Bounded::new(limits.tables),
             rates: Rates::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
@@ -168,6 +176,7 @@ impl State {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
             Body::Ready => self.hooks.ready = true,
+            Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if timeline::is_told(body) {
             self.events += 1;
@@ -212,5 +221,6 @@ impl State {
             + self.conntrack.entries.evicted()
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
+            + self.rulesets.evicted()
     }
 }

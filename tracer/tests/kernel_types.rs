@@ -151,7 +151,7 @@ const IP_VS_OFFSETS: [(&str, Expected); 43] = [
     ("ipvs_service_address", from_6_1([40, 40, 40, 24])),
     ("ipvs_service_port", from_6_1([56, 56, 56, 48])),
     ("ipvs_service_mark", from_6_1([60, 60, 60, 40])),
-    ("ipvs_service_ipvs", from_6_1([80, 80, 80, 64])),
+    ("ipvs_service_namespace", from_6_1([80, 80, 80, 64])),
     ("ipvs_service_scheduler", from_6_1([384, 392, 392, 376])),
     ("ipvs_scheduler_name", from_6_1([16, 16, 16, 16])),
     ("ipvs_net", from_6_1([2160, 2024, 2024, 2344])),

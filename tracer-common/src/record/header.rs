@@ -83,6 +83,8 @@ kinds! {
     Node = 67 "node" NodeRecord,
     /// Every hook has been tried.
     Ready = 68 "ready" ReadyRecord,
+    /// How many rules a table has; the names of the table and its longest chains follow.
+    Ruleset = 77 "ruleset" RulesetRecord,
     /// A virtual service of IPVS, listed.
     IpvsService = 78 "ipvs-service" IpvsServiceRecord,
     /// A real server of IPVS, listed.

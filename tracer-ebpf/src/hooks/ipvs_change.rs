@@ -15,7 +15,7 @@ use tracer_common::{
 
 use crate::{
     emit::emit,
-    hooks::call::kept_arguments,
+    hooks::call,
     kernel::{AF_INET6, Access as _, Pointer, Probed, mapped, netns_inode, offset, read, read_16_bytes},
 };
 
@@ -58,19 +58,17 @@ fn vsaddsvc_fexit(context: FExitContext) -> i32 {
     0
 }
 
-kept_arguments!(ADD_SERVICE_CALL);
-
 #[kprobe(function = "ip_vs_add_service")]
 fn vsaddsvc_entry(context: ProbeContext) -> u32 {
     if let (Some(ipvs), Some(place)) = (context.arg(0), context.arg(2)) {
-        ADD_SERVICE_CALL.keep([ipvs, place, 0]);
+        call::keep::<IpvsChangeRecord>(&context, [ipvs, place, 0, 0]);
     }
     0
 }
 
 #[kretprobe(function = "ip_vs_add_service")]
 fn vsaddsvc_return(context: RetProbeContext) -> u32 {
-    if let Some([ipvs, place, _]) = ADD_SERVICE_CALL.take() {
+    if let Some([ipvs, place, ..]) = call::take(&context) {
         service_added(ipvs as Pointer, place as Pointer, context.ret());
     }
     0
@@ -176,7 +174,7 @@ fn service_removed(hook: HookId, service: Pointer, cleanup: u64) {
 
 #[inline(always)]
 fn service_netns(service: Pointer) -> u32 {
-    let ipvs = read::<Probed, Pointer>(service, offset!(ipvs_service_ipvs));
+    let ipvs = read::<Probed, Pointer>(service, offset!(ipvs_service_namespace));
     netns_inode::<Probed>(read::<Probed, Pointer>(ipvs, offset!(ipvs_net)))
 }
 

@@ -120,7 +120,12 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         Body::IpvsDestination(listed) => {
             destination = any_of_service(listed.service, Some(listed.real), &test);
         }
-        Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {}
+        Body::Ruleset(_)
+        | Body::Stats(_)
+        | Body::HookStatus(_)
+        | Body::Owner(_)
+        | Body::Node { .. }
+        | Body::Ready => {}
     }
     match side {
         Side::Either => source || destination,

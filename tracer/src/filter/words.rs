@@ -85,6 +85,7 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         RecordKind::Ipvs | RecordKind::IpvsChange | RecordKind::IpvsService | RecordKind::IpvsDestination => {
             Some(Family::Ipvs)
         }
+        RecordKind::Ruleset => Some(Family::Ruleset),
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner

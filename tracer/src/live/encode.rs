@@ -17,7 +17,7 @@ use crate::{
 const RECORD_ALIGNMENT: usize = 8;
 
 /// The longest text kept behind a record.
-const TEXT_BYTES: usize = 1024;
+pub(super) const TEXT_BYTES: usize = 1024;
 
 /// When a record made in user space is made.
 #[derive(Clone, Copy, Debug)]

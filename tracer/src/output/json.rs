@@ -6,6 +6,7 @@ mod ipvs_change;
 mod neighbour;
 mod node;
 mod retransmit;
+mod ruleset;
 
 use std::{fmt, io, net::IpAddr};
 
@@ -18,6 +19,7 @@ use self::{
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
     retransmit::{RetransmitObject, UndoObject},
+    ruleset::RulesetObject,
 };
 use super::context::{Context, Shown};
 use crate::event::{Body, Endpoints, Event, Protocol, Timestamp};
@@ -47,6 +49,7 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::IpvsChange(body) => object(buffer, event, name, IpvsChangeObject::from(body)),
         Body::IpvsService(body) => object(buffer, event, name, IpvsServiceObject::from(&**body)),
         Body::IpvsDestination(body) => object(buffer, event, name, IpvsDestinationObject::from(&**body)),
+        Body::Ruleset(body) => object(buffer, event, name, RulesetObject::from(body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
     }

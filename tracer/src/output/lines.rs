@@ -5,6 +5,7 @@ mod ipvs;
 mod ipvs_change;
 mod neighbour;
 mod retransmit;
+mod ruleset;
 
 use std::{
     fmt::{self, Write as _},
@@ -149,6 +150,7 @@ impl Lines {
             Body::Conntrack(body) => ("conntrack", conntrack::decision(body, arrow)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
             Body::IpvsChange(body) => ("ipvs-change", ipvs_change::change(body, arrow)),
+            Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
             // Listings are for the state, and for programs that read JSON.
             Body::IpvsService(_)
             | Body::IpvsDestination(_)

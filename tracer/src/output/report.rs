@@ -115,7 +115,8 @@ impl Report {
             | Body::Claim(_)
             | Body::Conntrack(_)
             | Body::Ipvs(_)
-            | Body::IpvsChange(_) => {}
+            | Body::IpvsChange(_)
+            | Body::Ruleset(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -194,6 +195,7 @@ impl Report {
                 });
                 body.decision.name()
             }
+            Body::Ruleset(body) => body.change.name(),
             Body::IpvsChange(body) => body.change.name(),
             Body::IpvsService(_)
             | Body::IpvsDestination(_)

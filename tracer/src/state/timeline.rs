@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, RulesetChange};
 
 /// A bounded list of the last events that tell what happened on the node.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Ipvs(_)
         | Body::IpvsChange(_)
         | Body::HookStatus(_) => true,
+        // Tables that are found at the start are no change.
+        Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
         Body::IpvsService(_)
         | Body::IpvsDestination(_)
         | Body::Stats(_)

@@ -104,6 +104,7 @@ impl Subject {
             Body::HookStatus(status) => Self::Hook(status.hook?),
             Body::IpvsService(_)
             | Body::IpvsDestination(_)
+            | Body::Ruleset(_)
             | Body::Stats(_)
             | Body::Owner(_)
             | Body::Node { .. }

@@ -3,7 +3,9 @@
 use tracer_common::hook::HookId;
 
 use crate::{
-    event::{Body, ConntrackEvent, Endpoints, Event, IpvsChange, IpvsDecision, RetransmitKind, Verdict},
+    event::{
+        Body, ConntrackEvent, Endpoints, Event, IpvsChange, IpvsDecision, RetransmitKind, Ruleset, Verdict,
+    },
     probe::table::{self, Family},
     state::{
         ANSWERERS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey, ServiceKey, State,
@@ -313,6 +315,11 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
                 Some(way) => format!("{name} attached by {}", way.name()),
                 None => format!("{name} missing: {}", status.reason),
             }
+        }
+        Body::Ruleset(ruleset) => {
+            let growth = ruleset.growth().map(|growth| format!(" ({growth:+})")).unwrap_or_default();
+            let Ruleset { change, family, table, backend, entries, .. } = ruleset;
+            format!("{family} {table} ({}) {}, {entries} rules{growth}", backend.name(), change.name())
         }
         Body::IpvsService(_)
         | Body::IpvsDestination(_)
