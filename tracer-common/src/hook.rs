@@ -62,6 +62,16 @@ hooks! {
     IpvsSchedule = 17,
     /// Return of function `ip_vs_in_hook`.
     IpvsVerdict = 18,
+    /// Function `__ip_vs_update_dest`.
+    IpvsUpdateDestination = 19,
+    /// Function `__ip_vs_del_dest`.
+    IpvsDeleteDestination = 20,
+    /// Return of function `ip_vs_add_service`.
+    IpvsAddService = 21,
+    /// Function `ip_vs_unlink_service`.
+    IpvsUnlinkService = 22,
+    /// Function `__ip_vs_del_service`.
+    IpvsDeleteService = 23,
     /// Tracepoint `icmp:icmp_send`.
     IcmpSend = 25,
     /// Function `icmp_push_reply`, where there is no such tracepoint.

@@ -120,7 +120,7 @@ const VMLINUX_OFFSETS: [(&str, Expected); 69] = [
     ("zone_id", same(0)),
 ];
 
-const IP_VS_OFFSETS: [(&str, Expected); 25] = [
+const IP_VS_OFFSETS: [(&str, Expected); 43] = [
     ("ipvs_connection_family", from_6_1([22, 22, 22, 21])),
     ("ipvs_connection_protocol", from_6_1([76, 76, 76, 150])),
     ("ipvs_connection_client", from_6_1([24, 24, 24, 96])),
@@ -137,6 +137,24 @@ const IP_VS_OFFSETS: [(&str, Expected); 25] = [
     ("ipvs_destination_weight", from_6_1([60, 60, 60, 60])),
     ("ipvs_destination_flags", from_6_1([52, 52, 52, 52])),
     ("ipvs_destination_configured", [None, Some(64), Some(64), None, Some(64)]),
+    ("ipvs_destination_family", from_6_1([32, 32, 32, 32])),
+    ("ipvs_destination_address", from_6_1([36, 36, 36, 36])),
+    ("ipvs_destination_port", from_6_1([34, 34, 34, 34])),
+    ("ipvs_destination_connection_flags", from_6_1([56, 56, 56, 56])),
+    ("ipvs_destination_service", from_6_1([408, 416, 400, 416])),
+    ("ipvs_wanted_family", from_6_1([36, 36, 36, 36])),
+    ("ipvs_wanted_address", from_6_1([0, 0, 0, 0])),
+    ("ipvs_wanted_port", from_6_1([16, 16, 16, 16])),
+    ("ipvs_wanted_connection_flags", from_6_1([20, 20, 20, 20])),
+    ("ipvs_wanted_weight", from_6_1([24, 24, 24, 24])),
+    ("ipvs_service_family", from_6_1([36, 36, 36, 20])),
+    ("ipvs_service_protocol", from_6_1([38, 38, 38, 22])),
+    ("ipvs_service_address", from_6_1([40, 40, 40, 24])),
+    ("ipvs_service_port", from_6_1([56, 56, 56, 48])),
+    ("ipvs_service_mark", from_6_1([60, 60, 60, 40])),
+    ("ipvs_service_namespace", from_6_1([80, 80, 80, 64])),
+    ("ipvs_service_scheduler", from_6_1([384, 392, 392, 376])),
+    ("ipvs_scheduler_name", from_6_1([16, 16, 16, 16])),
     ("ipvs_net", from_6_1([2160, 2024, 2024, 2344])),
     ("ipvs_reuse_mode", from_6_1([1868, 1604, 1604, 1924])),
     ("ipvs_expire_nodest", from_6_1([1824, 1560, 1560, 1880])),
@@ -302,6 +320,9 @@ fn functions_are_found_with_their_module_and_arguments() {
         ("ip_vs_conn_new", Some("ip_vs"), 7),
         ("ip_vs_schedule", Some("ip_vs"), 5),
         ("ip_vs_in_hook", Some("ip_vs"), 3),
+        ("__ip_vs_update_dest", Some("ip_vs"), 4),
+        ("__ip_vs_del_dest", Some("ip_vs"), 3),
+        ("ip_vs_add_service", Some("ip_vs"), 3),
     ];
     for series in SERIES {
         let btf = open(series);

@@ -11,7 +11,7 @@ use super::{
     },
 };
 use crate::event::{
-    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IpvsDecision, Process, Protocol,
+    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IpvsDecision, IpvsService, Process, Protocol,
     RetransmitKind, Text, Verdict,
 };
 
@@ -145,9 +145,7 @@ fn connections_onto_weight_0_are_told_from_others() {
         ]);
         let service = ServiceKey {
             netns: NETNS,
-            address: service.parse().unwrap(),
-            protocol: Protocol::TCP,
-            firewall_mark: None,
+            service: IpvsService::Address { protocol: Protocol::TCP, address: service.parse().unwrap() },
         };
         let key = RealKey { service, address: Some(real.parse().unwrap()) };
         let real = state.ipvs.reals.get(&key).unwrap();

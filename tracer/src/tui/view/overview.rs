@@ -250,7 +250,7 @@ fn drained(state: &State) -> Part {
                 (format!("{} new", exact(real.decisions.onto_drained)), Role::Bad),
                 (weight, Role::Warning),
             ];
-            Some(Fact { subject: format!("{} → {}", key.service.address, key.address?), told })
+            Some(Fact { subject: format!("{} → {}", key.service.service.name(), key.address?), told })
         })
         .collect();
     let count = state.ipvs.total.onto_drained;
