@@ -147,8 +147,6 @@ fn connections_onto_weight_0_are_told_from_others() {
             address: service.parse().unwrap(),
             protocol: Protocol::TCP,
             firewall_mark: None,
-        forward: None,
-        persistent: false,
         };
         let key = RealKey { service, address: Some(real.parse().unwrap()) };
         let real = state.ipvs.reals.get(&key).unwrap();
