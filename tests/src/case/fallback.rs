@@ -142,6 +142,24 @@ pub(super) const CASES: &[Case] = &[
         run: |setting| kprobe(setting, IPVS),
     },
     Case {
+        name: "kprobe-ipvs-dropped",
+        proves: "SYNs towards a removed server are told by kprobes",
+        needs: IPVS_NEEDS,
+        run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
+        name: "kprobe-ipvs-udp",
+        proves: "decisions about datagrams are told by kprobes",
+        needs: IPVS_NEEDS,
+        run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
+        name: "kprobe-ipvs-nested",
+        proves: "a packet that passes IPVS in two namespaces at once is told once in each by kprobes",
+        needs: IPVS_NEEDS,
+        run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
         name: "kprobe-ipvs-refused",
         proves: "a SYN for a service without servers is told as refused by kprobes",
         needs: IPVS_NEEDS,

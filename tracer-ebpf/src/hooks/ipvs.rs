@@ -323,7 +323,8 @@ fn decided(pending: &Pending, verdict: i32) {
 fn dropped_unasked(skb: Pointer, net: Pointer) {
     let Some(ends) = first::ends_of_first_packet(skb) else { return };
     emit(HookId::IpvsVerdict, netns_inode::<Direct>(net), |record: &mut IpvsRecord| {
-        fill::sysctls::<Direct>(record, read::<Direct, Pointer>(net, offset!(net_ipvs)));
+        // The kernel image does not describe what the module keeps there, so it has no type.
+        fill::sysctls::<Probed>(record, read::<Direct, Pointer>(net, offset!(net_ipvs)));
         record.steps = if first::has_mark(ends.protocol) { ipvs_step::SYN } else { 0 };
         record.client = ends.source;
         record.virtual_address = ends.destination;

@@ -235,7 +235,11 @@ fn translations(bytes: &mut Vec<u8>) {
         steps: ipvs_step::FOUND,
         verdict: 2,
         connection_state: 5,
+        connection_flags: 3,
+        firewall_mark: 7,
         has_destination: 1,
+        available: 1,
+        persistent: 1,
         ..IpvsRecord::default()
     };
     push(bytes, &ipvs, "");
