@@ -44,11 +44,23 @@ pub enum HookId {
     ConntrackAllocate = 33,
     /// Return of function `__nf_conntrack_confirm`.
     ConntrackConfirm = 34,
+    /// Tracepoint `icmp:icmp_send`.
+    IcmpSend = 25,
+    /// Function `icmp_push_reply`, where there is no such tracepoint.
+    IcmpPush = 26,
+    /// Function `icmpv6_push_pending_frames`.
+    Icmp6Push = 27,
+    /// Function `icmp_unreach`.
+    IcmpReceive = 28,
+    /// Function `icmpv6_notify`.
+    Icmp6Receive = 29,
+    /// Tracepoint `net:netif_receive_skb`, attached only while a flow is under suspicion.
+    PacketReceive = 30,
 }
 
 impl HookId {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::RetransmitSegment,
         Self::RetransmitSynAck,
         Self::RetransmitFailed,
@@ -68,6 +80,12 @@ impl HookId {
         Self::IpvsVerdict,
         Self::ConntrackAllocate,
         Self::ConntrackConfirm,
+        Self::IcmpSend,
+        Self::IcmpPush,
+        Self::Icmp6Push,
+        Self::IcmpReceive,
+        Self::Icmp6Receive,
+        Self::PacketReceive,
     ];
 
     /// The hook of that number, if this version knows it.

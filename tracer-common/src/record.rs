@@ -6,11 +6,14 @@
 
 mod claim;
 mod conntrack;
+mod duplicate;
 mod flow;
 mod header;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod retransmit;
+mod ruleset;
 mod undo;
 mod user;
 
@@ -20,11 +23,14 @@ pub use self::{
         ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, ConntrackRecord, conntrack_counter,
         conntrack_event,
     },
+    duplicate::DuplicateRecord,
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
+    icmp::{IcmpRecord, icmp_direction, icmp_part},
     ipvs::{IpvsRecord, ipvs_step},
     neighbour::{NeighbourRecord, neighbour_source},
     retransmit::{RetransmitRecord, retransmit_source},
+    ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };

@@ -1,14 +1,15 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackCountersRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, NeighbourRecord,
-    NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+    ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord,
+    IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord,
+    RulesetRecord, StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
-    event::{Body, Event, HookStatus, Retransmit, Text, Timestamp},
+    event::{Body, Event, HookStatus, Retransmit, Ruleset, Text, Timestamp},
 };
 
 /// Records that could not be read, since the start.
@@ -93,6 +94,8 @@ impl Decoder {
                 Body::ConntrackCounters(Box::new((&record).into()))
             }
             RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
+            RecordKind::Icmp => Body::Icmp((&read::<IcmpRecord>(record)?.0).into()),
+            RecordKind::Duplicate => Body::Duplicate((&read::<DuplicateRecord>(record)?.0).into()),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
             RecordKind::HookStatus => {
@@ -108,6 +111,10 @@ impl Decoder {
                 Body::Node { kernel: name(), host: name() }
             }
             RecordKind::Ready => Body::Ready,
+            RecordKind::Ruleset => {
+                let (ruleset, names) = read::<RulesetRecord>(record)?;
+                Body::Ruleset(Ruleset::from_record(&ruleset, names))
+            }
         })
     }
 }

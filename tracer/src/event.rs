@@ -6,29 +6,35 @@
 mod claim;
 mod conntrack;
 mod conntrack_counters;
+mod duplicate;
 mod failure;
 mod flow;
 mod hook_status;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod owner;
 mod retransmit;
+mod ruleset;
 mod stats;
 mod text;
 mod undo;
 
-pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
+pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
     conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
+    duplicate::Duplicate,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
+    icmp::{Icmp, IcmpClass, Quoted},
     ipvs::{Ipvs, IpvsDecision},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
+    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetFamily},
     stats::Stats,
     text::Text,
     undo::Undo,
@@ -42,6 +48,16 @@ pub struct Timestamp {
     pub boot_ns: u64,
     /// Nanoseconds since 1970, by the node's wall clock.
     pub wall_ns: i64,
+}
+
+impl Timestamp {
+    /// That many nanoseconds before.
+    pub fn earlier_by_ns(self, nanoseconds: u64) -> Self {
+        Self {
+            boot_ns: self.boot_ns.saturating_sub(nanoseconds),
+            wall_ns: self.wall_ns.saturating_sub_unsigned(nanoseconds),
+        }
+    }
 }
 
 /// One thing that happened, or one fact learnt.
@@ -74,6 +90,10 @@ pub enum Body {
     ConntrackCounters(Box<ConntrackCounters>),
     /// IPVS decided about a first packet.
     Ipvs(Ipvs),
+    /// An ICMP error was sent or received.
+    Icmp(Icmp),
+    /// A packet came again with a lower TTL.
+    Duplicate(Duplicate),
     /// The accounting of one kind.
     Stats(Stats),
     /// How a hook is attached, or why not.
@@ -89,6 +109,8 @@ pub enum Body {
     },
     /// Every hook has been tried.
     Ready,
+    /// How many rules a table has.
+    Ruleset(Ruleset),
 }
 
 impl Body {
@@ -102,11 +124,14 @@ impl Body {
             Self::Conntrack(_) => RecordKind::Conntrack,
             Self::ConntrackCounters(_) => RecordKind::ConntrackCounters,
             Self::Ipvs(_) => RecordKind::Ipvs,
+            Self::Icmp(_) => RecordKind::Icmp,
+            Self::Duplicate(_) => RecordKind::Duplicate,
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,
             Self::Owner(_) => RecordKind::Owner,
             Self::Node { .. } => RecordKind::Node,
             Self::Ready => RecordKind::Ready,
+            Self::Ruleset(_) => RecordKind::Ruleset,
         }
     }
 }

@@ -7,6 +7,8 @@
 mod conntrack;
 mod encode;
 mod owners;
+mod rulesets;
+mod suspicion;
 mod watch;
 mod watches;
 
@@ -24,6 +26,7 @@ use tracer_common::record::{ReadyRecord, RecordHeader};
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
     owners::Owners,
+    suspicion::Suspicion,
     watches::Watchers,
 };
 use crate::{
@@ -96,6 +99,7 @@ struct Closed;
 struct Collector {
     probes: Probes,
     owners: Owners,
+    suspicion: Suspicion,
     watchers: Watchers,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
@@ -111,7 +115,8 @@ impl Collector {
         let owners = Owners::new(paths.proc.clone());
         let watchers = Watchers::start(&paths, &options)?;
         let probes = Probes::new(paths, facts, options)?;
-        Ok(Self { probes, owners, watchers, blocks, buffer: BytesMut::new() })
+        let suspicion = Suspicion::default();
+        Ok(Self { probes, owners, suspicion, watchers, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -123,6 +128,7 @@ impl Collector {
         // Ends when asked to stop, or when everybody who could ask is gone.
         while stopped.recv_timeout(interval) == Err(std_mpsc::RecvTimeoutError::Timeout) {
             let Ok(had_records) = self.hand_over_records() else { return Ok(()) };
+            self.watch_suspects()?;
             for batch in self.watchers.batches() {
                 if self.send(batch).is_err() {
                     return Ok(());
@@ -168,14 +174,14 @@ impl Collector {
             // A consumer that is gone is noticed at the end of this function.
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
-        for batch in self.watchers.first_round() {
-            if self.send(batch).is_err() {
-                return Ok(Err(Closed));
-            }
-        }
+        // Waited for before the node counts as ready, and told after: `ready` is what a reader sees first.
+        let first_round: Vec<BytesMut> = self.watchers.first_round().collect();
         let stamp = Stamp::now()?;
         append_record(&mut self.buffer, stamp, 0, &ReadyRecord { header: RecordHeader::default() }, &[]);
-        Ok(self.hand_over())
+        if self.hand_over().is_err() {
+            return Ok(Err(Closed));
+        }
+        Ok(first_round.into_iter().try_for_each(|batch| self.send(batch)))
     }
 
     /// Hands over everything in the ring; whether there was anything.
@@ -190,6 +196,10 @@ impl Collector {
             // Who owns a socket is told before the record that needs it.
             let records = self.buffer.split();
             self.owners.look_up(&records, &mut self.buffer);
+            // The clock does not fail; and if it did, a flow would be suspected one record later.
+            if let (true, Ok(stamp)) = (self.probes.can_watch(), Stamp::now()) {
+                self.suspicion.note(&records, stamp.boot_ns());
+            }
             self.hand_over()?;
             self.buffer = records;
             self.hand_over()?;
@@ -197,6 +207,25 @@ impl Collector {
                 return Ok(true);
             }
         }
+    }
+
+    /// Keeps the kernel side's watch list in step with the flows under suspicion, and its hook attached while there are
+    /// any. What there is to say of the hook goes out with the next records.
+    fn watch_suspects(&mut self) -> anyhow::Result<()> {
+        if !self.probes.can_watch() {
+            return Ok(());
+        }
+        let stamp = Stamp::now()?;
+        let plan = self.suspicion.plan(stamp.boot_ns());
+        self.probes.change_watched(&plan.watch, &plan.forget)?;
+        let reason = match plan.flows {
+            0 => "no flow is under suspicion any more".to_owned(),
+            1 => "1 flow is under suspicion".to_owned(),
+            flows => format!("{flows} flows are under suspicion"),
+        };
+        let buffer = &mut self.buffer;
+        self.probes.arm(plan.is_armed, &reason, |status| append_hook_status(buffer, stamp, status));
+        Ok(())
     }
 
     /// Attaches hooks whose module has appeared. What there is to say of them goes out with the next sample.

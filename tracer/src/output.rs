@@ -29,8 +29,11 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Claim(_)
         | Body::ConntrackCounters(_)
         | Body::Ipvs(_)
+        | Body::Icmp(_)
+        | Body::Duplicate(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
-        | Body::Ready => true,
+        | Body::Ready
+        | Body::Ruleset(_) => true,
     }
 }

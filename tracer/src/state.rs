@@ -12,7 +12,9 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod neighbours;
+mod path;
 mod rates;
+mod rulesets;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -25,7 +27,9 @@ pub use self::{
     hooks::Hooks,
     ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
 };
 use crate::{
@@ -51,6 +55,12 @@ pub struct Limits {
     pub services: usize,
     /// Real servers of all services.
     pub reals: usize,
+    /// Tables of rules.
+    pub tables: usize,
+    /// Addresses ICMP errors were about.
+    pub icmp_subjects: usize,
+    /// Flows whose packets went round.
+    pub loops: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -65,6 +75,9 @@ impl Default for Limits {
             conntrack_tables: 1_024,
             services: 10_000,
             reals: 20_000,
+            tables: 8_192,
+            icmp_subjects: 20_000,
+            loops: 10_000,
             timeline: 20_000,
         }
     }
@@ -96,6 +109,10 @@ pub struct State {
     pub conntrack: Conntrack,
     /// Decisions of IPVS.
     pub ipvs: Ipvs,
+    /// How many rules the tables have.
+    pub rulesets: Rulesets,
+    /// What the way of packets came to.
+    pub path: Path,
     /// Rates of the families.
     pub rates: Rates,
     /// The last events.
@@ -123,6 +140,8 @@ impl State {
             neighbours: Bounded::new(limits.neighbours),
             conntrack: Conntrack::new(limits.conntrack_entries, limits.conntrack_tables),
             ipvs: Ipvs::new(limits.services, limits.reals),
+            rulesets: Bounded::new(limits.tables),
+            path: Path::new(limits.icmp_subjects, limits.loops),
             rates: Rates::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
@@ -157,6 +176,14 @@ impl State {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
             }
+            Body::Icmp(icmp) => {
+                self.rates.count(Family::Path, time);
+                self.path.icmp(netns, time, icmp);
+            }
+            Body::Duplicate(duplicate) => {
+                self.rates.count(Family::Path, time);
+                self.path.duplicate(netns, time, duplicate);
+            }
             Body::Stats(stats) => self.accounting.sample(stats),
             Body::HookStatus(status) => self.hooks.status_of(status),
             Body::Owner(owner) => {
@@ -166,6 +193,7 @@ impl State {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
             Body::Ready => self.hooks.ready = true,
+            Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if timeline::is_told(body) {
             self.events += 1;
@@ -211,5 +239,8 @@ impl State {
             + self.conntrack.tables.evicted()
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
+            + self.rulesets.evicted()
+            + self.path.icmp.evicted()
+            + self.path.loops.evicted()
     }
 }

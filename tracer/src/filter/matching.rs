@@ -107,7 +107,15 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             destination =
                 test(ipvs.virtual_service.into()) || ipvs.real.is_some_and(|real| test(real.into()));
         }
-        Body::ConntrackCounters(_)
+        Body::Icmp(icmp) => {
+            if let Some(about) = &icmp.about {
+                (source, destination) = both(&about.flow, &test);
+            }
+            source |= icmp.sender.is_some_and(|sender| test(sender.into()));
+        }
+        Body::Duplicate(duplicate) => (source, destination) = both(&duplicate.flow, &test),
+        Body::Ruleset(_)
+        | Body::ConntrackCounters(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
         | Body::Owner(_)
@@ -130,6 +138,8 @@ fn device(body: &Body) -> Option<&str> {
         Body::Retransmit(retransmit) => retransmit.device.as_ref().map(crate::event::Text::as_str),
         Body::Neighbour(neighbour) => Some(neighbour.device.as_str()),
         Body::Claim(claim) => Some(claim.device.as_str()),
+        Body::Icmp(icmp) => icmp.device.as_ref().map(crate::event::Text::as_str),
+        Body::Duplicate(duplicate) => Some(duplicate.device.as_str()),
         _ => None,
     }
 }

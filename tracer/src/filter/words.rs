@@ -83,6 +83,8 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         RecordKind::Neighbour | RecordKind::Claim => Some(Family::Neighbour),
         RecordKind::Conntrack | RecordKind::ConntrackCounters => Some(Family::Conntrack),
         RecordKind::Ipvs => Some(Family::Ipvs),
+        RecordKind::Ruleset => Some(Family::Ruleset),
+        RecordKind::Icmp | RecordKind::Duplicate => Some(Family::Path),
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner

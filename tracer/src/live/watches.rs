@@ -9,6 +9,7 @@ use bytes::BytesMut;
 
 use super::{
     conntrack::ConntrackWatch,
+    rulesets::Rulesets,
     watch::{Watch, Watcher},
 };
 use crate::{
@@ -34,7 +35,7 @@ impl Watchers {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
             watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options))?,
-            rulesets: Watcher::start("rulesets", census, rulesets(options))?,
+            rulesets: Watcher::start("rulesets", census, rulesets(paths, options))?,
         })
     }
 
@@ -70,6 +71,10 @@ fn watches(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
 }
 
 /// What may take long.
-fn rulesets(_options: &Options) -> Vec<Box<dyn Watch>> {
-    Vec::new()
+fn rulesets(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
+    if options.families.contains(&Family::Ruleset) {
+        vec![Box::new(Rulesets::new(paths.clone()))]
+    } else {
+        Vec::new()
+    }
 }

@@ -1,10 +1,12 @@
 //! One JSON object an event. Field names and words are a contract with those who parse them.
 
 mod conntrack;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod node;
 mod retransmit;
+mod ruleset;
 
 use std::{fmt, io, net::IpAddr};
 
@@ -12,10 +14,12 @@ use serde::{Serialize, Serializer};
 
 use self::{
     conntrack::{ConntrackObject, CountersObject},
+    icmp::{DuplicateObject, IcmpObject},
     ipvs::IpvsObject,
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
     retransmit::{RetransmitObject, UndoObject},
+    ruleset::RulesetObject,
 };
 use super::context::{Context, Shown};
 use crate::event::{Body, Endpoints, Event, Protocol, Timestamp};
@@ -43,6 +47,9 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
+        Body::Ruleset(body) => object(buffer, event, name, RulesetObject::from(body)),
+        Body::Icmp(body) => object(buffer, event, name, IcmpObject::from(body)),
+        Body::Duplicate(body) => object(buffer, event, name, DuplicateObject::from(body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
     }

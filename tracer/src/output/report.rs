@@ -114,7 +114,10 @@ impl Report {
             | Body::Neighbour(_)
             | Body::Claim(_)
             | Body::Conntrack(_)
-            | Body::Ipvs(_) => {}
+            | Body::Ipvs(_)
+            | Body::Ruleset(_)
+            | Body::Icmp(_)
+            | Body::Duplicate(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -193,6 +196,9 @@ impl Report {
                 });
                 body.decision.name()
             }
+            Body::Ruleset(body) => body.change.name(),
+            Body::Icmp(body) => body.meaning(),
+            Body::Duplicate(_) => "goes-round",
             Body::ConntrackCounters(_)
             | Body::Stats(_)
             | Body::HookStatus(_)

@@ -240,8 +240,8 @@ proptest! {
     fn tables_stay_within_their_limits_and_totals_are_exact(bodies in proptest::collection::vec(any_body(), 0..400)) {
         let limit = 10;
         let limits = Limits {
-            flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, conntrack_tables: limit, services: limit, reals: limit,
-            timeline: limit,
+            flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, conntrack_tables: limit,
+            services: limit, reals: limit, tables: limit, icmp_subjects: limit, loops: limit, timeline: limit,
         };
         let mut bounded = State::new(limits);
         let mut whole = State::default();

@@ -100,8 +100,11 @@ impl Subject {
                 },
                 address: decided.real,
             }),
+            Body::Icmp(icmp) => Self::Flow(FlowKey { netns, endpoints: icmp.about?.flow }),
+            Body::Duplicate(duplicate) => Self::Flow(FlowKey { netns, endpoints: duplicate.flow }),
             Body::HookStatus(status) => Self::Hook(status.hook?),
             Body::ConntrackCounters(_)
+            | Body::Ruleset(_)
             | Body::Stats(_)
             | Body::Owner(_)
             | Body::Node { .. }
