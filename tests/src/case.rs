@@ -15,6 +15,7 @@ mod lifecycle;
 mod neighbour;
 mod reconcile;
 mod retransmit;
+mod ruleset;
 mod storm;
 
 /// One case.
@@ -73,6 +74,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         claim::CASES,
         conntrack::CASES,
         ipvs::CASES,
+        ruleset::CASES,
         storm::CASES,
         fallback::CASES,
     ]
