@@ -32,7 +32,7 @@ use nix::{
 use super::layout::ENTRIES_HEADER_BYTES;
 
 /// Real memory at once.
-const WINDOW_BYTES: usize = 24 << 20;
+const WINDOW_BYTES: usize = 32 << 20;
 
 /// Scratch memory: as much is mapped as one piece.
 const SCRATCH_BYTES: usize = 1 << 20;
