@@ -19,6 +19,7 @@ mod loops;
 mod neighbour;
 mod reconcile;
 mod retransmit;
+mod ruleset;
 mod storm;
 
 /// One case.
@@ -79,6 +80,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         conntrack_race::CASES,
         conntrack_counters::CASES,
         ipvs::CASES,
+        ruleset::CASES,
         icmp::CASES,
         loops::CASES,
         storm::CASES,

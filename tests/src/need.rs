@@ -10,6 +10,8 @@ use crate::{command, layout::Layout, namespace::Namespace};
 pub enum Need {
     /// nftables rules in every family used here.
     Nftables,
+    /// The older half of iptables, and its tools.
+    LegacyTables,
     /// Breakpoints at functions.
     FunctionHooks,
     /// Devices of type `dummy`.
@@ -45,6 +47,11 @@ impl Need {
                 )
             })
             .map(|error| format!("no nftables: {error}")),
+            Self::LegacyTables => in_namespace(|namespace| {
+                namespace.run("ip6tables-legacy", "--list")?;
+                namespace.run("iptables-legacy", "-A INPUT -m comment --comment probe").map(drop)
+            })
+            .map(|error| format!("no tables of iptables: {error}")),
             Self::FunctionHooks => (!Path::new("/sys/bus/event_source/devices/kprobe").exists())
                 .then(|| "this kernel has no kprobes".to_owned()),
             Self::Dummy => {
