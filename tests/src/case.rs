@@ -11,6 +11,7 @@ mod claim;
 mod conntrack;
 mod fallback;
 mod ipvs;
+mod ipvs_change;
 mod lifecycle;
 mod neighbour;
 mod reconcile;
@@ -72,6 +73,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         neighbour::CASES,
         claim::CASES,
         conntrack::CASES,
+        ipvs_change::CASES,
         ipvs::CASES,
         storm::CASES,
         fallback::CASES,

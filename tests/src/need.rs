@@ -18,6 +18,8 @@ pub enum Need {
     Conntrack,
     /// IPVS, with type information of the module, and `ipvsadm`.
     Ipvs,
+    /// IPVS and `ipvsadm`, whether its types are described or not.
+    Ipvsadm,
     /// IPVS as a module that can be unloaded.
     IpvsUnloadable,
     /// A processor that is not emulated.
@@ -55,7 +57,8 @@ impl Need {
                 in_namespace(|namespace| namespace.proc_net("stat/nf_conntrack").map(drop))
                     .map(|error| format!("no connection tracking: {error}"))
             }
-            Self::Ipvs => ipvs_missing(),
+            Self::Ipvs => ipvsadm_missing().or_else(ipvs_types_missing),
+            Self::Ipvsadm => ipvsadm_missing(),
             Self::IpvsUnloadable => ipvs_fixed(),
             Self::RealProcessor => fs::read_to_string("/proc/cpuinfo")
                 .is_ok_and(|text| text.contains("QEMU TCG"))
@@ -81,19 +84,21 @@ pub fn load(module: &str) {
     let _ = command::run("modprobe", &format!("--quiet {module}"));
 }
 
-fn ipvs_missing() -> Option<String> {
+fn ipvsadm_missing() -> Option<String> {
     load("ip_vs");
     load("ip_vs_rr");
     if !Path::new("/proc/net/ip_vs").exists() {
         return Some("this kernel has no IPVS".to_owned());
     }
-    if !Path::new("/sys/kernel/btf/ip_vs").exists() {
-        return Some("this kernel has no type information of the module ip_vs".to_owned());
-    }
     match Command::new("ipvsadm").arg("--version").output() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some("no ipvsadm".to_owned()),
         _ => None,
     }
+}
+
+fn ipvs_types_missing() -> Option<String> {
+    (!Path::new("/sys/kernel/btf/ip_vs").exists())
+        .then(|| "this kernel has no type information of the module ip_vs".to_owned())
 }
 
 fn ipvs_fixed() -> Option<String> {
