@@ -9,10 +9,14 @@ use crate::{expect::Events, need::Need, tracer::Tracer};
 
 mod claim;
 mod conntrack;
+mod conntrack_counters;
+mod conntrack_race;
 mod fallback;
+mod icmp;
 mod ipvs;
 mod ipvs_change;
 mod lifecycle;
+mod loops;
 mod neighbour;
 mod reconcile;
 mod retransmit;
@@ -74,7 +78,11 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         claim::CASES,
         conntrack::CASES,
         ipvs_change::CASES,
+        conntrack_race::CASES,
+        conntrack_counters::CASES,
         ipvs::CASES,
+        icmp::CASES,
+        loops::CASES,
         storm::CASES,
         fallback::CASES,
     ]

@@ -1,9 +1,9 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord,
-    IpvsServiceRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord,
-    RulesetRecord, StatsRecord, UndoRecord,
+    ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord,
+    IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, NeighbourRecord, NodeRecord,
+    OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RulesetRecord, StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
@@ -92,7 +92,13 @@ impl Decoder {
             RecordKind::Neighbour => Body::Neighbour((&read::<NeighbourRecord>(record)?.0).into()),
             RecordKind::Claim => Body::Claim((&read::<ClaimRecord>(record)?.0).into()),
             RecordKind::Conntrack => Body::Conntrack((&read::<ConntrackRecord>(record)?.0).into()),
+            RecordKind::ConntrackCounters => {
+                let (record, _) = read::<ConntrackCountersRecord>(record)?;
+                Body::ConntrackCounters(Box::new((&record).into()))
+            }
             RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
+            RecordKind::Icmp => Body::Icmp((&read::<IcmpRecord>(record)?.0).into()),
+            RecordKind::Duplicate => Body::Duplicate((&read::<DuplicateRecord>(record)?.0).into()),
             RecordKind::IpvsChange => {
                 Body::IpvsChange(IpvsChange::from_record(&read::<IpvsChangeRecord>(record)?.0)?)
             }

@@ -4,10 +4,12 @@
 //! than the record), adds what only user space can tell, and hands whole blocks on. While its consumer is slow it
 //! waits, the ring fills, and the kernel side counts what is lost.
 
+mod conntrack;
 mod encode;
 mod ipvs;
 mod owners;
 mod rulesets;
+mod suspicion;
 mod watch;
 mod watches;
 
@@ -26,6 +28,7 @@ use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
     ipvs::ToldByHooks,
     owners::Owners,
+    suspicion::Suspicion,
     watches::Watchers,
 };
 use crate::{
@@ -98,6 +101,7 @@ struct Closed;
 struct Collector {
     probes: Probes,
     owners: Owners,
+    suspicion: Suspicion,
     watchers: Watchers,
     ipvs_told: ToldByHooks,
     blocks: mpsc::Sender<Block>,
@@ -115,7 +119,8 @@ impl Collector {
         let ipvs_told = ToldByHooks::default();
         let watchers = Watchers::start(&paths, &options, &ipvs_told)?;
         let probes = Probes::new(paths, facts, options)?;
-        Ok(Self { probes, owners, watchers, ipvs_told, blocks, buffer: BytesMut::new() })
+        let suspicion = Suspicion::default();
+        Ok(Self { probes, owners, suspicion, watchers, ipvs_told, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -127,6 +132,7 @@ impl Collector {
         // Ends when asked to stop, or when everybody who could ask is gone.
         while stopped.recv_timeout(interval) == Err(std_mpsc::RecvTimeoutError::Timeout) {
             let Ok(had_records) = self.hand_over_records() else { return Ok(()) };
+            self.watch_suspects()?;
             for batch in self.watchers.batches() {
                 if self.send(batch).is_err() {
                     return Ok(());
@@ -136,6 +142,7 @@ impl Collector {
             if Instant::now() >= next_sample {
                 next_sample = Instant::now() + SAMPLE_INTERVAL;
                 self.attach_late()?;
+                self.probes.collect_waiting(&mut self.buffer, false);
                 if self.sample()?.is_err() {
                     return Ok(());
                 }
@@ -147,6 +154,7 @@ impl Collector {
                 return Ok(());
             }
         }
+        self.probes.collect_waiting(&mut self.buffer, true);
         if self.hand_over_records().is_ok() {
             // The last sample, after which nothing is counted any more.
             let _ = self.sample()?;
@@ -193,6 +201,10 @@ impl Collector {
             // Who owns a socket is told before the record that needs it.
             let records = self.buffer.split();
             self.owners.look_up(&records, &mut self.buffer);
+            // The clock does not fail; and if it did, a flow would be suspected one record later.
+            if let (true, Ok(stamp)) = (self.probes.can_watch(), Stamp::now()) {
+                self.suspicion.note(&records, stamp.boot_ns());
+            }
             self.hand_over()?;
             self.buffer = records;
             self.hand_over()?;
@@ -200,6 +212,25 @@ impl Collector {
                 return Ok(true);
             }
         }
+    }
+
+    /// Keeps the kernel side's watch list in step with the flows under suspicion, and its hook attached while there are
+    /// any. What there is to say of the hook goes out with the next records.
+    fn watch_suspects(&mut self) -> anyhow::Result<()> {
+        if !self.probes.can_watch() {
+            return Ok(());
+        }
+        let stamp = Stamp::now()?;
+        let plan = self.suspicion.plan(stamp.boot_ns());
+        self.probes.change_watched(&plan.watch, &plan.forget)?;
+        let reason = match plan.flows {
+            0 => "no flow is under suspicion any more".to_owned(),
+            1 => "1 flow is under suspicion".to_owned(),
+            flows => format!("{flows} flows are under suspicion"),
+        };
+        let buffer = &mut self.buffer;
+        self.probes.arm(plan.is_armed, &reason, |status| append_hook_status(buffer, stamp, status));
+        Ok(())
     }
 
     /// Attaches hooks whose module has appeared. What there is to say of them goes out with the next sample.

@@ -47,7 +47,7 @@ fn field(offsets: &Offsets, name: &str) -> Field {
     fields[index]
 }
 
-const VMLINUX_OFFSETS: [(&str, Expected); 68] = [
+const VMLINUX_OFFSETS: [(&str, Expected); 69] = [
     ("sock_destination", same(0)),
     ("sock_source", same(4)),
     ("sock_destination_port", same(12)),
@@ -77,6 +77,8 @@ const VMLINUX_OFFSETS: [(&str, Expected); 68] = [
     ("skb_head", each([192, 200, 200, 200, 200])),
     ("skb_data", each([200, 208, 208, 208, 208])),
     ("skb_length", same(112)),
+    ("skb_paged_length", same(116)),
+    ("skb_conntrack", same(104)),
     ("skb_network_header", each([180, 184, 184, 184, 184])),
     ("skb_transport_header", each([178, 182, 182, 182, 182])),
     ("skb_device", same(16)),
@@ -115,8 +117,7 @@ const VMLINUX_OFFSETS: [(&str, Expected); 68] = [
     ("tuple_destination", same(20)),
     ("tuple_destination_port", same(36)),
     ("tuple_protocol", same(38)),
-    ("tuple_direction", same(39)),
-    ("tuple_in_hash", same(16)),
+    ("zone_id", same(0)),
 ];
 
 const IP_VS_OFFSETS: [(&str, Expected); 43] = [
@@ -312,7 +313,8 @@ fn functions_are_found_with_their_module_and_arguments() {
         ("ndisc_send_skb", None, 3),
         ("nf_conntrack_tcp_packet", Some("nf_conntrack"), 5),
         ("nf_ct_resolve_clash", Some("nf_conntrack"), 3),
-        ("early_drop", Some("nf_conntrack"), 2),
+        ("__nf_conntrack_alloc", Some("nf_conntrack"), 6),
+        ("__nf_conntrack_confirm", Some("nf_conntrack"), 1),
         ("ip_vs_conn_in_get_proto", Some("ip_vs"), 4),
         ("ip_vs_conn_expire_now", Some("ip_vs"), 1),
         ("ip_vs_conn_new", Some("ip_vs"), 7),

@@ -29,10 +29,12 @@ const TRACEPOINTS: [&str; 7] = [
 ];
 
 /// The functions tracer hooks, and two with too many arguments for older kernels' trampolines.
-const FUNCTIONS: [&str; 20] = [
+const FUNCTIONS: [&str; 22] = [
     "__ip_vs_del_dest",
     "__ip_vs_del_service",
     "__ip_vs_update_dest",
+    "__nf_conntrack_alloc",
+    "__nf_conntrack_confirm",
     "arp_process",
     "arp_send_dst",
     "arp_xmit",

@@ -103,7 +103,7 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             if let Some(original) = &conntrack.original {
                 (source, destination) = both(original, &test);
             }
-            if let Some(reply) = &conntrack.reply {
+            for reply in [&conntrack.reply, &conntrack.previous_reply].into_iter().flatten() {
                 let (answering, answered) = both(reply, &test);
                 destination |= answering;
                 // With source translation the answer goes to another address than the one that dials.
@@ -115,12 +115,20 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             destination =
                 test(ipvs.virtual_service.into()) || ipvs.real.is_some_and(|real| test(real.into()));
         }
+        Body::Icmp(icmp) => {
+            if let Some(about) = &icmp.about {
+                (source, destination) = both(&about.flow, &test);
+            }
+            source |= icmp.sender.is_some_and(|sender| test(sender.into()));
+        }
+        Body::Duplicate(duplicate) => (source, destination) = both(&duplicate.flow, &test),
         Body::IpvsChange(change) => destination = any_of_service(change.service, change.real, &test),
         Body::IpvsService(listed) => destination = any_of_service(listed.service, None, &test),
         Body::IpvsDestination(listed) => {
             destination = any_of_service(listed.service, Some(listed.real), &test);
         }
-        Body::Ruleset(_)
+        Body::ConntrackCounters(_)
+        | Body::Ruleset(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
         | Body::Owner(_)
@@ -147,6 +155,8 @@ fn device(body: &Body) -> Option<&str> {
         Body::Retransmit(retransmit) => retransmit.device.as_ref().map(crate::event::Text::as_str),
         Body::Neighbour(neighbour) => Some(neighbour.device.as_str()),
         Body::Claim(claim) => Some(claim.device.as_str()),
+        Body::Icmp(icmp) => icmp.device.as_ref().map(crate::event::Text::as_str),
+        Body::Duplicate(duplicate) => Some(duplicate.device.as_str()),
         _ => None,
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use bytes::BytesMut;
 
 use super::{
+    conntrack::ConntrackWatch,
     ipvs::{IpvsWatch, ToldByHooks},
     rulesets::Rulesets,
     watch::{Watch, Watcher},
@@ -64,6 +65,9 @@ impl Watchers {
 /// What is quick, or waits for changes.
 fn watches(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> Vec<Box<dyn Watch>> {
     let mut watches: Vec<Box<dyn Watch>> = Vec::new();
+    if options.families.contains(&Family::Conntrack) {
+        watches.push(Box::new(ConntrackWatch::new(paths.clone())));
+    }
     if options.families.contains(&Family::Ipvs) {
         watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));
     }

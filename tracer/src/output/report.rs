@@ -108,15 +108,21 @@ impl Report {
             }
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
-            Body::IpvsService(_) | Body::IpvsDestination(_) | Body::Owner(_) | Body::Ready => return,
+            Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Owner(_)
+            | Body::Ready => return,
             Body::Retransmit(_)
             | Body::Undo(_)
             | Body::Neighbour(_)
             | Body::Claim(_)
             | Body::Conntrack(_)
             | Body::Ipvs(_)
-            | Body::IpvsChange(_)
-            | Body::Ruleset(_) => {}
+            | Body::Ruleset(_)
+            | Body::Icmp(_)
+            | Body::Duplicate(_)
+            | Body::IpvsChange(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -196,8 +202,11 @@ impl Report {
                 body.decision.name()
             }
             Body::Ruleset(body) => body.change.name(),
+            Body::Icmp(body) => body.meaning(),
+            Body::Duplicate(_) => "goes-round",
             Body::IpvsChange(body) => body.change.name(),
-            Body::IpvsService(_)
+            Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
             | Body::IpvsDestination(_)
             | Body::Stats(_)
             | Body::HookStatus(_)

@@ -39,9 +39,12 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Conntrack(_)
         | Body::Ipvs(_)
         | Body::IpvsChange(_)
+        | Body::Icmp(_)
+        | Body::Duplicate(_)
         | Body::HookStatus(_) => true,
         // Tables that are found at the start are no change.
         Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
+        Body::ConntrackCounters(counters) => counters.tells_failures(),
         Body::IpvsService(_)
         | Body::IpvsDestination(_)
         | Body::Stats(_)

@@ -91,6 +91,8 @@ impl Subject {
                 interface_index: claim.interface_index,
                 address: claim.address,
             }),
+            Body::Icmp(icmp) => Self::Flow(FlowKey { netns, endpoints: icmp.about?.flow }),
+            Body::Duplicate(duplicate) => Self::Flow(FlowKey { netns, endpoints: duplicate.flow }),
             Body::Ipvs(decided) => {
                 Self::Real(RealKey { service: ServiceKey::of(netns, decided), address: decided.real })
             }
@@ -102,7 +104,8 @@ impl Subject {
                 }
             }
             Body::HookStatus(status) => Self::Hook(status.hook?),
-            Body::IpvsService(_)
+            Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
             | Body::IpvsDestination(_)
             | Body::Ruleset(_)
             | Body::Stats(_)

@@ -4,7 +4,8 @@ use tracer_common::hook::HookId;
 
 use crate::{
     event::{
-        Body, ConntrackEvent, Endpoints, Event, IpvsChange, IpvsDecision, RetransmitKind, Ruleset, Verdict,
+        Body, ConntrackEvent, Endpoints, Event, HookState, IpvsChange, IpvsDecision, RetransmitKind, Ruleset,
+        Verdict,
     },
     probe::table::{self, Family},
     state::{
@@ -109,6 +110,7 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
     if let Some(entry) = state.conntrack.entries.get(key) {
         facts.push(fact("conntrack", conntrack_text(entry)));
         facts.extend(entry.reply.map(|reply| fact("reply tuple", flow_name(&reply))));
+        facts.extend(entry.previous_reply.map(|reply| fact("before", flow_name(&reply))));
         facts.push(fact("decided", span(state, entry.first, entry.last)));
     }
     facts
@@ -303,17 +305,40 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
                 decision.original.map(|original| format!(" {}", flow_name(&original))).unwrap_or_default();
             format!("{}{original}", decision.event)
         }
+        Body::ConntrackCounters(counters) => {
+            let grown: Vec<String> = counters
+                .counts()
+                .filter(|(counter, count)| counter.is_failure() && count.growth > 0)
+                .map(|(counter, count)| format!("{counter} {} more", exact(count.growth)))
+                .collect();
+            format!("{}, {} entries", grown.join(", "), exact(counters.entries))
+        }
         Body::Ipvs(decided) => {
             let real = decided.real.map_or("no real server".to_owned(), |real| real.to_string());
             let weight = decided.weight.map(|weight| format!(", weight {weight}")).unwrap_or_default();
             format!("{} {} → {} → {real}{weight}", decided.decision, decided.client, decided.virtual_service)
         }
+        Body::Icmp(icmp) => {
+            let about =
+                icmp.about.map(|about| format!(" about {}", flow_name(&about.flow))).unwrap_or_default();
+            let sender = icmp.sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
+            format!("{} {}{sender}{about}", icmp.meaning(), icmp.direction)
+        }
+        Body::Duplicate(duplicate) => format!(
+            "{} came {} times, ttl {} after {}, on {}",
+            flow_name(&duplicate.flow),
+            duplicate.times,
+            duplicate.ttl,
+            duplicate.previous_ttl,
+            duplicate.device
+        ),
         Body::IpvsChange(change) => change_text(change),
         Body::HookStatus(status) => {
             let name = status.hook.map_or("unknown hook", hook_name);
-            match status.attached {
-                Some(way) => format!("{name} attached by {}", way.name()),
-                None => format!("{name} missing: {}", status.reason),
+            match status.state() {
+                HookState::Attached(way) => format!("{name} attached by {}", way.name()),
+                HookState::Standby(_) => format!("{name} stands by: {}", status.reason),
+                HookState::NotNeeded | HookState::Missing => format!("{name} missing: {}", status.reason),
             }
         }
         Body::Ruleset(ruleset) => {
