@@ -14,6 +14,7 @@ mod conntrack_race;
 mod fallback;
 mod icmp;
 mod ipvs;
+mod ipvs_change;
 mod lifecycle;
 mod loops;
 mod neighbour;
@@ -77,6 +78,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         neighbour::CASES,
         claim::CASES,
         conntrack::CASES,
+        ipvs_change::CASES,
         conntrack_race::CASES,
         conntrack_counters::CASES,
         ipvs::CASES,
