@@ -2,7 +2,8 @@
 
 use tracer_common::record::{
     ClaimRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord, IpvsRecord, NeighbourRecord,
-NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RulesetRecord, StatsRecord, UndoRecord,
+    NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RulesetRecord, StatsRecord,
+    UndoRecord,
 };
 use zerocopy::FromBytes;
 
