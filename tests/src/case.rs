@@ -9,6 +9,8 @@ use crate::{expect::Events, need::Need, tracer::Tracer};
 
 mod claim;
 mod conntrack;
+mod conntrack_counters;
+mod conntrack_race;
 mod fallback;
 mod icmp;
 mod ipvs;
@@ -74,6 +76,8 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         neighbour::CASES,
         claim::CASES,
         conntrack::CASES,
+        conntrack_race::CASES,
+        conntrack_counters::CASES,
         ipvs::CASES,
         icmp::CASES,
         loops::CASES,

@@ -37,6 +37,12 @@ impl Counters {
         u64::try_from(value(self) - value(before)).with_context(|| format!("{name} went back"))
     }
 
+    /// One counter's value.
+    pub fn value(&self, name: &str) -> Result<u64> {
+        let value = self.0.get(name).with_context(|| format!("the kernel has no counter {name}"))?;
+        u64::try_from(*value).with_context(|| format!("{name} is negative"))
+    }
+
     /// How much one counter grew since `before`.
     pub fn growth(&self, before: &Self, name: &str) -> Result<u64> {
         let value = |counters: &Self| {

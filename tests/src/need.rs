@@ -16,6 +16,8 @@ pub enum Need {
     Dummy,
     /// Connection tracking.
     Conntrack,
+    /// Rules that hand packets to programs.
+    Queue,
     /// IPVS, with type information of the module, and `ipvsadm`.
     Ipvs,
     /// IPVS as a module that can be unloaded.
@@ -56,6 +58,16 @@ impl Need {
                 load("nft_chain_nat");
                 in_namespace(|namespace| namespace.proc_net("stat/nf_conntrack").map(drop))
                     .map(|error| format!("no connection tracking: {error}"))
+            }
+            Self::Queue => {
+                load("nfnetlink_queue");
+                load("nft_queue");
+                in_namespace(|namespace| {
+                    namespace.nft(
+                        "table inet probe { chain in { type filter hook input priority 0; queue num 0; }; }",
+                    )
+                })
+                .map(|error| format!("no rules that queue: {error}"))
             }
             Self::Ipvs => ipvs_missing(),
             Self::IpvsUnloadable => ipvs_fixed(),

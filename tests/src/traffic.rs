@@ -3,6 +3,7 @@
 use std::{
     io::{self, ErrorKind, Read},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    ops::Range,
     os::fd::{AsRawFd, OwnedFd},
 };
 
@@ -138,7 +139,7 @@ pub fn send(socket: &UdpSocket, payload: &[u8]) -> Result<()> {
 
 /// Sends the ICMP or ICMPv6 message from a namespace, whatever it contains. The checksum is filled in.
 pub fn send_icmp(namespace: &Namespace, to: IpAddr, message: &[u8]) -> Result<()> {
-    const CHECKSUM: std::ops::Range<usize> = 2..4;
+    const CHECKSUM: Range<usize> = 2..4;
     let mut message = message.to_vec();
     let (family, protocol) = match to {
         IpAddr::V4(_) => {
@@ -154,6 +155,19 @@ pub fn send_icmp(namespace: &Namespace, to: IpAddr, message: &[u8]) -> Result<()
             socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol).context("make a raw socket")?;
         let to = SockaddrStorage::from(SocketAddr::new(to, 0));
         sendto(raw.as_raw_fd(), &message, &to, MsgFlags::empty()).context("send an ICMP message")?;
+        Ok(())
+    })
+}
+
+/// Sends one datagram from each of the ports of an address in a namespace.
+pub fn knock_from(namespace: &Namespace, from: IpAddr, ports: Range<u16>, to: SocketAddr) -> Result<()> {
+    const DISCARD: &[u8] = b"tracer";
+    namespace.enter(|| {
+        for port in ports {
+            let from = SocketAddr::new(from, port);
+            let socket = UdpSocket::bind(from).with_context(|| format!("bind to {from}"))?;
+            socket.send_to(DISCARD, to).with_context(|| format!("send to {to}"))?;
+        }
         Ok(())
     })
 }

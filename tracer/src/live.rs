@@ -4,7 +4,9 @@
 //! than the record), adds what only user space can tell, and hands whole blocks on. While its consumer is slow it
 //! waits, the ring fills, and the kernel side counts what is lost.
 
+mod conntrack;
 mod encode;
+mod ipvs;
 mod owners;
 mod rulesets;
 mod suspicion;
@@ -24,6 +26,7 @@ use tracer_common::record::{ReadyRecord, RecordHeader};
 
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
+    ipvs::ToldByHooks,
     owners::Owners,
     suspicion::Suspicion,
     watches::Watchers,
@@ -100,6 +103,7 @@ struct Collector {
     owners: Owners,
     suspicion: Suspicion,
     watchers: Watchers,
+    ipvs_told: ToldByHooks,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
 }
@@ -112,10 +116,11 @@ impl Collector {
         blocks: mpsc::Sender<Block>,
     ) -> anyhow::Result<Self> {
         let owners = Owners::new(paths.proc.clone());
-        let watchers = Watchers::start(&paths, &options)?;
+        let ipvs_told = ToldByHooks::default();
+        let watchers = Watchers::start(&paths, &options, &ipvs_told)?;
         let probes = Probes::new(paths, facts, options)?;
         let suspicion = Suspicion::default();
-        Ok(Self { probes, owners, suspicion, watchers, blocks, buffer: BytesMut::new() })
+        Ok(Self { probes, owners, suspicion, watchers, ipvs_told, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -137,6 +142,7 @@ impl Collector {
             if Instant::now() >= next_sample {
                 next_sample = Instant::now() + SAMPLE_INTERVAL;
                 self.attach_late()?;
+                self.probes.collect_waiting(&mut self.buffer, false);
                 if self.sample()?.is_err() {
                     return Ok(());
                 }
@@ -148,6 +154,7 @@ impl Collector {
                 return Ok(());
             }
         }
+        self.probes.collect_waiting(&mut self.buffer, true);
         if self.hand_over_records().is_ok() {
             // The last sample, after which nothing is counted any more.
             let _ = self.sample()?;
@@ -171,14 +178,15 @@ impl Collector {
             // A consumer that is gone is noticed at the end of this function.
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
-        for batch in self.watchers.first_round() {
-            if self.send(batch).is_err() {
-                return Ok(Err(Closed));
-            }
-        }
+        self.settle_ipvs();
+        // What was there before is complete by now, and comes after the word that the node is ready: that one is first.
+        let first_round: Vec<BytesMut> = self.watchers.first_round().collect();
         let stamp = Stamp::now()?;
         append_record(&mut self.buffer, stamp, 0, &ReadyRecord { header: RecordHeader::default() }, &[]);
-        Ok(self.hand_over())
+        if self.hand_over().is_err() {
+            return Ok(Err(Closed));
+        }
+        Ok(first_round.into_iter().try_for_each(|batch| self.send(batch)))
     }
 
     /// Hands over everything in the ring; whether there was anything.
@@ -230,7 +238,13 @@ impl Collector {
         let stamp = Stamp::now()?;
         let buffer = &mut self.buffer;
         self.probes.attach_late(|status| append_hook_status(buffer, stamp, status));
+        self.settle_ipvs();
         Ok(())
+    }
+
+    /// Says which changes of IPVS hooks tell.
+    fn settle_ipvs(&self) {
+        self.ipvs_told.settle(self.probes.statuses(), self.probes.is_waiting_for("ip_vs"));
     }
 
     /// Samples the accounting.

@@ -30,7 +30,12 @@ const TRACEPOINTS: [&str; 8] = [
 ];
 
 /// The functions tracer hooks, and two with too many arguments for older kernels' trampolines.
-const FUNCTIONS: [&str; 19] = [
+const FUNCTIONS: [&str; 26] = [
+    "__ip_vs_del_dest",
+    "__ip_vs_del_service",
+    "__ip_vs_update_dest",
+    "__nf_conntrack_alloc",
+    "__nf_conntrack_confirm",
     "arp_process",
     "arp_send_dst",
     "arp_xmit",
@@ -39,11 +44,13 @@ const FUNCTIONS: [&str; 19] = [
     "icmp_unreach",
     "icmpv6_notify",
     "icmpv6_push_pending_frames",
+    "ip_vs_add_service",
     "ip_vs_conn_expire_now",
     "ip_vs_conn_in_get_proto",
     "ip_vs_conn_new",
     "ip_vs_in_hook",
     "ip_vs_schedule",
+    "ip_vs_unlink_service",
     "ndisc_recv_na",
     "ndisc_send_skb",
     "nf_conntrack_tcp_packet",

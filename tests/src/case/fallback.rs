@@ -94,10 +94,34 @@ pub(super) const CASES: &[Case] = &[
         run: |setting| kprobe(setting, &["nf_conntrack_tcp_packet"]),
     },
     Case {
+        name: "kprobe-conntrack-reopened-dropped",
+        proves: "a reopening whose SYN is dropped is told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack],
+        run: |setting| kprobe(setting, &["nf_conntrack_tcp_packet", "__nf_conntrack_confirm"]),
+    },
+    Case {
+        name: "kprobe-conntrack-reused-established",
+        proves: "a new connection on an established entry is told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack],
+        run: |setting| kprobe(setting, &["nf_conntrack_tcp_packet"]),
+    },
+    Case {
+        name: "kprobe-conntrack-clash-resolved",
+        proves: "two datagrams of one new flow that race are told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack, Need::Queue],
+        run: |setting| kprobe(setting, &["nf_ct_resolve_clash"]),
+    },
+    Case {
+        name: "kprobe-conntrack-insert-failed",
+        proves: "the loser of two flows translated to one is told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack, Need::Queue],
+        run: |setting| kprobe(setting, &["__nf_conntrack_confirm"]),
+    },
+    Case {
         name: "kprobe-conntrack-table-full",
         proves: "every packet dropped because the table is full is told by kprobes",
         needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack],
-        run: |setting| kprobe(setting, &["early_drop"]),
+        run: |setting| kprobe(setting, &["__nf_conntrack_alloc"]),
     },
     Case {
         name: "kprobe-ipvs-scheduled",
