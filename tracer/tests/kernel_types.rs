@@ -48,6 +48,7 @@ fn field(offsets: &Offsets, name: &str) -> Field {
 }
 
 const VMLINUX_OFFSETS: &[(&str, Expected)] = &[
+const VMLINUX_OFFSETS: &[(&str, Expected)] = &[
     ("sock_destination", same(0)),
     ("sock_source", same(4)),
     ("sock_destination_port", same(12)),
@@ -82,6 +83,12 @@ const VMLINUX_OFFSETS: &[(&str, Expected)] = &[
     ("skb_network_header", each([180, 184, 184, 184, 184])),
     ("skb_transport_header", each([178, 182, 182, 182, 182])),
     ("skb_device", same(16)),
+    ("skb_tail", each([184, 188, 188, 188, 188])),
+    ("skb_protocol", each([176, 180, 180, 180, 180])),
+    ("skb_route", same(88)),
+    ("sock_write_queue", each([368, 360, 400, 400, 400])),
+    ("icmp_message_packet", same(0)),
+    ("icmp_message_header", same(16)),
     ("segment_sequence", same(0)),
     ("segment_end_sequence", same(4)),
     ("segment_tcp_flags", same(12)),
@@ -297,6 +304,7 @@ fn tracepoints_have_the_arguments_their_kernel_gives_them() {
         ("neigh_timer_handler", [Some(2); 5]),
         ("kfree_skb", [Some(2), Some(3), Some(4), Some(4), Some(4)]),
         ("icmp_send", [None, Some(3), Some(3), Some(3), Some(3)]),
+        ("netif_receive_skb", [Some(1); 5]),
         ("no_such_event", [None; 5]),
     ];
     for (event, expected) in cases {
@@ -314,6 +322,9 @@ fn functions_are_found_with_their_module_and_arguments() {
         ("arp_send_dst", None, 9),
         ("ndisc_recv_na", None, 1),
         ("ndisc_send_skb", None, 3),
+        ("icmp_unreach", None, 1),
+        ("icmpv6_notify", None, 4),
+        ("icmpv6_push_pending_frames", None, 4),
         ("nf_conntrack_tcp_packet", Some("nf_conntrack"), 5),
         ("nf_ct_resolve_clash", Some("nf_conntrack"), 3),
         ("__nf_conntrack_alloc", Some("nf_conntrack"), 6),
@@ -341,6 +352,13 @@ fn functions_are_found_with_their_module_and_arguments() {
             assert_eq!(found.fits_every_trampoline(), arguments <= 6, "{name} in {series}");
         }
     }
+}
+
+/// By their number tracer knows which of them is the message.
+#[test]
+fn a_socket_became_the_first_argument_of_icmp_push_reply() {
+    let arguments = SERIES.map(|series| open(series).function("icmp_push_reply", None).unwrap().arguments);
+    assert_eq!(arguments, [4, 5, 5, 5, 5]);
 }
 
 /// A kernel with the module built in describes the function in its image.
