@@ -361,10 +361,7 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         tells: "what became of the packet, which completes the decision",
         target: module("ip_vs", "ip_vs_in_hook"),
         need: Need::IpvsTypes,
-        ways: &[
-            by(Way::Trampoline, &[exit("vsdecide_fexit")]),
-            by(Way::Kprobe, &[exit("vsdecide_return")]),
-        ],
+        ways: &[by(Way::Trampoline, &[exit("vsdecide_fexit")]), by(Way::Kprobe, &[exit("vsdecide_return")])],
     },
 ];
 

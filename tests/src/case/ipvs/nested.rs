@@ -37,7 +37,8 @@ pub(super) fn nested(setting: &Setting) -> Result<()> {
     let tracer = setting.trace(&["--only", "ipvs"])?;
     for _ in 0..2 {
         for number in 0..CONNECTIONS {
-            let connection = traffic::connect(&director.cluster.director, client(number), director.address())?;
+            let connection =
+                traffic::connect(&director.cluster.director, client(number), director.address())?;
             let accepted = traffic::accept(&listener)?;
             ensure!(accepted.peer_addr()? == client(number), "accepted another connection");
             drop(accepted);

@@ -126,7 +126,8 @@ const SYN_TIMEOUT_SECONDS: f64 = 0.5;
 
 /// The time of day of an event, in seconds. A case does not go on past midnight twice.
 fn seconds(event: &Value) -> Result<f64> {
-    let time = event["time"].as_str().and_then(|time| time.split('T').nth(1)).context("an event has a time")?;
+    let time =
+        event["time"].as_str().and_then(|time| time.split('T').nth(1)).context("an event has a time")?;
     let [hours, minutes, seconds] = time
         .trim_end_matches(|last: char| !last.is_ascii_digit())
         .split(':')
