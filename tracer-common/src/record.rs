@@ -4,24 +4,36 @@
 //! IPv6 address; ports are in host order; hardware addresses are [`HARDWARE_ADDRESS_BYTES`] long, the unused tail
 //! zero. Absent numbers are zero unless a field says otherwise.
 
+mod address;
 mod claim;
 mod conntrack;
 mod flow;
 mod header;
 mod ipvs;
+mod link;
 mod neighbour;
+mod neighbour_entry;
 mod retransmit;
+mod route;
+mod rule;
+mod sysctl;
 mod undo;
 mod user;
 
 pub use self::{
+    address::AddressRecord,
     claim::{ClaimRecord, claim_direction, claim_source},
     conntrack::{ConntrackRecord, conntrack_event},
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     ipvs::{IpvsRecord, ipvs_step},
+    link::{LINK_TYPE_BYTES, LinkRecord},
     neighbour::{NeighbourRecord, neighbour_source},
+    neighbour_entry::NeighbourEntryRecord,
     retransmit::{RetransmitRecord, retransmit_source},
+    route::{NextHopRecord, RouteLookupRecord, RouteRecord, change},
+    rule::RuleRecord,
+    sysctl::SysctlRecord,
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };
