@@ -45,7 +45,7 @@ pub enum HookId {
 }
 
 impl HookId {
-    /// All of them, in the order of their numbers, which start at 1.
+    /// All of them, in the order of their numbers.
     pub const ALL: [Self; 18] = [
         Self::RetransmitSegment,
         Self::RetransmitSynAck,
@@ -69,7 +69,7 @@ impl HookId {
 
     /// The hook of that number, if this version knows it.
     pub fn from_number(number: u16) -> Option<Self> {
-        Self::ALL.get(usize::from(number.checked_sub(1)?)).copied()
+        Self::ALL.into_iter().find(|&hook| hook as u16 == number)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod event;
 pub mod filter;
 pub mod kernel;
 pub mod live;
+pub mod namespaces;
 pub mod output;
 pub mod probe;
 pub mod session;

@@ -6,6 +6,8 @@
 
 mod encode;
 mod owners;
+mod watch;
+mod watches;
 
 use std::{
     sync::mpsc as std_mpsc,
@@ -21,6 +23,7 @@ use tracer_common::record::{ReadyRecord, RecordHeader};
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
     owners::Owners,
+    watches::Watchers,
 };
 use crate::{
     block::Block,
@@ -92,6 +95,7 @@ struct Closed;
 struct Collector {
     probes: Probes,
     owners: Owners,
+    watchers: Watchers,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
 }
@@ -104,7 +108,9 @@ impl Collector {
         blocks: mpsc::Sender<Block>,
     ) -> anyhow::Result<Self> {
         let owners = Owners::new(paths.proc.clone());
-        Ok(Self { probes: Probes::new(paths, facts, options)?, owners, blocks, buffer: BytesMut::new() })
+        let watchers = Watchers::start(&paths, &options)?;
+        let probes = Probes::new(paths, facts, options)?;
+        Ok(Self { probes, owners, watchers, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -116,6 +122,11 @@ impl Collector {
         // Ends when asked to stop, or when everybody who could ask is gone.
         while stopped.recv_timeout(interval) == Err(std_mpsc::RecvTimeoutError::Timeout) {
             let Ok(had_records) = self.hand_over_records() else { return Ok(()) };
+            for batch in self.watchers.batches() {
+                if self.send(batch).is_err() {
+                    return Ok(());
+                }
+            }
             interval = if had_records { BUSY_INTERVAL } else { IDLE_INTERVAL };
             if Instant::now() >= next_sample {
                 next_sample = Instant::now() + SAMPLE_INTERVAL;
@@ -126,6 +137,11 @@ impl Collector {
             }
         }
         self.probes.detach();
+        for batch in self.watchers.finish() {
+            if self.send(batch).is_err() {
+                return Ok(());
+            }
+        }
         if self.hand_over_records().is_ok() {
             // The last sample, after which nothing is counted any more.
             let _ = self.sample()?;
@@ -149,8 +165,13 @@ impl Collector {
             // A consumer that is gone is noticed at the end of this function.
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
+        for batch in self.watchers.first_round() {
+            if self.send(batch).is_err() {
+                return Ok(Err(Closed));
+            }
+        }
         let stamp = Stamp::now()?;
-        append_record(&mut self.buffer, stamp, &ReadyRecord { header: RecordHeader::default() }, &[]);
+        append_record(&mut self.buffer, stamp, 0, &ReadyRecord { header: RecordHeader::default() }, &[]);
         Ok(self.hand_over())
     }
 
@@ -199,7 +220,12 @@ impl Collector {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let block = Block(self.buffer.split().freeze());
-        self.blocks.blocking_send(block).map_err(|_| Closed)
+        let records = self.buffer.split();
+        self.send(records)
+    }
+
+    /// Sends whole records as a block.
+    fn send(&self, records: BytesMut) -> Result<(), Closed> {
+        self.blocks.blocking_send(Block(records.freeze())).map_err(|_| Closed)
     }
 }

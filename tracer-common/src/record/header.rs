@@ -24,67 +24,69 @@ pub struct RecordHeader {
 
 const _: () = assert!(size_of::<RecordHeader>() == 24);
 
-/// What a record tells. The numbers are part of the session format: never reuse one.
-#[repr(u16)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RecordKind {
-    /// A retransmitted segment, or a failed attempt: [`RetransmitRecord`](super::RetransmitRecord).
-    Retransmit = 0,
-    /// A congestion-window reduction taken back because the retransmit was needless: [`UndoRecord`](super::UndoRecord).
-    Undo = 1,
-    /// A proposal to the neighbour table: [`NeighbourRecord`](super::NeighbourRecord).
-    Neighbour = 2,
-    /// An ARP or ND message claiming an address: [`ClaimRecord`](super::ClaimRecord).
-    Claim = 3,
-    /// A conntrack decision: [`ConntrackRecord`](super::ConntrackRecord).
-    Conntrack = 4,
-    /// An IPVS decision: [`IpvsRecord`](super::IpvsRecord).
-    Ipvs = 5,
-    /// Sampled accounting of one kind: [`StatsRecord`](super::StatsRecord).
-    Stats = 64,
-    /// Which way a hook is attached, or why not: [`HookStatusRecord`](super::HookStatusRecord) and the reason's text.
-    HookStatus = 65,
-    /// Which process owns a socket: [`OwnerRecord`](super::OwnerRecord).
-    Owner = 66,
-    /// Clock and tick of the node: [`NodeRecord`](super::NodeRecord) and the node's names.
-    Node = 67,
-    /// Every hook has been tried: [`ReadyRecord`](super::ReadyRecord).
-    Ready = 68,
+/// Declares every kind: its number, its name in output, and the record it is written as.
+macro_rules! kinds {
+    ($($(#[doc = $text:literal])* $kind:ident = $number:literal $name:literal $record:ident,)*) => {
+        /// What a record tells. The numbers are part of the session format: never reuse one. Below 64 are the kernel
+        /// side's, densely from 0, for they index counters and budgets; above are those made in user space.
+        #[repr(u16)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum RecordKind {
+            $($(#[doc = $text])* $kind = $number,)*
+        }
+
+        impl RecordKind {
+            /// The kind of that number, if this version knows it.
+            pub fn from_number(number: u16) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$kind),)*
+                    _ => None,
+                }
+            }
+
+            /// Its name in output: `retransmit`, `neighbour`, …
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+
+        $(impl Record for super::$record {
+            const KIND: RecordKind = RecordKind::$kind;
+        })*
+    };
+}
+
+kinds! {
+    /// A retransmitted segment, or a failed attempt.
+    Retransmit = 0 "retransmit" RetransmitRecord,
+    /// A congestion-window reduction taken back because the retransmit was needless.
+    Undo = 1 "retransmit-undo" UndoRecord,
+    /// A proposal to the neighbour table.
+    Neighbour = 2 "neighbour" NeighbourRecord,
+    /// An ARP or ND message claiming an address.
+    Claim = 3 "claim" ClaimRecord,
+    /// A conntrack decision.
+    Conntrack = 4 "conntrack" ConntrackRecord,
+    /// An IPVS decision.
+    Ipvs = 5 "ipvs" IpvsRecord,
+    /// Sampled accounting of one kind.
+    Stats = 64 "stats" StatsRecord,
+    /// Which way a hook is attached, or why not; the reason's text follows.
+    HookStatus = 65 "hook-status" HookStatusRecord,
+    /// Which process owns a socket.
+    Owner = 66 "owner" OwnerRecord,
+    /// Clock and tick of the node; the node's names follow.
+    Node = 67 "node" NodeRecord,
+    /// Every hook has been tried.
+    Ready = 68 "ready" ReadyRecord,
 }
 
 impl RecordKind {
     /// Kinds written by the kernel side, in the order of their numbers, which index the counters and budgets.
     pub const KERNEL: [Self; KERNEL_KINDS] =
         [Self::Retransmit, Self::Undo, Self::Neighbour, Self::Claim, Self::Conntrack, Self::Ipvs];
-
-    /// The kind of that number, if this version knows it.
-    pub fn from_number(number: u16) -> Option<Self> {
-        match number {
-            64 => Some(Self::Stats),
-            65 => Some(Self::HookStatus),
-            66 => Some(Self::Owner),
-            67 => Some(Self::Node),
-            68 => Some(Self::Ready),
-            _ => Self::KERNEL.get(usize::from(number)).copied(),
-        }
-    }
-
-    /// Its name in output: `retransmit`, `neighbour`, …
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Retransmit => "retransmit",
-            Self::Undo => "retransmit-undo",
-            Self::Neighbour => "neighbour",
-            Self::Claim => "claim",
-            Self::Conntrack => "conntrack",
-            Self::Ipvs => "ipvs",
-            Self::Stats => "stats",
-            Self::HookStatus => "hook-status",
-            Self::Owner => "owner",
-            Self::Node => "node",
-            Self::Ready => "ready",
-        }
-    }
 }
 
 /// How many kinds the kernel side writes.
@@ -94,26 +96,4 @@ pub const KERNEL_KINDS: usize = 6;
 pub trait Record: FromBytes + IntoBytes + Immutable + KnownLayout {
     /// Its kind.
     const KIND: RecordKind;
-}
-
-macro_rules! records {
-    ($($record:ident $kind:ident,)*) => {
-        $(impl Record for super::$record {
-            const KIND: RecordKind = RecordKind::$kind;
-        })*
-    };
-}
-
-records! {
-    RetransmitRecord Retransmit,
-    UndoRecord Undo,
-    NeighbourRecord Neighbour,
-    ClaimRecord Claim,
-    ConntrackRecord Conntrack,
-    IpvsRecord Ipvs,
-    StatsRecord Stats,
-    HookStatusRecord HookStatus,
-    OwnerRecord Owner,
-    NodeRecord Node,
-    ReadyRecord Ready,
 }

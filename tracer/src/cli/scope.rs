@@ -15,7 +15,7 @@ use crate::{
 /// What to look at, and for how long.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 pub(super) struct Scope {
-    /// Only these families: retransmit, neighbour, conntrack, ipvs.
+    /// Only these families: retransmit, neighbour, conntrack, ipvs, path, ruleset.
     #[arg(long, value_name = "FAMILY,…", value_delimiter = ',')]
     only: Vec<OnlyFamily>,
     /// One network namespace, by name (ip netns), path or inode number; or all, which is the default.

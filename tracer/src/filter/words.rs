@@ -36,8 +36,8 @@ pub(super) const STATES: [&str; 24] = [
 ];
 
 /// Families whose events a filter can ask for.
-pub(super) const FAMILIES: [Family; 4] =
-    [Family::Retransmit, Family::Neighbour, Family::Conntrack, Family::Ipvs];
+pub(super) const FAMILIES: [Family; 6] =
+    [Family::Retransmit, Family::Neighbour, Family::Conntrack, Family::Ipvs, Family::Path, Family::Ruleset];
 
 /// One of `all` by its name.
 pub(super) fn find<T: Copy, const N: usize>(
@@ -76,7 +76,7 @@ pub(super) fn state(word: &str) -> Result<&'static str, String> {
     find(STATES, ToOwned::to_owned, &word.replace('-', "_"))
 }
 
-/// The family of what the kernel side writes.
+/// The family a kind of record belongs to; `None` for what is about the tracer itself.
 pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
     match kind {
         RecordKind::Retransmit | RecordKind::Undo => Some(Family::Retransmit),

@@ -33,12 +33,19 @@ impl Stamp {
     }
 }
 
-/// Appends a record and the text behind it, with a header of its own.
-pub(super) fn append_record<R: Record>(buffer: &mut BytesMut, stamp: Stamp, record: &R, text: &[u8]) {
+/// Appends a record of a namespace (0 for the node) and the text behind it, with a header of its own.
+pub(super) fn append_record<R: Record>(
+    buffer: &mut BytesMut,
+    stamp: Stamp,
+    netns: u32,
+    record: &R,
+    text: &[u8],
+) {
     let text = &text[..text.len().min(TEXT_BYTES)];
     let length = (size_of::<R>() + text.len()).next_multiple_of(RECORD_ALIGNMENT);
     let header = RecordHeader {
         time_ns: stamp.boot_ns,
+        netns,
         kind: R::KIND as u16,
         // At most the largest record and the longest text: well within 64 KiB.
         length_bytes: u16::try_from(length).unwrap_or(u16::MAX),
@@ -59,7 +66,7 @@ pub(super) fn append_node(buffer: &mut BytesMut, stamp: Stamp, facts: &Facts) {
         ..NodeRecord::default()
     };
     let names = format!("{}\n{}", facts.kernel_release, facts.hostname);
-    append_record(buffer, stamp, &record, names.as_bytes());
+    append_record(buffer, stamp, 0, &record, names.as_bytes());
 }
 
 /// Appends how a hook is attached, or why not.
@@ -74,7 +81,7 @@ pub(super) fn append_hook_status(buffer: &mut BytesMut, stamp: Stamp, status: &H
         },
         ..HookStatusRecord::default()
     };
-    append_record(buffer, stamp, &record, status.reason.as_str().as_bytes());
+    append_record(buffer, stamp, 0, &record, status.reason.as_str().as_bytes());
 }
 
 /// Appends the accounting of every kernel-side kind.
@@ -90,7 +97,7 @@ pub(super) fn append_stats(buffer: &mut BytesMut, stamp: Stamp, counters: &[Kind
             last_of_batch: u16::from(Some(&kind) == RecordKind::KERNEL.last()),
             ..StatsRecord::default()
         };
-        append_record(buffer, stamp, &record, &[]);
+        append_record(buffer, stamp, 0, &record, &[]);
     }
 }
 

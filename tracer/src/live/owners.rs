@@ -50,7 +50,7 @@ impl Owners {
         let Ok(stamp) = Stamp::now() else { return };
         for (socket_inode, Owner { process_id, command }) in find_owners(&self.proc, &self.wanted) {
             let record = OwnerRecord { socket_inode, process_id, command, ..OwnerRecord::default() };
-            append_record(into, stamp, &record, &[]);
+            append_record(into, stamp, 0, &record, &[]);
         }
         if self.settled.len() + self.wanted.len() > REMEMBERED {
             self.settled.clear();

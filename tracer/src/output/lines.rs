@@ -1,5 +1,10 @@
 //! One line an event, for people: time, type and kind, subject, the telling facts, and where it happened.
 
+mod conntrack;
+mod ipvs;
+mod neighbour;
+mod retransmit;
+
 use std::{
     fmt::{self, Write as _},
     io::{self, Write as _},
@@ -11,10 +16,7 @@ use tracer_common::{counters::KindCounters, record::RecordKind};
 
 use super::context::{Context, Shown};
 use crate::{
-    event::{
-        Body, Claim, Conntrack, ConntrackEvent, Direction, Endpoints, Event, HookState, HookStatus, Ipvs,
-        IpvsDecision, Neighbour, Process, Retransmit, Timestamp, Undo, Verdict,
-    },
+    event::{Body, Endpoints, Event, HookState, HookStatus, Timestamp},
     probe::table,
 };
 
@@ -138,13 +140,13 @@ impl Lines {
         let (name, columns) = match &event.body {
             Body::Retransmit(body) => {
                 let process = context.process(body.process.as_ref(), body.socket_inode);
-                ("retransmit", retransmit(body, process, arrow))
+                ("retransmit", retransmit::segment(body, process, arrow))
             }
-            Body::Undo(body) => ("retransmit", undo(body, arrow)),
-            Body::Neighbour(body) => ("neighbour", neighbour(body)),
-            Body::Claim(body) => ("claim", claim(body)),
-            Body::Conntrack(body) => ("conntrack", conntrack(body, arrow)),
-            Body::Ipvs(body) => ("ipvs", ipvs(body, arrow)),
+            Body::Undo(body) => ("retransmit", retransmit::undo(body, arrow)),
+            Body::Neighbour(body) => ("neighbour", neighbour::proposal(body)),
+            Body::Claim(body) => ("claim", neighbour::claim(body)),
+            Body::Conntrack(body) => ("conntrack", conntrack::decision(body, arrow)),
+            Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
             Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
                 return Ok(());
             }
@@ -270,135 +272,4 @@ impl Facts {
 
 fn ends(flow: &Endpoints, arrow: Arrow) -> String {
     format!("{} {arrow} {}", flow.source, flow.destination)
-}
-
-fn retransmit(body: &Retransmit, process: Option<&Process>, arrow: Arrow) -> Columns {
-    let mut facts = Facts::default();
-    if let Some(error) = body.error {
-        facts.add(format_args!("FAILED {error}"));
-    }
-    facts.add(format_args!("{}", body.tcp_state));
-    if let Some(attempt) = body.attempt {
-        facts.add(format_args!("attempt {attempt}"));
-    }
-    if body.segments > 1 {
-        facts.add(format_args!("{} segments", body.segments));
-    }
-    if let Some(rto_us) = body.rto_us {
-        facts.add(format_args!("rto {} ms", rto_us / 1_000));
-    }
-    if let Some(srtt_us) = body.srtt_us {
-        facts.add(format_args!("srtt {}.{:03} ms", srtt_us / 1_000, srtt_us % 1_000));
-    }
-    if let Some(window) = body.congestion_window {
-        facts.add(format_args!("cwnd {window}"));
-    }
-    let mut place = body.device.as_ref().map_or_else(String::new, |device| format!(" dev {device}"));
-    if let Some(Process { id, command }) = process {
-        let _ = write!(place, " process {command}[{id}]");
-    }
-    let weight = if body.error.is_some() { Weight::Trouble } else { Weight::Usual };
-    Columns { kind: body.kind.name(), weight, subject: ends(&body.flow, arrow), facts: facts.0, place }
-}
-
-fn undo(body: &Undo, arrow: Arrow) -> Columns {
-    let cause = if body.after_timeout { "timeout" } else { "fast retransmit" };
-    let facts = format!("{}, needless {cause}, cwnd {}", body.tcp_state, body.congestion_window);
-    Columns { kind: "undo", subject: ends(&body.flow, arrow), facts, ..Columns::default() }
-}
-
-fn neighbour(body: &Neighbour) -> Columns {
-    let mut facts = Facts::default();
-    match (body.verdict, body.proposed, body.previous) {
-        (Verdict::Changed, Some(new), Some(old)) => facts.add(format_args!("now {new}, was {old}")),
-        (Verdict::Ignored, Some(new), Some(old)) => facts.add(format_args!("{new} ignored, keeps {old}")),
-        (Verdict::Failed, _, Some(old)) => facts.add(format_args!("gone, was {old}")),
-        (Verdict::Failed, ..) => facts.add(format_args!("no answer")),
-        (_, Some(new), _) => facts.add(format_args!("at {new}")),
-        (_, None, Some(old)) => facts.add(format_args!("at {old}")),
-        (_, None, None) => {}
-    }
-    facts.add(format_args!("{} to {}", body.old_state, body.new_state));
-    if body.by_netlink {
-        facts.add(format_args!("by netlink"));
-    }
-    let weight = match body.verdict {
-        Verdict::Changed | Verdict::Ignored => Weight::Notable,
-        Verdict::Failed => Weight::Trouble,
-        Verdict::Learned | Verdict::Confirmed => Weight::Usual,
-    };
-    Columns {
-        kind: body.verdict.name(),
-        weight,
-        subject: body.address.to_string(),
-        facts: facts.0,
-        place: format!(" dev {}", body.device),
-    }
-}
-
-fn claim(body: &Claim) -> Columns {
-    let subject = match body.hardware_address {
-        Some(hardware) => format!("{} at {hardware}", body.address),
-        None => body.address.to_string(),
-    };
-    let facts = match body.direction {
-        Direction::In => format!("heard, to {}", body.target),
-        Direction::Out => format!("said by this node, to {}", body.target),
-    };
-    Columns {
-        kind: body.operation.name(),
-        subject,
-        facts,
-        place: format!(" dev {}", body.device),
-        ..Columns::default()
-    }
-}
-
-fn conntrack(body: &Conntrack, arrow: Arrow) -> Columns {
-    let subject = body
-        .original
-        .map_or_else(|| "no entry".to_owned(), |flow| format!("{} {}", ends(&flow, arrow), flow.protocol));
-    let mut facts = Facts::default();
-    if let Some(reply) = &body.reply {
-        facts.add(format_args!("answered as {}", ends(reply, arrow)));
-    }
-    if let Some(state) = body.tcp_state {
-        facts.add(format_args!("entry in {state}"));
-    }
-    if body.mark != 0 {
-        facts.add(format_args!("mark {:#x}", body.mark));
-    }
-    if body.zone != 0 {
-        facts.add(format_args!("zone {}", body.zone));
-    }
-    let weight = match body.event {
-        ConntrackEvent::TableFull | ConntrackEvent::InsertFailed => Weight::Trouble,
-        ConntrackEvent::Reused => Weight::Notable,
-        ConntrackEvent::Reopened | ConntrackEvent::SynRepeated | ConntrackEvent::ClashResolved => {
-            Weight::Usual
-        }
-    };
-    Columns { kind: body.event.name(), weight, subject, facts: facts.0, ..Columns::default() }
-}
-
-fn ipvs(body: &Ipvs, arrow: Arrow) -> Columns {
-    let mut facts = Facts::default();
-    match (body.real, body.weight) {
-        (Some(real), Some(weight)) => facts.add(format_args!("real {real} weight {weight}")),
-        (Some(real), None) => facts.add(format_args!("real {real}")),
-        (None, _) => facts.add(format_args!("no real server")),
-    }
-    if let Some(state) = body.connection_state {
-        facts.add(format_args!("entry in {state}"));
-    }
-    facts.add(format_args!("reuse_mode {}", body.reuse_mode));
-    facts.add(format_args!("expire_nodest {}", body.expire_nodest));
-    let weight = match body.decision {
-        IpvsDecision::Delayed | IpvsDecision::Dropped | IpvsDecision::Refused => Weight::Trouble,
-        IpvsDecision::Reused if body.weight == Some(0) => Weight::Trouble,
-        IpvsDecision::Reused | IpvsDecision::Rescheduled => Weight::Notable,
-        IpvsDecision::Scheduled => Weight::Usual,
-    };
-    let subject = format!("{} {arrow} {} {}", body.client, body.virtual_service, body.protocol);
-    Columns { kind: body.decision.name(), weight, subject, facts: facts.0, ..Columns::default() }
 }

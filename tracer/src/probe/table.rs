@@ -17,13 +17,25 @@ pub enum Family {
     Conntrack,
     /// Decisions of IPVS.
     Ipvs,
+    /// The way packets take: routes, ICMP errors, loops.
+    Path,
+    /// How many rules packets pass.
+    Ruleset,
     /// Which process owns a socket.
     Owner,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Retransmit, Self::Neighbour, Self::Conntrack, Self::Ipvs, Self::Owner];
+    pub const ALL: [Self; 7] = [
+        Self::Retransmit,
+        Self::Neighbour,
+        Self::Conntrack,
+        Self::Ipvs,
+        Self::Path,
+        Self::Ruleset,
+        Self::Owner,
+    ];
 
     /// Its name in output and on the command line.
     pub fn name(self) -> &'static str {
@@ -32,6 +44,8 @@ impl Family {
             Self::Neighbour => "neighbour",
             Self::Conntrack => "conntrack",
             Self::Ipvs => "ipvs",
+            Self::Path => "path",
+            Self::Ruleset => "ruleset",
             Self::Owner => "owner",
         }
     }

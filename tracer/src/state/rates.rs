@@ -6,8 +6,8 @@ use crate::{event::Timestamp, probe::table::Family};
 pub const HISTORY_SECONDS: usize = 600;
 
 /// The families whose events are counted over time.
-pub const COUNTED_FAMILIES: [Family; 4] =
-    [Family::Retransmit, Family::Neighbour, Family::Conntrack, Family::Ipvs];
+pub const COUNTED_FAMILIES: [Family; 5] =
+    [Family::Retransmit, Family::Neighbour, Family::Conntrack, Family::Ipvs, Family::Path];
 
 /// Counts of the last `N` seconds, one each.
 #[derive(Clone, Debug)]

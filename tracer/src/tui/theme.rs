@@ -86,6 +86,8 @@ impl Theme {
             Family::Neighbour => self.coloured(Color::Yellow, 136, (181, 137, 0)),
             Family::Conntrack => self.coloured(Color::Blue, 68, (90, 130, 210)),
             Family::Ipvs => self.coloured(Color::Magenta, 133, (175, 90, 180)),
+            Family::Path => self.coloured(Color::Cyan, 73, (60, 160, 165)),
+            Family::Ruleset => self.coloured(Color::Green, 107, (135, 160, 80)),
             Family::Owner => Style::new(),
         }
     }

@@ -1,0 +1,64 @@
+//! Which watches there are, and on which thread each runs.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+
+use super::watch::{Watch, Watcher};
+use crate::{kernel::Paths, namespaces::Census, probe::Options};
+
+/// How long the node's readiness waits for the first look at every namespace.
+const FIRST_ROUND: Duration = Duration::from_secs(5);
+
+/// How long the end waits for the last records.
+const LAST_RECORDS: Duration = Duration::from_secs(1);
+
+/// The threads that watch namespaces.
+pub(super) struct Watchers {
+    watcher: Option<Watcher>,
+    rulesets: Option<Watcher>,
+}
+
+impl Watchers {
+    pub(super) fn start(paths: &Paths, options: &Options) -> anyhow::Result<Self> {
+        let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
+        Ok(Self {
+            watcher: Watcher::start("watcher", Arc::clone(&census), watches(options))?,
+            rulesets: Watcher::start("rulesets", census, rulesets(options))?,
+        })
+    }
+
+    /// Batches of the snapshot of the start. Rule sets, which may take longer, are not waited for.
+    pub(super) fn first_round(&self) -> impl Iterator<Item = BytesMut> {
+        let deadline = Instant::now() + FIRST_ROUND;
+        self.watcher.iter().flat_map(move |watcher| watcher.first_round(deadline))
+    }
+
+    /// Batches of records made so far.
+    pub(super) fn batches(&self) -> impl Iterator<Item = BytesMut> {
+        self.threads().flat_map(Watcher::batches)
+    }
+
+    /// Ends the threads; gives their last batches.
+    pub(super) fn finish(&self) -> impl Iterator<Item = BytesMut> {
+        let deadline = Instant::now() + LAST_RECORDS;
+        self.threads().flat_map(move |watcher| watcher.finish(deadline))
+    }
+
+    fn threads(&self) -> impl Iterator<Item = &Watcher> {
+        self.watcher.iter().chain(&self.rulesets)
+    }
+}
+
+/// What is quick, or waits for changes.
+fn watches(_options: &Options) -> Vec<Box<dyn Watch>> {
+    Vec::new()
+}
+
+/// What may take long.
+fn rulesets(_options: &Options) -> Vec<Box<dyn Watch>> {
+    Vec::new()
+}

@@ -1,0 +1,86 @@
+//! The tracer itself: hooks, readiness, accounting.
+
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use tracer_common::record::RecordKind;
+
+use super::AsText;
+use crate::{event::HookStatus, output::context::Context, probe::table};
+
+#[derive(Serialize)]
+pub(super) struct HookObject<'a> {
+    hook: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<AsText<table::Family>>,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    way: Option<&'static str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+}
+
+impl<'a> From<&'a HookStatus> for HookObject<'a> {
+    fn from(status: &'a HookStatus) -> Self {
+        let hook = status.hook.and_then(table::find);
+        Self {
+            hook: hook.map_or("unknown", |hook| hook.name),
+            family: hook.map(|hook| AsText(hook.family)),
+            state: status.state().name(),
+            way: status.attached.map(tracer_common::hook::Way::name),
+            reason: status.reason.as_str(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct ReadyObject<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    kernel: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    host: &'a str,
+    hooks: Vec<HookObject<'a>>,
+}
+
+impl<'a> ReadyObject<'a> {
+    pub(super) fn new(context: &'a Context) -> Self {
+        Self {
+            kernel: context.kernel.as_str(),
+            host: context.host.as_str(),
+            hooks: context.hooks.iter().map(HookObject::from).collect(),
+        }
+    }
+}
+
+/// The accounting by the kinds' names, and what could not be read.
+pub(super) struct StatsObject<'a>(pub(super) &'a Context);
+
+impl Serialize for StatsObject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Counted {
+            seen: u64,
+            delivered: u64,
+            suppressed: u64,
+            lost: u64,
+        }
+        #[derive(Serialize)]
+        struct Unread {
+            unknown: u64,
+            malformed: u64,
+        }
+        let mut map = serializer.serialize_map(None)?;
+        for &(kind, counters) in &self.0.stats {
+            let counted = Counted {
+                seen: counters.seen,
+                delivered: counters.delivered,
+                suppressed: counters.suppressed,
+                lost: counters.lost,
+            };
+            map.serialize_entry(RecordKind::name(kind), &counted)?;
+        }
+        let (unknown, malformed) = (self.0.unread.unknown, self.0.unread.malformed);
+        if unknown != 0 || malformed != 0 {
+            map.serialize_entry("unread", &Unread { unknown, malformed })?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,26 @@
+//! Decisions of IPVS.
+
+use super::{Arrow, Columns, Facts, Weight};
+use crate::event::{Ipvs, IpvsDecision};
+
+pub(super) fn decision(body: &Ipvs, arrow: Arrow) -> Columns {
+    let mut facts = Facts::default();
+    match (body.real, body.weight) {
+        (Some(real), Some(weight)) => facts.add(format_args!("real {real} weight {weight}")),
+        (Some(real), None) => facts.add(format_args!("real {real}")),
+        (None, _) => facts.add(format_args!("no real server")),
+    }
+    if let Some(state) = body.connection_state {
+        facts.add(format_args!("entry in {state}"));
+    }
+    facts.add(format_args!("reuse_mode {}", body.reuse_mode));
+    facts.add(format_args!("expire_nodest {}", body.expire_nodest));
+    let weight = match body.decision {
+        IpvsDecision::Delayed | IpvsDecision::Dropped | IpvsDecision::Refused => Weight::Trouble,
+        IpvsDecision::Reused if body.weight == Some(0) => Weight::Trouble,
+        IpvsDecision::Reused | IpvsDecision::Rescheduled => Weight::Notable,
+        IpvsDecision::Scheduled => Weight::Usual,
+    };
+    let subject = format!("{} {arrow} {} {}", body.client, body.virtual_service, body.protocol);
+    Columns { kind: body.decision.name(), weight, subject, facts: facts.0, ..Columns::default() }
+}
