@@ -1,14 +1,15 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord,
-    RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+    AddressRecord, ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, LinkRecord, NeighbourEntryRecord,
+    NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RouteLookupRecord,
+    RouteRecord, RuleRecord, StatsRecord, SysctlRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
-    event::{Body, Event, HookStatus, Retransmit, Text, Timestamp},
+    event::{Body, Event, HookStatus, Retransmit, Route, Sysctl, Text, Timestamp},
 };
 
 /// Records that could not be read, since the start.
@@ -104,6 +105,21 @@ impl Decoder {
                 Body::Node { kernel: name(), host: name() }
             }
             RecordKind::Ready => Body::Ready,
+            RecordKind::Route => {
+                let (route, next_hops) = read::<RouteRecord>(record)?;
+                Body::Route(Route::from_record(&route, next_hops))
+            }
+            RecordKind::RouteLookup => Body::RouteLookup((&read::<RouteLookupRecord>(record)?.0).into()),
+            RecordKind::Address => Body::Address((&read::<AddressRecord>(record)?.0).into()),
+            RecordKind::Link => Body::Link((&read::<LinkRecord>(record)?.0).into()),
+            RecordKind::Rule => Body::Rule((&read::<RuleRecord>(record)?.0).into()),
+            RecordKind::NeighbourEntry => {
+                Body::NeighbourEntry((&read::<NeighbourEntryRecord>(record)?.0).into())
+            }
+            RecordKind::Sysctl => {
+                let (setting, text) = read::<SysctlRecord>(record)?;
+                Body::Sysctl(Sysctl::from_record(&setting, text))
+            }
         })
     }
 }

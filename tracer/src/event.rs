@@ -3,6 +3,7 @@
 //! A record holds raw facts of one kernel; an event is what they tell on any. Every conversion is a pure function of
 //! the record, so a session shows on another machine what it showed on its own.
 
+mod change;
 mod claim;
 mod conntrack;
 mod failure;
@@ -12,12 +13,15 @@ mod ipvs;
 mod neighbour;
 mod owner;
 mod retransmit;
+mod route;
 mod stats;
+mod surroundings;
 mod text;
 mod undo;
 
 pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
 pub use self::{
+    change::Change,
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
     failure::{Failure, FailureName},
@@ -27,7 +31,9 @@ pub use self::{
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
+    route::{LookupResult, NextHop, Prefix, Route, RouteLookup, RouteProtocol, RouteTable, RouteType},
     stats::Stats,
+    surroundings::{Address, Link, NeighbourEntry, Rule, Sysctl},
     text::Text,
     undo::Undo,
 };
@@ -85,6 +91,20 @@ pub enum Body {
     },
     /// Every hook has been tried.
     Ready,
+    /// A routing table changed.
+    Route(Route),
+    /// How a flow's peer is reached.
+    RouteLookup(RouteLookup),
+    /// An address of this node.
+    Address(Address),
+    /// A network device.
+    Link(Link),
+    /// The rules that choose a routing table changed.
+    Rule(Rule),
+    /// An entry of a neighbour table.
+    NeighbourEntry(NeighbourEntry),
+    /// A setting of the kernel.
+    Sysctl(Sysctl),
 }
 
 impl Body {
@@ -102,6 +122,24 @@ impl Body {
             Self::Owner(_) => RecordKind::Owner,
             Self::Node { .. } => RecordKind::Node,
             Self::Ready => RecordKind::Ready,
+            Self::Route(_) => RecordKind::Route,
+            Self::RouteLookup(_) => RecordKind::RouteLookup,
+            Self::Address(_) => RecordKind::Address,
+            Self::Link(_) => RecordKind::Link,
+            Self::Rule(_) => RecordKind::Rule,
+            Self::NeighbourEntry(_) => RecordKind::NeighbourEntry,
+            Self::Sysctl(_) => RecordKind::Sysctl,
+        }
+    }
+
+    /// Whether it tells what there was when tracer looked first, rather than what happened.
+    pub fn is_snapshot(&self) -> bool {
+        match self {
+            Self::NeighbourEntry(_) => true,
+            Self::Address(Address { change, .. })
+            | Self::Link(Link { change, .. })
+            | Self::Sysctl(Sysctl { change, .. }) => *change == Change::Present,
+            _ => false,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod encode;
 mod owners;
+mod path;
 mod watch;
 mod watches;
 
@@ -23,6 +24,7 @@ use tracer_common::record::{ReadyRecord, RecordHeader};
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
     owners::Owners,
+    path::asked::Asked,
     watches::Watchers,
 };
 use crate::{
@@ -96,6 +98,7 @@ struct Collector {
     probes: Probes,
     owners: Owners,
     watchers: Watchers,
+    asked: Asked,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
 }
@@ -110,7 +113,7 @@ impl Collector {
         let owners = Owners::new(paths.proc.clone());
         let watchers = Watchers::start(&paths, &options)?;
         let probes = Probes::new(paths, facts, options)?;
-        Ok(Self { probes, owners, watchers, blocks, buffer: BytesMut::new() })
+        Ok(Self { probes, owners, watchers, asked: Asked::default(), blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -187,6 +190,7 @@ impl Collector {
             // Who owns a socket is told before the record that needs it.
             let records = self.buffer.split();
             self.owners.look_up(&records, &mut self.buffer);
+            self.asked.ask(&records, &mut self.watchers);
             self.hand_over()?;
             self.buffer = records;
             self.hand_over()?;

@@ -30,6 +30,13 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Ipvs(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
-        | Body::Ready => true,
+        | Body::Ready
+        | Body::Route(_)
+        | Body::RouteLookup(_)
+        | Body::Address(_)
+        | Body::Link(_)
+        | Body::Rule(_)
+        | Body::NeighbourEntry(_)
+        | Body::Sysctl(_) => true,
     }
 }

@@ -13,6 +13,7 @@ mod hooks;
 mod ipvs;
 mod neighbours;
 mod rates;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -26,6 +27,7 @@ pub use self::{
     ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    routes::{PeerKey, Reached, RouteChanges, Routes},
     timeline::Timeline,
 };
 use crate::{
@@ -49,6 +51,10 @@ pub struct Limits {
     pub services: usize,
     /// Real servers of all services.
     pub reals: usize,
+    /// Peers whose way was looked up.
+    pub peers: usize,
+    /// Addresses, devices and settings, each.
+    pub surroundings: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -62,6 +68,8 @@ impl Default for Limits {
             conntrack_entries: 50_000,
             services: 10_000,
             reals: 20_000,
+            peers: 20_000,
+            surroundings: 50_000,
             timeline: 20_000,
         }
     }
@@ -93,6 +101,8 @@ pub struct State {
     pub conntrack: Conntrack,
     /// Decisions of IPVS.
     pub ipvs: Ipvs,
+    /// How peers are reached, and what that depends on.
+    pub routes: Routes,
     /// Rates of the families.
     pub rates: Rates,
     /// The last events.
@@ -120,6 +130,7 @@ impl State {
             neighbours: Bounded::new(limits.neighbours),
             conntrack: Conntrack::new(limits.conntrack_entries),
             ipvs: Ipvs::new(limits.services, limits.reals),
+            routes: Routes::new(limits.peers, limits.surroundings),
             rates: Rates::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
@@ -162,6 +173,16 @@ impl State {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
             Body::Ready => self.hooks.ready = true,
+            Body::Route(route) => {
+                self.rates.count(Family::Path, time);
+                self.routes.route(route);
+            }
+            Body::RouteLookup(lookup) => self.routes.lookup(netns, time, lookup),
+            Body::Address(address) => self.routes.address(netns, address),
+            Body::Link(link) => self.routes.link(netns, link),
+            Body::Rule(_) => self.rates.count(Family::Path, time),
+            Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
+            Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
         }
         if timeline::is_told(body) {
             self.events += 1;
@@ -206,5 +227,6 @@ impl State {
             + self.conntrack.entries.evicted()
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
+            + self.routes.evicted()
     }
 }

@@ -48,6 +48,7 @@ impl Tally {
                     self.sample(event.time);
                 }
             }
+            body if body.is_snapshot() => {}
             body => {
                 let family = family_of(body.kind());
                 let place = COUNTED_FAMILIES.iter().position(|counted| Some(*counted) == family);

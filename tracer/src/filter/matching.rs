@@ -6,7 +6,7 @@ use super::{
     syntax::{Condition, Expression, Side},
     words,
 };
-use crate::event::{Body, Endpoints, Event, HardwareAddress, Process};
+use crate::event::{Body, Endpoints, Event, HardwareAddress, Process, Route, Text};
 
 /// Whether an event tells of tracer or the node as a whole rather than of one flow, entry or decision.
 pub(super) fn is_about_tracer(event: &Event) -> bool {
@@ -107,7 +107,31 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             destination =
                 test(ipvs.virtual_service.into()) || ipvs.real.is_some_and(|real| test(real.into()));
         }
-        Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {}
+        Body::Route(route) => {
+            destination = test(route.prefix.address.into());
+            if side == Side::Either {
+                return destination || path_addresses(route).any(|address| test(address.into()));
+            }
+        }
+        Body::RouteLookup(lookup) => {
+            (source, destination) = both(&lookup.flow, &test);
+            if side == Side::Either && lookup.gateway.is_some_and(|gateway| test(gateway.into())) {
+                return true;
+            }
+        }
+        Body::Address(found) => return side == Side::Either && test(found.address.into()),
+        Body::NeighbourEntry(entry) => return side == Side::Either && test(entry.address.into()),
+        Body::Rule(rule) => {
+            source = rule.source.is_some_and(|prefix| test(prefix.address.into()));
+            destination = rule.destination.is_some_and(|prefix| test(prefix.address.into()));
+        }
+        Body::Link(_)
+        | Body::Sysctl(_)
+        | Body::Stats(_)
+        | Body::HookStatus(_)
+        | Body::Owner(_)
+        | Body::Node { .. }
+        | Body::Ready => {}
     }
     match side {
         Side::Either => source || destination,
@@ -120,11 +144,22 @@ fn both(flow: &Endpoints, test: impl Fn(End) -> bool) -> (bool, bool) {
     (test(flow.source.into()), test(flow.destination.into()))
 }
 
+/// The next hops of a route, and the source it prefers.
+fn path_addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
+    let next_hops = route.next_hops.iter().filter_map(|next_hop| next_hop.gateway);
+    route.gateway.into_iter().chain(route.source).chain(next_hops)
+}
+
 fn device(body: &Body) -> Option<&str> {
     match body {
-        Body::Retransmit(retransmit) => retransmit.device.as_ref().map(crate::event::Text::as_str),
+        Body::Retransmit(retransmit) => retransmit.device.as_ref().map(Text::as_str),
         Body::Neighbour(neighbour) => Some(neighbour.device.as_str()),
         Body::Claim(claim) => Some(claim.device.as_str()),
+        Body::Route(route) => route.device.as_ref().map(Text::as_str),
+        Body::RouteLookup(lookup) => lookup.device.as_ref().map(Text::as_str),
+        Body::Address(address) => address.device.as_ref().map(Text::as_str),
+        Body::Link(link) => Some(link.device.as_str()),
+        Body::NeighbourEntry(entry) => entry.device.as_ref().map(Text::as_str),
         _ => None,
     }
 }
@@ -133,6 +168,9 @@ fn hardware_addresses(body: &Body) -> [Option<HardwareAddress>; 2] {
     match body {
         Body::Neighbour(neighbour) => [neighbour.proposed, neighbour.previous],
         Body::Claim(claim) => [claim.hardware_address, None],
+        Body::RouteLookup(lookup) => [lookup.neighbour, None],
+        Body::Link(link) => [link.hardware_address, None],
+        Body::NeighbourEntry(entry) => [entry.hardware_address, None],
         _ => [None, None],
     }
 }
@@ -147,6 +185,8 @@ fn is_in_state(body: &Body, name: &str) -> bool {
         }
         Body::Conntrack(conntrack) => conntrack.tcp_state == Some(name),
         Body::Ipvs(ipvs) => ipvs.connection_state == Some(name),
+        Body::RouteLookup(lookup) => lookup.neighbour_state.is_some_and(|state| state.to_string() == name),
+        Body::NeighbourEntry(entry) => entry.state.to_string() == name,
         _ => false,
     }
 }

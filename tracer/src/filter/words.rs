@@ -80,9 +80,15 @@ pub(super) fn state(word: &str) -> Result<&'static str, String> {
 pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
     match kind {
         RecordKind::Retransmit | RecordKind::Undo => Some(Family::Retransmit),
-        RecordKind::Neighbour | RecordKind::Claim => Some(Family::Neighbour),
+        RecordKind::Neighbour | RecordKind::Claim | RecordKind::NeighbourEntry => Some(Family::Neighbour),
         RecordKind::Conntrack => Some(Family::Conntrack),
         RecordKind::Ipvs => Some(Family::Ipvs),
+        RecordKind::Route
+        | RecordKind::RouteLookup
+        | RecordKind::Address
+        | RecordKind::Link
+        | RecordKind::Rule
+        | RecordKind::Sysctl => Some(Family::Path),
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner

@@ -57,8 +57,25 @@ pub(super) trait Watch: Send {
     /// A descriptor of that namespace can be read. Runs outside of it.
     fn readable(&mut self, _inode: u32, _records: &mut Records) {}
 
-    /// The collector wants to know something. Runs outside of all namespaces.
-    fn asked(&mut self, _question: &Question, _records: &mut Records) {}
+    /// The collector wants to know something. Runs outside of all namespaces, with a way into them. Fails only if the
+    /// thread could not return from one.
+    fn asked(
+        &mut self,
+        _question: &Question,
+        _door: &Door,
+        _records: &mut Records,
+    ) -> Result<(), EnterError> {
+        Ok(())
+    }
+
+    /// Every namespace has been looked at once more. Runs outside of all namespaces, with a way into them. Fails only if
+    /// the thread could not return from one.
+    fn went_round(&mut self, _door: &Door, _records: &mut Records) -> Result<(), EnterError> {
+        Ok(())
+    }
+
+    /// The end: what has not been told yet is told now or never.
+    fn finish(&mut self, _records: &mut Records) {}
 }
 
 /// What the collector may ask of the watches.
@@ -234,7 +251,7 @@ impl Rounds {
         self.records.send(|_| Message::FirstRound);
         let mut next_round = Instant::now() + ROUND;
         while !self.records.is_closed && !self.is_asked_to_stop.load(Ordering::Relaxed) {
-            self.wait_until(next_round)?;
+            self.wait_until(next_round, &door)?;
             if Instant::now() >= next_round {
                 self.go_round(&door)?;
                 next_round = Instant::now() + ROUND;
@@ -242,7 +259,10 @@ impl Rounds {
             self.records.flush();
         }
         // What came in before the end was asked for.
-        self.wait_until(Instant::now())?;
+        self.wait_until(Instant::now(), &door)?;
+        for watch in &mut self.watches {
+            watch.finish(&mut self.records);
+        }
         self.records.flush();
         Ok(())
     }
@@ -288,11 +308,14 @@ impl Rounds {
                 Ok(()) => {}
             }
         }
+        for watch in &mut self.watches {
+            watch.went_round(door, &mut self.records)?;
+        }
         Ok(())
     }
 
     /// Handles what comes in until then, or until woken.
-    fn wait_until(&mut self, deadline: Instant) -> anyhow::Result<()> {
+    fn wait_until(&mut self, deadline: Instant, door: &Door) -> anyhow::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
         let mut places = Vec::new();
@@ -322,7 +345,7 @@ impl Rounds {
         }
         while let Ok(question) = self.asked.try_recv() {
             for watch in &mut self.watches {
-                watch.asked(&question, &mut self.records);
+                watch.asked(&question, door, &mut self.records)?;
             }
         }
         Ok(())

@@ -7,7 +7,10 @@ use std::{
 
 use bytes::BytesMut;
 
-use super::watch::{Watch, Watcher};
+use super::{
+    path::PathWatch,
+    watch::{Question, Watch, Watcher},
+};
 use crate::{kernel::Paths, namespaces::Census, probe::Options};
 
 /// How long the node's readiness waits for the first look at every namespace.
@@ -26,7 +29,7 @@ impl Watchers {
     pub(super) fn start(paths: &Paths, options: &Options) -> anyhow::Result<Self> {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
-            watcher: Watcher::start("watcher", Arc::clone(&census), watches(options))?,
+            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options))?,
             rulesets: Watcher::start("rulesets", census, rulesets(options))?,
         })
     }
@@ -48,14 +51,28 @@ impl Watchers {
         self.threads().flat_map(move |watcher| watcher.finish(deadline))
     }
 
+    /// Asks the watches something, unless too many questions wait already.
+    pub(super) fn ask(&mut self, question: Question) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.ask(question);
+        }
+    }
+
+    /// Questions turned away so far.
+    pub(super) fn turned_away(&self) -> u64 {
+        self.watcher.as_ref().map_or(0, Watcher::turned_away)
+    }
+
     fn threads(&self) -> impl Iterator<Item = &Watcher> {
         self.watcher.iter().chain(&self.rulesets)
     }
 }
 
 /// What is quick, or waits for changes.
-fn watches(_options: &Options) -> Vec<Box<dyn Watch>> {
-    Vec::new()
+fn watches(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
+    let mut watches: Vec<Box<dyn Watch>> = Vec::new();
+    watches.extend(PathWatch::new(paths, options).map(|watch| Box::new(watch) as Box<dyn Watch>));
+    watches
 }
 
 /// What may take long.

@@ -4,6 +4,7 @@ mod conntrack;
 mod ipvs;
 mod neighbour;
 mod node;
+mod path;
 mod retransmit;
 
 use std::{fmt, io, net::IpAddr};
@@ -15,6 +16,9 @@ use self::{
     ipvs::IpvsObject,
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
+    path::{
+        AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject, SysctlObject,
+    },
     retransmit::{RetransmitObject, UndoObject},
 };
 use super::context::{Context, Shown};
@@ -43,6 +47,13 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
+        Body::Route(body) => object(buffer, event, name, RouteObject::from(body)),
+        Body::RouteLookup(body) => object(buffer, event, "route", RouteLookupObject::from(body)),
+        Body::Address(body) => object(buffer, event, name, AddressObject::from(body)),
+        Body::Link(body) => object(buffer, event, name, LinkObject::from(body)),
+        Body::Rule(body) => object(buffer, event, name, RuleObject::from(body)),
+        Body::NeighbourEntry(body) => object(buffer, event, name, NeighbourEntryObject::from(body)),
+        Body::Sysctl(body) => object(buffer, event, name, SysctlObject::from(body)),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 mod conntrack;
 mod ipvs;
 mod neighbour;
+mod path;
 mod retransmit;
 
 use std::{
@@ -147,9 +148,19 @@ impl Lines {
             Body::Claim(body) => ("claim", neighbour::claim(body)),
             Body::Conntrack(body) => ("conntrack", conntrack::decision(body, arrow)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
-            Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
-                return Ok(());
-            }
+            body if body.is_snapshot() => return Ok(()),
+            Body::NeighbourEntry(_)
+            | Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => return Ok(()),
+            Body::Route(body) => ("route", path::route(body)),
+            Body::RouteLookup(body) => ("route to", path::lookup(body, arrow)),
+            Body::Address(body) => ("address", path::address(body)),
+            Body::Link(body) => ("link", path::link(body)),
+            Body::Rule(body) => ("rule", path::rule(body)),
+            Body::Sysctl(body) => ("sysctl", path::sysctl(body)),
         };
         self.count(event.body.kind());
         let time = self.time(event.time);

@@ -109,12 +109,20 @@ impl Report {
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
             Body::Owner(_) | Body::Ready => return,
+            body if body.is_snapshot() => return,
             Body::Retransmit(_)
             | Body::Undo(_)
             | Body::Neighbour(_)
             | Body::Claim(_)
             | Body::Conntrack(_)
-            | Body::Ipvs(_) => {}
+            | Body::Ipvs(_)
+            | Body::Route(_)
+            | Body::RouteLookup(_)
+            | Body::Address(_)
+            | Body::Link(_)
+            | Body::Rule(_)
+            | Body::NeighbourEntry(_)
+            | Body::Sysctl(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -193,7 +201,18 @@ impl Report {
                 });
                 body.decision.name()
             }
-            Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => "",
+            Body::Route(body) => body.change.name(),
+            Body::RouteLookup(body) => body.result.name(),
+            Body::Address(body) => body.change.name_of_state(),
+            Body::Link(body) => body.change.name_of_state(),
+            Body::Rule(body) => body.change.name(),
+            Body::Sysctl(body) => body.change.name_of_state(),
+            Body::NeighbourEntry(_)
+            | Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => "",
         }
     }
 }

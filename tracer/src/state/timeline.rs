@@ -38,7 +38,15 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Claim(_)
         | Body::Conntrack(_)
         | Body::Ipvs(_)
-        | Body::HookStatus(_) => true,
-        Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
+        | Body::HookStatus(_)
+        | Body::Route(_)
+        | Body::Rule(_) => true,
+        Body::Address(_) | Body::Link(_) | Body::Sysctl(_) => !body.is_snapshot(),
+        Body::Stats(_)
+        | Body::Owner(_)
+        | Body::Node { .. }
+        | Body::Ready
+        | Body::RouteLookup(_)
+        | Body::NeighbourEntry(_) => false,
     }
 }

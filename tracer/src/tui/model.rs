@@ -101,7 +101,21 @@ impl Subject {
                 address: decided.real,
             }),
             Body::HookStatus(status) => Self::Hook(status.hook?),
-            Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => return None,
+            Body::RouteLookup(lookup) => Self::Flow(FlowKey { netns, endpoints: lookup.flow }),
+            Body::NeighbourEntry(entry) => Self::Neighbour(NeighbourKey {
+                netns,
+                interface_index: entry.interface_index,
+                address: entry.address,
+            }),
+            Body::Route(_)
+            | Body::Address(_)
+            | Body::Link(_)
+            | Body::Rule(_)
+            | Body::Sysctl(_)
+            | Body::Stats(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => return None,
         })
     }
 
