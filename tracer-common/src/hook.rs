@@ -42,11 +42,23 @@ pub enum HookId {
     IpvsSchedule = 17,
     /// Return of function `ip_vs_in_hook`.
     IpvsVerdict = 18,
+    /// Tracepoint `icmp:icmp_send`.
+    IcmpSend = 25,
+    /// Function `icmp_push_reply`, where there is no such tracepoint.
+    IcmpPush = 26,
+    /// Function `icmpv6_push_pending_frames`.
+    Icmp6Push = 27,
+    /// Function `icmp_unreach`.
+    IcmpReceive = 28,
+    /// Function `icmpv6_notify`.
+    Icmp6Receive = 29,
+    /// Tracepoint `net:netif_receive_skb`, attached only while a flow is under suspicion.
+    PacketReceive = 30,
 }
 
 impl HookId {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::RetransmitSegment,
         Self::RetransmitSynAck,
         Self::RetransmitFailed,
@@ -65,6 +77,12 @@ impl HookId {
         Self::IpvsExpireNow,
         Self::IpvsSchedule,
         Self::IpvsVerdict,
+        Self::IcmpSend,
+        Self::IcmpPush,
+        Self::Icmp6Push,
+        Self::IcmpReceive,
+        Self::Icmp6Receive,
+        Self::PacketReceive,
     ];
 
     /// The hook of that number, if this version knows it.

@@ -7,8 +7,10 @@
 mod address;
 mod claim;
 mod conntrack;
+mod duplicate;
 mod flow;
 mod header;
+mod icmp;
 mod ipvs;
 mod link;
 mod neighbour;
@@ -17,6 +19,7 @@ mod retransmit;
 mod route;
 mod rule;
 mod sysctl;
+mod ruleset;
 mod undo;
 mod user;
 
@@ -24,8 +27,10 @@ pub use self::{
     address::AddressRecord,
     claim::{ClaimRecord, claim_direction, claim_source},
     conntrack::{ConntrackRecord, conntrack_event},
+    duplicate::DuplicateRecord,
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
+    icmp::{IcmpRecord, icmp_direction, icmp_part},
     ipvs::{IpvsRecord, ipvs_step},
     link::{LINK_TYPE_BYTES, LinkRecord},
     neighbour::{NeighbourRecord, neighbour_source},
@@ -34,6 +39,7 @@ pub use self::{
     route::{NextHopRecord, RouteLookupRecord, RouteRecord, change},
     rule::RuleRecord,
     sysctl::SysctlRecord,
+    ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };

@@ -31,18 +31,11 @@ impl Counts {
         Some(Self(unsafe { &raw mut (*counters).kinds[R::KIND as usize] }))
     }
 
-    /// Adds one to a counter. Atomically: an interrupt on this CPU may count the same kind in between. The core library
-    /// has no atomic addition for this target, the instruction set has.
+    /// Adds one to a counter. Atomically: an interrupt on this CPU may count the same kind in between.
     #[inline(always)]
     fn count(self, counter: impl FnOnce(*mut KindCounters) -> *mut u64) {
         // SAFETY: the counter lies in this CPU's value, aligned, and every writer goes through here.
-        unsafe {
-            core::arch::asm!(
-                "lock *(u64 *)({counter} + 0) += {one}",
-                counter = in(reg) counter(self.0),
-                one = in(reg) 1u64,
-            );
-        }
+        unsafe { atomic_add(counter(self.0), 1) };
     }
 
     #[inline(always)]
@@ -70,12 +63,38 @@ impl Counts {
     }
 }
 
+/// Adds to a number in a map. The core library has no atomic addition for this target, the instruction set has.
+///
+/// # Safety
+///
+/// The number lies in a value of a map, aligned, and is written to in this way only.
+#[inline(always)]
+pub(crate) unsafe fn atomic_add(number: *mut u64, change: u64) {
+    // SAFETY: as the caller says.
+    unsafe {
+        core::arch::asm!(
+            "lock *(u64 *)({number} + 0) += {change}",
+            number = in(reg) number,
+            change = in(reg) change,
+        );
+    }
+}
+
 /// Counts an event that was seen but cannot be told.
 #[inline(always)]
 pub(crate) fn count_lost<R: Record>() {
     if let Some(counts) = Counts::of::<R>() {
         counts.seen();
         counts.lost();
+    }
+}
+
+/// Counts an event that was seen and left out for want of a budget of its hook's own.
+#[inline(always)]
+pub(crate) fn count_suppressed<R: Record>() {
+    if let Some(counts) = Counts::of::<R>() {
+        counts.seen();
+        counts.suppressed();
     }
 }
 

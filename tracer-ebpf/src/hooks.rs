@@ -3,6 +3,8 @@
 mod call;
 mod claim;
 mod conntrack;
+mod duplicate;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod owner;

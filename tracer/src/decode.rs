@@ -1,15 +1,16 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    AddressRecord, ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, LinkRecord, NeighbourEntryRecord,
-    NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RouteLookupRecord,
-    RouteRecord, RuleRecord, StatsRecord, SysctlRecord, UndoRecord,
+    AddressRecord, ClaimRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord, IpvsRecord,
+    LinkRecord, NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind,
+    RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord, RulesetRecord, StatsRecord, SysctlRecord,
+    UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
-    event::{Body, Event, HookStatus, Retransmit, Route, Sysctl, Text, Timestamp},
+    event::{Body, Event, HookStatus, Retransmit, Route, Ruleset, Sysctl, Text, Timestamp},
 };
 
 /// Records that could not be read, since the start.
@@ -90,6 +91,8 @@ impl Decoder {
             RecordKind::Claim => Body::Claim((&read::<ClaimRecord>(record)?.0).into()),
             RecordKind::Conntrack => Body::Conntrack((&read::<ConntrackRecord>(record)?.0).into()),
             RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
+            RecordKind::Icmp => Body::Icmp((&read::<IcmpRecord>(record)?.0).into()),
+            RecordKind::Duplicate => Body::Duplicate((&read::<DuplicateRecord>(record)?.0).into()),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
             RecordKind::HookStatus => {
@@ -119,6 +122,10 @@ impl Decoder {
             RecordKind::Sysctl => {
                 let (setting, text) = read::<SysctlRecord>(record)?;
                 Body::Sysctl(Sysctl::from_record(&setting, text))
+            }
+            RecordKind::Ruleset => {
+                let (ruleset, names) = read::<RulesetRecord>(record)?;
+                Body::Ruleset(Ruleset::from_record(&ruleset, names))
             }
         })
     }

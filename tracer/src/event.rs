@@ -6,32 +6,38 @@
 mod change;
 mod claim;
 mod conntrack;
+mod duplicate;
 mod failure;
 mod flow;
 mod hook_status;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod owner;
 mod retransmit;
 mod route;
+mod ruleset;
 mod stats;
 mod surroundings;
 mod text;
 mod undo;
 
-pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
+pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
 pub use self::{
     change::Change,
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
+    duplicate::Duplicate,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
+    icmp::{Icmp, IcmpClass, Quoted},
     ipvs::{Ipvs, IpvsDecision},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
     route::{LookupResult, NextHop, Prefix, Route, RouteLookup, RouteProtocol, RouteTable, RouteType},
+    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetFamily},
     stats::Stats,
     surroundings::{Address, Link, NeighbourEntry, Rule, Sysctl},
     text::Text,
@@ -46,6 +52,16 @@ pub struct Timestamp {
     pub boot_ns: u64,
     /// Nanoseconds since 1970, by the node's wall clock.
     pub wall_ns: i64,
+}
+
+impl Timestamp {
+    /// That many nanoseconds before.
+    pub fn earlier_by_ns(self, nanoseconds: u64) -> Self {
+        Self {
+            boot_ns: self.boot_ns.saturating_sub(nanoseconds),
+            wall_ns: self.wall_ns.saturating_sub_unsigned(nanoseconds),
+        }
+    }
 }
 
 /// One thing that happened, or one fact learnt.
@@ -76,6 +92,10 @@ pub enum Body {
     Conntrack(Conntrack),
     /// IPVS decided about a first packet.
     Ipvs(Ipvs),
+    /// An ICMP error was sent or received.
+    Icmp(Icmp),
+    /// A packet came again with a lower TTL.
+    Duplicate(Duplicate),
     /// The accounting of one kind.
     Stats(Stats),
     /// How a hook is attached, or why not.
@@ -105,6 +125,8 @@ pub enum Body {
     NeighbourEntry(NeighbourEntry),
     /// A setting of the kernel.
     Sysctl(Sysctl),
+    /// How many rules a table has.
+    Ruleset(Ruleset),
 }
 
 impl Body {
@@ -117,6 +139,8 @@ impl Body {
             Self::Claim(_) => RecordKind::Claim,
             Self::Conntrack(_) => RecordKind::Conntrack,
             Self::Ipvs(_) => RecordKind::Ipvs,
+            Self::Icmp(_) => RecordKind::Icmp,
+            Self::Duplicate(_) => RecordKind::Duplicate,
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,
             Self::Owner(_) => RecordKind::Owner,
@@ -129,6 +153,7 @@ impl Body {
             Self::Rule(_) => RecordKind::Rule,
             Self::NeighbourEntry(_) => RecordKind::NeighbourEntry,
             Self::Sysctl(_) => RecordKind::Sysctl,
+            Self::Ruleset(_) => RecordKind::Ruleset,
         }
     }
 

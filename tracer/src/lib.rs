@@ -11,6 +11,7 @@ pub mod namespaces;
 mod netlink;
 pub mod output;
 pub mod probe;
+mod rulesets;
 pub mod session;
 mod signals;
 pub mod state;

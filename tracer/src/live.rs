@@ -7,6 +7,8 @@
 mod encode;
 mod owners;
 mod path;
+mod rulesets;
+mod suspicion;
 mod watch;
 mod watches;
 
@@ -25,6 +27,7 @@ use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
     owners::Owners,
     path::asked::Asked,
+    suspicion::Suspicion,
     watches::Watchers,
 };
 use crate::{
@@ -97,6 +100,7 @@ struct Closed;
 struct Collector {
     probes: Probes,
     owners: Owners,
+    suspicion: Suspicion,
     watchers: Watchers,
     asked: Asked,
     blocks: mpsc::Sender<Block>,
@@ -113,7 +117,8 @@ impl Collector {
         let owners = Owners::new(paths.proc.clone());
         let watchers = Watchers::start(&paths, &options)?;
         let probes = Probes::new(paths, facts, options)?;
-        Ok(Self { probes, owners, watchers, asked: Asked::default(), blocks, buffer: BytesMut::new() })
+        let (suspicion, asked) = (Suspicion::default(), Asked::default());
+        Ok(Self { probes, owners, suspicion, watchers, asked, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -125,6 +130,7 @@ impl Collector {
         // Ends when asked to stop, or when everybody who could ask is gone.
         while stopped.recv_timeout(interval) == Err(std_mpsc::RecvTimeoutError::Timeout) {
             let Ok(had_records) = self.hand_over_records() else { return Ok(()) };
+            self.watch_suspects()?;
             for batch in self.watchers.batches() {
                 if self.send(batch).is_err() {
                     return Ok(());
@@ -191,6 +197,10 @@ impl Collector {
             let records = self.buffer.split();
             self.owners.look_up(&records, &mut self.buffer);
             self.asked.ask(&records, &mut self.watchers);
+            // The clock does not fail; and if it did, a flow would be suspected one record later.
+            if let (true, Ok(stamp)) = (self.probes.can_watch(), Stamp::now()) {
+                self.suspicion.note(&records, stamp.boot_ns());
+            }
             self.hand_over()?;
             self.buffer = records;
             self.hand_over()?;
@@ -198,6 +208,25 @@ impl Collector {
                 return Ok(true);
             }
         }
+    }
+
+    /// Keeps the kernel side's watch list in step with the flows under suspicion, and its hook attached while there are
+    /// any. What there is to say of the hook goes out with the next records.
+    fn watch_suspects(&mut self) -> anyhow::Result<()> {
+        if !self.probes.can_watch() {
+            return Ok(());
+        }
+        let stamp = Stamp::now()?;
+        let plan = self.suspicion.plan(stamp.boot_ns());
+        self.probes.change_watched(&plan.watch, &plan.forget)?;
+        let reason = match plan.flows {
+            0 => "no flow is under suspicion any more".to_owned(),
+            1 => "1 flow is under suspicion".to_owned(),
+            flows => format!("{flows} flows are under suspicion"),
+        };
+        let buffer = &mut self.buffer;
+        self.probes.arm(plan.is_armed, &reason, |status| append_hook_status(buffer, stamp, status));
+        Ok(())
     }
 
     /// Attaches hooks whose module has appeared. What there is to say of them goes out with the next sample.

@@ -28,6 +28,8 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Neighbour(_)
         | Body::Claim(_)
         | Body::Ipvs(_)
+        | Body::Icmp(_)
+        | Body::Duplicate(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
         | Body::Ready
@@ -37,6 +39,7 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Link(_)
         | Body::Rule(_)
         | Body::NeighbourEntry(_)
-        | Body::Sysctl(_) => true,
+        | Body::Sysctl(_)
+        | Body::Ruleset(_) => true,
     }
 }

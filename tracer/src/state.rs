@@ -12,8 +12,10 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod neighbours;
+mod path;
 mod rates;
 mod routes;
+mod rulesets;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -26,8 +28,10 @@ pub use self::{
     hooks::Hooks,
     ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
     routes::{PeerKey, Reached, RouteChanges, Routes},
+    rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
 };
 use crate::{
@@ -55,6 +59,12 @@ pub struct Limits {
     pub peers: usize,
     /// Addresses, devices and settings, each.
     pub surroundings: usize,
+    /// Tables of rules.
+    pub tables: usize,
+    /// Addresses ICMP errors were about.
+    pub icmp_subjects: usize,
+    /// Flows whose packets went round.
+    pub loops: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -70,6 +80,9 @@ impl Default for Limits {
             reals: 20_000,
             peers: 20_000,
             surroundings: 50_000,
+            tables: 8_192,
+            icmp_subjects: 20_000,
+            loops: 10_000,
             timeline: 20_000,
         }
     }
@@ -103,6 +116,10 @@ pub struct State {
     pub ipvs: Ipvs,
     /// How peers are reached, and what that depends on.
     pub routes: Routes,
+    /// How many rules the tables have.
+    pub rulesets: Rulesets,
+    /// What the way of packets came to.
+    pub path: Path,
     /// Rates of the families.
     pub rates: Rates,
     /// The last events.
@@ -131,6 +148,8 @@ impl State {
             conntrack: Conntrack::new(limits.conntrack_entries),
             ipvs: Ipvs::new(limits.services, limits.reals),
             routes: Routes::new(limits.peers, limits.surroundings),
+            rulesets: Bounded::new(limits.tables),
+            path: Path::new(limits.icmp_subjects, limits.loops),
             rates: Rates::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
@@ -164,6 +183,14 @@ impl State {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
             }
+            Body::Icmp(icmp) => {
+                self.rates.count(Family::Path, time);
+                self.path.icmp(netns, time, icmp);
+            }
+            Body::Duplicate(duplicate) => {
+                self.rates.count(Family::Path, time);
+                self.path.duplicate(netns, time, duplicate);
+            }
             Body::Stats(stats) => self.accounting.sample(stats),
             Body::HookStatus(status) => self.hooks.status_of(status),
             Body::Owner(owner) => {
@@ -183,6 +210,7 @@ impl State {
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
+            Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if timeline::is_told(body) {
             self.events += 1;
@@ -228,5 +256,8 @@ impl State {
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
             + self.routes.evicted()
+            + self.rulesets.evicted()
+            + self.path.icmp.evicted()
+            + self.path.loops.evicted()
     }
 }

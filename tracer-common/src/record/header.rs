@@ -71,6 +71,10 @@ kinds! {
     Conntrack = 4 "conntrack" ConntrackRecord,
     /// An IPVS decision.
     Ipvs = 5 "ipvs" IpvsRecord,
+    /// An ICMP error, sent or received.
+    Icmp = 7 "icmp" IcmpRecord,
+    /// A packet that came again with a lower TTL.
+    Duplicate = 8 "duplicate" DuplicateRecord,
     /// Sampled accounting of one kind.
     Stats = 64 "stats" StatsRecord,
     /// Which way a hook is attached, or why not; the reason's text follows.
@@ -95,16 +99,26 @@ kinds! {
     NeighbourEntry = 74 "neighbour-entry" NeighbourEntryRecord,
     /// A setting of the kernel; its name and value follow.
     Sysctl = 75 "sysctl" SysctlRecord,
+    /// How many rules a table has; the names of the table and its longest chains follow.
+    Ruleset = 77 "ruleset" RulesetRecord,
 }
 
 impl RecordKind {
     /// Kinds written by the kernel side, in the order of their numbers, which index the counters and budgets.
-    pub const KERNEL: [Self; KERNEL_KINDS] =
-        [Self::Retransmit, Self::Undo, Self::Neighbour, Self::Claim, Self::Conntrack, Self::Ipvs];
+    pub const KERNEL: [Self; 8] = [
+        Self::Retransmit,
+        Self::Undo,
+        Self::Neighbour,
+        Self::Claim,
+        Self::Conntrack,
+        Self::Ipvs,
+        Self::Icmp,
+        Self::Duplicate,
+    ];
 }
 
-/// How many kinds the kernel side writes.
-pub const KERNEL_KINDS: usize = 6;
+/// How many numbers of kinds the kernel side writes.
+pub const KERNEL_KINDS: usize = 9;
 
 /// A fixed-size record, and the kind it is written as.
 pub trait Record: FromBytes + IntoBytes + Immutable + KnownLayout {

@@ -4,11 +4,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::RecordHeader;
 
-/// One first packet (a SYN, or for other protocols one without an entry) on its way through IPVS: the steps seen,
-/// the entry it met, the real server it was given, and the verdict.
+/// One first packet on its way through IPVS: the steps seen, the entry it met, the real server it was given, and the
+/// verdict. A TCP SYN, an SCTP INIT, or of other protocols one that has no entry, or whose entry's server is gone.
 ///
 /// Source: return of `ip_vs_conn_in_get_proto`, entry of `ip_vs_conn_expire_now`, return of `ip_vs_schedule` and of
-/// `ip_vs_in_hook`, joined by the packet. The program tells the decision from the steps.
+/// `ip_vs_in_hook`, joined by the call. The program tells the decision from the steps.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct IpvsRecord {
@@ -34,13 +34,13 @@ pub struct IpvsRecord {
     pub weight: i32,
     /// `IP_VS_CONN_F_*` flags of the entry.
     pub connection_flags: u32,
-    /// Firewall mark of the entry's service, 0 for none.
+    /// Firewall mark the service is known by, 0 for one known by its address.
     pub firewall_mark: u32,
     /// `net.ipv4.vs.conn_reuse_mode`.
     pub reuse_mode: i32,
     /// `net.ipv4.vs.expire_nodest_conn`.
     pub expire_nodest: i32,
-    /// Netfilter verdict: DROP 0, ACCEPT 1, STOLEN 2.
+    /// Netfilter verdict: DROP 0, ACCEPT 1, STOLEN 2. Not waited for, and 0, once the scheduler has chosen or failed.
     pub verdict: i32,
     /// Set of [`ipvs_step`] bits.
     pub steps: u16,
@@ -48,8 +48,10 @@ pub struct IpvsRecord {
     pub connection_state: u16,
     /// 1 if the entry has a destination.
     pub has_destination: u8,
+    /// 1 if the entry follows a persistence template, or the service is persistent where there is no entry.
+    pub persistent: u8,
     /// Zero, for later.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
 }
 
 impl IpvsRecord {
@@ -69,6 +71,8 @@ pub mod ipvs_step {
     pub const SCHEDULE_ASKED: u16 = 4;
     /// The scheduler gave a new entry.
     pub const SCHEDULED: u16 = 8;
-    /// The packet is a TCP SYN.
+    /// The packet is marked as a first one: a TCP SYN or an SCTP INIT.
     pub const SYN: u16 = 16;
+    /// The scheduler was asked, but the new entry could not be made (no memory, or nothing to tell clients apart by).
+    pub const SCHEDULE_FAILED: u16 = 32;
 }

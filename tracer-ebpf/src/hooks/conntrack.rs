@@ -12,7 +12,7 @@ use tracer_common::{
 
 use crate::{
     emit::emit,
-    hooks::call::kept_arguments,
+    hooks::call,
     kernel::{
         AF_INET6, Access as _, Pointer, Probed, mapped, netns_inode, offset, packet, read, read_16_bytes,
     },
@@ -136,19 +136,17 @@ fn ctclash_fexit(context: FExitContext) -> i32 {
     0
 }
 
-kept_arguments!(CLASH_CALL);
-
 #[kprobe(function = "nf_ct_resolve_clash")]
 fn ctclash_entry(context: ProbeContext) -> u32 {
     if let Some(existing) = context.arg(1) {
-        CLASH_CALL.keep([existing, 0, 0]);
+        call::keep::<ConntrackRecord>(&context, [existing, 0, 0, 0]);
     }
     0
 }
 
 #[kretprobe(function = "nf_ct_resolve_clash")]
 fn ctclash_return(context: RetProbeContext) -> u32 {
-    if let Some([existing, ..]) = CLASH_CALL.take() {
+    if let Some([existing, ..]) = call::take(&context) {
         emit_clash(existing as Pointer, context.ret());
     }
     0
@@ -177,19 +175,17 @@ fn ctfull_fexit(context: FExitContext) -> i32 {
     0
 }
 
-kept_arguments!(EARLY_DROP_CALL);
-
 #[kprobe(function = "early_drop")]
 fn ctfull_entry(context: ProbeContext) -> u32 {
     if let Some(net) = context.arg(0) {
-        EARLY_DROP_CALL.keep([net, 0, 0]);
+        call::keep::<ConntrackRecord>(&context, [net, 0, 0, 0]);
     }
     0
 }
 
 #[kretprobe(function = "early_drop")]
 fn ctfull_return(context: RetProbeContext) -> u32 {
-    if let Some([net, ..]) = EARLY_DROP_CALL.take() {
+    if let Some([net, ..]) = call::take(&context) {
         emit_early_drop(net as Pointer, context.ret());
     }
     0

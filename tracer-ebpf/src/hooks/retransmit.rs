@@ -12,7 +12,7 @@ use tracer_common::{
 
 use crate::{
     emit::emit,
-    hooks::owner,
+    hooks::{call, owner},
     kernel::{Access, Direct, Pointer, Probed, bits, offset, read, socket},
     maps::setting,
 };
@@ -70,20 +70,18 @@ fn failed_fexit(context: FExitContext) -> i32 {
 #[kprobe(function = "tcp_retransmit_skb")]
 fn failed_entry(context: ProbeContext) -> u32 {
     if let (Some(sock), Some(segment)) = (context.arg(0), context.arg(1)) {
-        FAILED_CALL.keep([sock, segment, 0]);
+        call::keep::<RetransmitRecord>(&context, [sock, segment, 0, 0]);
     }
     0
 }
 
 #[kretprobe(function = "tcp_retransmit_skb")]
 fn failed_return(context: RetProbeContext) -> u32 {
-    if let Some([sock, segment, _]) = FAILED_CALL.take() {
+    if let Some([sock, segment, ..]) = call::take(&context) {
         emit_failure(sock as Pointer, segment as Pointer, context.ret());
     }
     0
 }
-
-crate::hooks::call::kept_arguments!(FAILED_CALL);
 
 #[inline(always)]
 fn emit_failure(sock: Pointer, segment: Pointer, error: i32) {

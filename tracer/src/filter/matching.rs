@@ -125,8 +125,16 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             source = rule.source.is_some_and(|prefix| test(prefix.address.into()));
             destination = rule.destination.is_some_and(|prefix| test(prefix.address.into()));
         }
+        Body::Icmp(icmp) => {
+            if let Some(about) = &icmp.about {
+                (source, destination) = both(&about.flow, &test);
+            }
+            source |= icmp.sender.is_some_and(|sender| test(sender.into()));
+        }
+        Body::Duplicate(duplicate) => (source, destination) = both(&duplicate.flow, &test),
         Body::Link(_)
         | Body::Sysctl(_)
+        | Body::Ruleset(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
         | Body::Owner(_)
@@ -160,6 +168,8 @@ fn device(body: &Body) -> Option<&str> {
         Body::Address(address) => address.device.as_ref().map(Text::as_str),
         Body::Link(link) => Some(link.device.as_str()),
         Body::NeighbourEntry(entry) => entry.device.as_ref().map(Text::as_str),
+        Body::Icmp(icmp) => icmp.device.as_ref().map(Text::as_str),
+        Body::Duplicate(duplicate) => Some(duplicate.device.as_str()),
         _ => None,
     }
 }

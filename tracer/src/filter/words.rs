@@ -89,6 +89,8 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         | RecordKind::Link
         | RecordKind::Rule
         | RecordKind::Sysctl => Some(Family::Path),
+        RecordKind::Ruleset => Some(Family::Ruleset),
+        RecordKind::Icmp | RecordKind::Duplicate => Some(Family::Path),
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner

@@ -9,9 +9,14 @@ use bytes::BytesMut;
 
 use super::{
     path::PathWatch,
+    rulesets::Rulesets,
     watch::{Question, Watch, Watcher},
 };
-use crate::{kernel::Paths, namespaces::Census, probe::Options};
+use crate::{
+    kernel::Paths,
+    namespaces::Census,
+    probe::{Options, table::Family},
+};
 
 /// How long the node's readiness waits for the first look at every namespace.
 const FIRST_ROUND: Duration = Duration::from_secs(5);
@@ -30,7 +35,7 @@ impl Watchers {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
             watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options))?,
-            rulesets: Watcher::start("rulesets", census, rulesets(options))?,
+            rulesets: Watcher::start("rulesets", census, rulesets(paths, options))?,
         })
     }
 
@@ -76,6 +81,10 @@ fn watches(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
 }
 
 /// What may take long.
-fn rulesets(_options: &Options) -> Vec<Box<dyn Watch>> {
-    Vec::new()
+fn rulesets(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
+    if options.families.contains(&Family::Ruleset) {
+        vec![Box::new(Rulesets::new(paths.clone()))]
+    } else {
+        Vec::new()
+    }
 }

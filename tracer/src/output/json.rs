@@ -1,11 +1,13 @@
 //! One JSON object an event. Field names and words are a contract with those who parse them.
 
 mod conntrack;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod node;
 mod path;
 mod retransmit;
+mod ruleset;
 
 use std::{fmt, io, net::IpAddr};
 
@@ -13,6 +15,7 @@ use serde::{Serialize, Serializer};
 
 use self::{
     conntrack::ConntrackObject,
+    icmp::{DuplicateObject, IcmpObject},
     ipvs::IpvsObject,
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
@@ -20,6 +23,7 @@ use self::{
         AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject, SysctlObject,
     },
     retransmit::{RetransmitObject, UndoObject},
+    ruleset::RulesetObject,
 };
 use super::context::{Context, Shown};
 use crate::event::{Body, Endpoints, Event, Protocol, Timestamp};
@@ -46,6 +50,9 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Claim(body) => object(buffer, event, name, ClaimObject::from(body)),
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
+        Body::Ruleset(body) => object(buffer, event, name, RulesetObject::from(body)),
+        Body::Icmp(body) => object(buffer, event, name, IcmpObject::from(body)),
+        Body::Duplicate(body) => object(buffer, event, name, DuplicateObject::from(body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
         Body::Route(body) => object(buffer, event, name, RouteObject::from(body)),
         Body::RouteLookup(body) => object(buffer, event, "route", RouteLookupObject::from(body)),

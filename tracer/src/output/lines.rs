@@ -1,10 +1,12 @@
 //! One line an event, for people: time, type and kind, subject, the telling facts, and where it happened.
 
 mod conntrack;
+mod icmp;
 mod ipvs;
 mod neighbour;
 mod path;
 mod retransmit;
+mod ruleset;
 
 use std::{
     fmt::{self, Write as _},
@@ -161,6 +163,9 @@ impl Lines {
             Body::Link(body) => ("link", path::link(body)),
             Body::Rule(body) => ("rule", path::rule(body)),
             Body::Sysctl(body) => ("sysctl", path::sysctl(body)),
+            Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
+            Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),
+            Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
         };
         self.count(event.body.kind());
         let time = self.time(event.time);
@@ -239,7 +244,8 @@ impl Lines {
 }
 
 fn append_ready(buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
-    let attached = context.hooks.iter().filter(|status| status.attached.is_some()).count();
+    let attached =
+        context.hooks.iter().filter(|status| matches!(status.state(), HookState::Attached(_))).count();
     write!(buffer, "# ready: {attached} of {} hooks attached", context.hooks.len())?;
     if !context.kernel.is_empty() {
         write!(buffer, " on {} ({})", context.host, context.kernel)?;
@@ -255,9 +261,10 @@ fn append_ready(buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
 fn append_hook(buffer: &mut Vec<u8>, status: &HookStatus) -> io::Result<()> {
     let hook = status.hook.and_then(table::find);
     let name = hook.map_or("unknown", |hook| hook.name);
-    match status.attached {
-        Some(way) => write!(buffer, "# hook {name}: attached by {}", way.name())?,
-        None => write!(buffer, "# missing {name}")?,
+    match status.state() {
+        HookState::Attached(way) => write!(buffer, "# hook {name}: attached by {}", way.name())?,
+        HookState::Standby(_) => write!(buffer, "# hook {name}: standing by")?,
+        HookState::Missing | HookState::NotNeeded => write!(buffer, "# missing {name}")?,
     }
     if let (None, Some(hook)) = (status.attached, hook) {
         write!(buffer, " ({})", hook.tells)?;

@@ -122,7 +122,10 @@ impl Report {
             | Body::Link(_)
             | Body::Rule(_)
             | Body::NeighbourEntry(_)
-            | Body::Sysctl(_) => {}
+            | Body::Sysctl(_)
+            | Body::Ruleset(_)
+            | Body::Icmp(_)
+            | Body::Duplicate(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -213,6 +216,9 @@ impl Report {
             | Body::Owner(_)
             | Body::Node { .. }
             | Body::Ready => "",
+            Body::Ruleset(body) => body.change.name(),
+            Body::Icmp(body) => body.meaning(),
+            Body::Duplicate(_) => "goes-round",
         }
     }
 }

@@ -107,6 +107,10 @@ pub enum Need {
     IpvsTypes,
     /// `tcp:tcp_retransmit_skb` does not tell failures itself.
     SilentFailures,
+    /// That other hook is not attached: it tells the same.
+    Without(HookId),
+    /// A flow under suspicion: the hook would cost every packet, and stands by until there is one.
+    Suspicion,
 }
 
 /// A hook.
@@ -361,9 +365,72 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         tells: "what became of the packet, which completes the decision",
         target: module("ip_vs", "ip_vs_in_hook"),
         need: Need::IpvsTypes,
+        ways: &[by(Way::Trampoline, &[exit("vsdecide_fexit")]), by(Way::Kprobe, &[exit("vsdecide_return")])],
+    },
+    Hook {
+        id: HookId::IcmpSend,
+        name: "icmp:icmp_send",
+        family: Family::Path,
+        tells: "ICMP errors this node sends: packets that die of TTL, find no route or do not fit",
+        target: Target::Tracepoint("icmp_send"),
+        need: Need::Nothing,
         ways: &[
-            by(Way::Trampoline, &[exit("vsdecide_fexit")]),
-            by(Way::Kprobe, &[entry("vsdecide_entry"), exit("vsdecide_return")]),
+            by(Way::TypedTracepoint, &[entry("icmpsend_btf")]),
+            by(Way::RawTracepoint, &[entry("icmpsend_raw")]),
+        ],
+    },
+    Hook {
+        id: HookId::IcmpPush,
+        name: "icmp_push_reply",
+        family: Family::Path,
+        tells: "the same, where the kernel has no tracepoint for it",
+        target: vmlinux("icmp_push_reply"),
+        need: Need::Without(HookId::IcmpSend),
+        ways: &[
+            by(Way::Trampoline, &[entry("icmppush_fentry")]),
+            by(Way::Kprobe, &[entry("icmppush_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::Icmp6Push,
+        name: "icmpv6_push_pending_frames",
+        family: Family::Path,
+        tells: "ICMPv6 errors this node sends",
+        target: vmlinux("icmpv6_push_pending_frames"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::Trampoline, &[entry("icmp6out_fentry")]),
+            by(Way::Kprobe, &[entry("icmp6out_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::IcmpReceive,
+        name: "icmp_unreach",
+        family: Family::Path,
+        tells: "ICMP errors this node receives, with the flow they are about",
+        target: vmlinux("icmp_unreach"),
+        need: Need::Nothing,
+        ways: &[by(Way::Trampoline, &[entry("icmpin_fentry")]), by(Way::Kprobe, &[entry("icmpin_kprobe")])],
+    },
+    Hook {
+        id: HookId::Icmp6Receive,
+        name: "icmpv6_notify",
+        family: Family::Path,
+        tells: "ICMPv6 errors this node receives",
+        target: vmlinux("icmpv6_notify"),
+        need: Need::Nothing,
+        ways: &[by(Way::Trampoline, &[entry("icmp6in_fentry")]), by(Way::Kprobe, &[entry("icmp6in_kprobe")])],
+    },
+    Hook {
+        id: HookId::PacketReceive,
+        name: "net:netif_receive_skb",
+        family: Family::Path,
+        tells: "packets of a flow under suspicion that come again with a lower TTL; attached only meanwhile",
+        target: Target::Tracepoint("netif_receive_skb"),
+        need: Need::Suspicion,
+        ways: &[
+            by(Way::TypedTracepoint, &[entry("received_btf")]),
+            by(Way::RawTracepoint, &[entry("received_raw")]),
         ],
     },
 ];

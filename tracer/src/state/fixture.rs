@@ -12,7 +12,8 @@ use super::State;
 use crate::event::{
     Body, Claim, ClaimOperation, Conntrack, ConntrackEvent, Direction, Endpoints, Event, Failure,
     HardwareAddress, HookStatus, Ipvs, IpvsDecision, Neighbour, NeighbourState, Owner, Process, Protocol,
-    Retransmit, RetransmitKind, Stats, TcpState, Text, Timestamp, Undo, Verdict,
+    Retransmit, RetransmitKind, Ruleset, RulesetBackend, RulesetChange, RulesetFamily, Stats, TcpState, Text,
+    Timestamp, Undo, Verdict,
 };
 
 pub(crate) const NETNS: u32 = 4_026_531_840;
@@ -149,6 +150,24 @@ pub(crate) fn stats(kind: RecordKind, seen: u64, suppressed: u64, lost: u64) -> 
         counters: KindCounters { seen, delivered, suppressed, lost },
         last_of_batch: false,
     })
+}
+
+pub(crate) fn ruleset(table: &str) -> Ruleset {
+    Ruleset {
+        backend: RulesetBackend::Legacy,
+        family: RulesetFamily(2),
+        table: Text::new(table),
+        change: RulesetChange::Found,
+        entries: 0,
+        previous: None,
+        duplicates: Some(0),
+        chains: 3,
+        largest: Vec::new(),
+        changed_ms_ago: None,
+        took_us: 500,
+        is_moving: false,
+        is_partial: false,
+    }
 }
 
 pub(crate) fn hook_status(hook: HookId, attached: Option<Way>, reason: &str) -> Body {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, RulesetChange};
 
 /// A bounded list of the last events that tell what happened on the node.
 #[derive(Clone, Debug)]
@@ -38,10 +38,14 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Claim(_)
         | Body::Conntrack(_)
         | Body::Ipvs(_)
-        | Body::HookStatus(_)
+        | Body::Icmp(_)
+        | Body::Duplicate(_)
         | Body::Route(_)
-        | Body::Rule(_) => true,
+        | Body::Rule(_)
+        | Body::HookStatus(_) => true,
         Body::Address(_) | Body::Link(_) | Body::Sysctl(_) => !body.is_snapshot(),
+        // Tables that are found at the start are no change.
+        Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
         Body::Stats(_)
         | Body::Owner(_)
         | Body::Node { .. }

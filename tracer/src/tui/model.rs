@@ -100,6 +100,8 @@ impl Subject {
                 },
                 address: decided.real,
             }),
+            Body::Icmp(icmp) => Self::Flow(FlowKey { netns, endpoints: icmp.about?.flow }),
+            Body::Duplicate(duplicate) => Self::Flow(FlowKey { netns, endpoints: duplicate.flow }),
             Body::HookStatus(status) => Self::Hook(status.hook?),
             Body::RouteLookup(lookup) => Self::Flow(FlowKey { netns, endpoints: lookup.flow }),
             Body::NeighbourEntry(entry) => Self::Neighbour(NeighbourKey {
@@ -112,6 +114,7 @@ impl Subject {
             | Body::Link(_)
             | Body::Rule(_)
             | Body::Sysctl(_)
+            | Body::Ruleset(_)
             | Body::Stats(_)
             | Body::Owner(_)
             | Body::Node { .. }

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use tracer_common::hook::HookId;
 
 use crate::{
-    event::{Body, ConntrackEvent, Endpoints, Event, IpvsDecision, LookupResult, RetransmitKind, Text, Verdict},
+    event::{
+        Body, ConntrackEvent, Endpoints, Event, HookState, IpvsDecision, LookupResult, RetransmitKind, Ruleset,
+        Text, Verdict,
+    },
     probe::table::{self, Family},
     state::{
         ANSWERERS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey, ServiceKey, State,
@@ -280,11 +283,26 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
             let weight = decided.weight.map(|weight| format!(", weight {weight}")).unwrap_or_default();
             format!("{} {} → {} → {real}{weight}", decided.decision, decided.client, decided.virtual_service)
         }
+        Body::Icmp(icmp) => {
+            let about =
+                icmp.about.map(|about| format!(" about {}", flow_name(&about.flow))).unwrap_or_default();
+            let sender = icmp.sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
+            format!("{} {}{sender}{about}", icmp.meaning(), icmp.direction)
+        }
+        Body::Duplicate(duplicate) => format!(
+            "{} came {} times, ttl {} after {}, on {}",
+            flow_name(&duplicate.flow),
+            duplicate.times,
+            duplicate.ttl,
+            duplicate.previous_ttl,
+            duplicate.device
+        ),
         Body::HookStatus(status) => {
             let name = status.hook.map_or("unknown hook", hook_name);
-            match status.attached {
-                Some(way) => format!("{name} attached by {}", way.name()),
-                None => format!("{name} missing: {}", status.reason),
+            match status.state() {
+                HookState::Attached(way) => format!("{name} attached by {}", way.name()),
+                HookState::Standby(_) => format!("{name} stands by: {}", status.reason),
+                HookState::NotNeeded | HookState::Missing => format!("{name} missing: {}", status.reason),
             }
         }
         Body::Route(route) => {
@@ -305,6 +323,11 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
         }
         Body::Sysctl(sysctl) => format!("{} = {}", sysctl.name, sysctl.value),
         Body::NeighbourEntry(entry) => format!("{} {}", entry.address, entry.state),
+        Body::Ruleset(ruleset) => {
+            let growth = ruleset.growth().map(|growth| format!(" ({growth:+})")).unwrap_or_default();
+            let Ruleset { change, family, table, backend, entries, .. } = ruleset;
+            format!("{family} {table} ({}) {}, {entries} rules{growth}", backend.name(), change.name())
+        }
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => String::new(),
     };
     (time_of_day_milliseconds(event), event.body.kind().name(), text)

@@ -18,7 +18,7 @@ use super::{
     describe::{blind_text, conntrack_text, flow_name, hook_name, kinds_text},
 };
 use crate::{
-    event::{Timestamp, Verdict},
+    event::{HookState, Timestamp, Verdict},
     probe::table::Family,
     state::{COUNTED_FAMILIES, HISTORY_SECONDS, State, second_of},
     tui::{
@@ -106,9 +106,12 @@ fn draw_attaching(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         .into_iter()
         .filter_map(|hook| Some((hook, state.hooks.status(hook)?)))
         .map(|(hook, status)| {
-            let told = match status.attached {
-                Some(way) => vec![(format!("attached by {}", way.name()), Role::Good)],
-                None => vec![("missing".to_owned(), Role::Warning), (status.reason.to_string(), Role::Plain)],
+            let told = match status.state() {
+                HookState::Attached(way) => vec![(format!("attached by {}", way.name()), Role::Good)],
+                HookState::Standby(_) => vec![("stands by".to_owned(), Role::Good)],
+                HookState::NotNeeded | HookState::Missing => {
+                    vec![("missing".to_owned(), Role::Warning), (status.reason.to_string(), Role::Plain)]
+                }
             };
             Fact { subject: hook_name(hook).to_owned(), told }
         })
