@@ -15,6 +15,7 @@ mod lifecycle;
 mod neighbour;
 mod reconcile;
 mod retransmit;
+mod route;
 mod storm;
 
 /// One case.
@@ -73,6 +74,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         claim::CASES,
         conntrack::CASES,
         ipvs::CASES,
+        route::CASES,
         storm::CASES,
         fallback::CASES,
     ]

@@ -23,6 +23,7 @@ use bytes::BytesMut;
 use tokio::sync::mpsc;
 use tracer_common::record::{ReadyRecord, RecordHeader};
 
+pub(crate) use self::path::{Device, Settings, Surroundings, read_settings};
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
     owners::Owners,
@@ -174,14 +175,14 @@ impl Collector {
             // A consumer that is gone is noticed at the end of this function.
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
-        for batch in self.watchers.first_round() {
-            if self.send(batch).is_err() {
-                return Ok(Err(Closed));
-            }
-        }
+        // What there was at the start is read by now and told after: the first line of all is that the node is ready.
+        let there: Vec<BytesMut> = self.watchers.first_round().collect();
         let stamp = Stamp::now()?;
         append_record(&mut self.buffer, stamp, 0, &ReadyRecord { header: RecordHeader::default() }, &[]);
-        Ok(self.hand_over())
+        if self.hand_over().is_err() {
+            return Ok(Err(Closed));
+        }
+        Ok(there.into_iter().try_for_each(|batch| self.send(batch)))
     }
 
     /// Hands over everything in the ring; whether there was anything.

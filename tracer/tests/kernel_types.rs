@@ -47,7 +47,7 @@ fn field(offsets: &Offsets, name: &str) -> Field {
     fields[index]
 }
 
-const VMLINUX_OFFSETS: [(&str, Expected); 68] = [
+const VMLINUX_OFFSETS: [(&str, Expected); 71] = [
     ("sock_destination", same(0)),
     ("sock_source", same(4)),
     ("sock_destination_port", same(12)),
@@ -55,11 +55,13 @@ const VMLINUX_OFFSETS: [(&str, Expected); 68] = [
     ("sock_family", same(16)),
     ("sock_state", same(18)),
     ("sock_net", same(48)),
+    ("sock_bound_device", same(20)),
     ("sock_destination_v6", same(56)),
     ("sock_source_v6", same(72)),
     ("sock_protocol", each([540, 516, 574, 532, 540])),
     ("sock_socket", each([640, 624, 288, 288, 288])),
     ("sock_route", each([320, 320, 528, 536, 544])),
+    ("sock_mark", each([460, 452, 524, 524, 532])),
     ("sock_cgroup", each([664, 648, 672, 680, 688])),
     ("cgroup_node", each([248, 248, 256, 256, 296])),
     ("cgroup_node_id", each([104, 104, 96, 96, 96])),
@@ -87,6 +89,7 @@ const VMLINUX_OFFSETS: [(&str, Expected); 68] = [
     ("segment_gso_segments", same(8)),
     ("request_retransmits", same(146)),
     ("request_send_sequence", each([276, 284, 284, 284, 284])),
+    ("request_mark", each([228, 236, 236, 236, 236])),
     ("route_device", same(0)),
     ("device_index", each([256, 216, 224, 224, 224])),
     ("device_name", each([0, 0, 304, 288, 288])),

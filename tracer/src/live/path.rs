@@ -8,10 +8,16 @@ pub(super) mod asked;
 mod lookup;
 mod namespace;
 mod parse;
+mod surroundings;
 mod sysctls;
 mod tables;
 mod told;
 mod wire;
+
+pub(crate) use self::{
+    surroundings::{Device, Surroundings},
+    sysctls::{Settings, read_all as read_settings},
+};
 
 use std::{collections::BTreeMap, os::fd::BorrowedFd};
 

@@ -14,8 +14,8 @@ use nix::sys::{
 };
 
 use super::{
-    Request,
-    message::{Message, number},
+    HEADER_BYTES, Request,
+    message::{Message, attributes, number, text},
 };
 
 /// The largest datagram: the kernel makes dumps of 32 KiB at most, and single messages far smaller.
@@ -30,6 +30,14 @@ pub(crate) enum Refusal {
     /// The kernel says no, with this errno.
     #[error("{}", io::Error::from_raw_os_error(*.0))]
     Errno(i32),
+    /// The kernel says no and why: it could not do what was asked, rather than answer it.
+    #[error("{}: {words}", io::Error::from_raw_os_error(*.errno))]
+    Said {
+        /// The errno.
+        errno: i32,
+        /// Why.
+        words: String,
+    },
     /// The socket does not work.
     #[error("netlink does not work")]
     Socket(#[from] io::Error),
@@ -48,8 +56,9 @@ impl Asking {
     pub(crate) fn open(protocol: isize) -> io::Result<Self> {
         let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
-        // Strictly checked requests filter dumps; kernels before 4.20 do not know that, and dump everything.
-        let _ = socket.set_netlink_get_strict_chk(true);
+        // The kernel's own words tell a request it cannot read from an answer that is no. Kernels before 4.12 have none.
+        let _ = socket.set_ext_ack(true);
+        let _ = socket.set_cap_ack(true);
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(ANSWER_SECONDS, 0))?;
         Ok(Self { socket, sequence: 0, datagram: BytesMut::new() })
     }
@@ -92,10 +101,7 @@ impl Asking {
                 }
                 match message.kind {
                     NLMSG_ERROR | NLMSG_DONE => {
-                        return match number::<i32>(message.payload) {
-                            Some(code) if code < 0 => Err(Refusal::Errno(-code)),
-                            _ => Ok(()),
-                        };
+                        return outcome(&message);
                     }
                     _ => take(&message),
                 }
@@ -145,6 +151,20 @@ impl Listening {
 impl AsFd for Listening {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// What the message that ends an answer says: a code, and for some refusals a text.
+fn outcome(message: &Message<'_>) -> Result<(), Refusal> {
+    /// `NLM_F_ACK_TLVS`: attributes follow the code and the request's header (`NLM_F_CAPPED`).
+    const HAS_ATTRIBUTES: u16 = 0x200;
+    const TEXT: u16 = 1;
+    let Some(code) = number::<i32>(message.payload).filter(|code| *code < 0) else { return Ok(()) };
+    let behind = message.payload.get(size_of::<i32>() + HEADER_BYTES..).unwrap_or_default();
+    let said = attributes(behind).find(|(kind, _)| *kind == TEXT);
+    match said.filter(|_| message.flags & HAS_ATTRIBUTES != 0) {
+        Some((_, words)) => Err(Refusal::Said { errno: -code, words: String::from_utf8_lossy(text(words)).into_owned() }),
+        None => Err(Refusal::Errno(-code)),
     }
 }
 

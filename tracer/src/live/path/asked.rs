@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A flow that goes on retransmitting is looked up again after this.
-const INTERVAL: Duration = Duration::from_secs(3);
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Flows remembered as looked up.
 const REMEMBERED: usize = 32_768;

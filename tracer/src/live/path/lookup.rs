@@ -8,7 +8,7 @@ use tracer_common::record::{DEVICE_NAME_BYTES, RetransmitRecord, RouteLookupReco
 use super::{
     parse,
     wire::{
-        self, NETLINK_ROUTE, NeighbourHeader, RTM_F_LOOKUP_TABLE, RTM_GETNEIGH, RTM_GETROUTE, RTM_NEWNEIGH,
+        self, AF_INET, NETLINK_ROUTE, NeighbourHeader, RTM_F_LOOKUP_TABLE, RTM_GETNEIGH, RTM_GETROUTE, RTM_NEWNEIGH,
         RTM_NEWROUTE, RouteHeader,
     },
 };
@@ -45,7 +45,11 @@ pub(super) fn look_up(
             found.error = errno.unsigned_abs();
             found.route_type = refusing_type(errno);
         }
-        Err(error) => return Err(error),
+        Err(Refusal::Said { errno, words }) => {
+            log::debug!("no look-up of {}: {words}", Ipv6Addr::from(found.flow.destination).to_canonical());
+            found.error = errno.unsigned_abs();
+        }
+        Err(error @ Refusal::Socket(_)) => return Err(error),
     }
     if found.interface_index != 0 {
         found.device = device(found.interface_index);
@@ -81,7 +85,8 @@ fn ask_route(
         family,
         destination_bits: bits(&destination),
         source_bits: source.as_deref().map_or(0, bits),
-        flags: RTM_F_LOOKUP_TABLE,
+        // IPv6 tells the table unasked, and refuses the flag where it checks strictly.
+        flags: if family == AF_INET { RTM_F_LOOKUP_TABLE } else { 0 },
         ..RouteHeader::default()
     };
     let mut request = Request::new(RTM_GETROUTE, &header).with(wire::route::DESTINATION, &destination);
@@ -144,8 +149,8 @@ fn ask_neighbour(
     });
     match asked {
         // It has none (ENOENT), or the device needs none.
-        Ok(()) | Err(Refusal::Errno(_)) => Ok(()),
-        Err(error) => Err(error),
+        Ok(()) | Err(Refusal::Errno(_) | Refusal::Said { .. }) => Ok(()),
+        Err(error @ Refusal::Socket(_)) => Err(error),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use tracer_common::record::{
-    AddressRecord, DEVICE_NAME_BYTES, LinkRecord, NextHopRecord, RuleRecord, change,
+    AddressRecord, DEVICE_NAME_BYTES, LinkRecord, NeighbourEntryRecord, NextHopRecord, RuleRecord, change,
 };
 use zerocopy::IntoBytes as _;
 
@@ -68,11 +68,11 @@ struct Needs {
 
 /// The tables of a namespace, read anew.
 #[derive(Debug, Default)]
-struct Tables {
-    links: Table<LinkRecord>,
-    addresses: Table<AddressRecord>,
-    rules: Table<RuleRecord>,
-    routes: Option<Routes>,
+pub(super) struct Tables {
+    pub(super) links: Table<LinkRecord>,
+    pub(super) addresses: Table<AddressRecord>,
+    pub(super) rules: Table<RuleRecord>,
+    pub(super) routes: Option<Routes>,
 }
 
 impl Watched {
@@ -294,7 +294,7 @@ fn append_route(inode: u32, route: &Route, records: &mut Records) {
 }
 
 /// Reads the tables of the calling thread's namespace.
-fn read_tables(routes_kept: usize) -> Result<Tables, Refusal> {
+pub(super) fn read_tables(routes_kept: usize) -> Result<Tables, Refusal> {
     let mut asking = Asking::open(NETLINK_ROUTE)?;
     let mut tables = Tables::default();
     read_list(&mut asking, &Request::new(RTM_GETLINK, &LinkHeader::default()), &mut tables.links, |message| {
@@ -333,7 +333,7 @@ fn read_list<T: super::tables::Kept>(
         }
         match listed {
             Ok(true) => {}
-            Ok(false) | Err(Refusal::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT)) => return Ok(()),
+            Ok(false) | Err(Refusal::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT) | Refusal::Said { .. }) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
@@ -368,7 +368,7 @@ fn read_routes(
             });
             match listed {
                 Ok(true) => {}
-                Ok(false) | Err(Refusal::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT)) => break,
+                Ok(false) | Err(Refusal::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT) | Refusal::Said { .. }) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -378,26 +378,30 @@ fn read_routes(
 
 /// Tells every entry of the neighbour tables of the calling thread's namespace.
 pub(super) fn tell_neighbours(inode: u32, records: &mut Records) {
-    let told = (|| -> Result<(), Refusal> {
-        let mut asking = Asking::open(NETLINK_ROUTE)?;
-        let mut links = Table::<LinkRecord>::default();
-        let request = Request::new(RTM_GETLINK, &LinkHeader::default());
-        read_list(&mut asking, &request, &mut links, parse::link)?;
-        let mut left = ENTRIES_KEPT;
-        let request = Request::new(RTM_GETNEIGH, &NeighbourHeader { family: AF_UNSPEC, ..Default::default() });
-        asking.dump(&request, |message| {
-            let entry = (message.kind == RTM_NEWNEIGH).then(|| parse::neighbour(message)).flatten();
-            if let Some(mut entry) = entry.filter(|_| left > 0) {
-                left -= 1;
-                if let Some(link) = links.get(&entry.interface_index) {
-                    entry.device = link.device;
-                }
-                records.append(inode, &entry, &[]);
-            }
-        })?;
-        Ok(())
-    })();
+    let mut left = ENTRIES_KEPT;
+    let told = read_neighbours(|entry| {
+        if left > 0 {
+            left -= 1;
+            records.append(inode, entry, &[]);
+        }
+    });
     if let Err(error) = told {
         log::warn!("the neighbours of network namespace {inode} cannot be read: {error}");
     }
+}
+
+/// Calls `take` with every entry of the neighbour tables of the calling thread's namespace.
+pub(super) fn read_neighbours(mut take: impl FnMut(&NeighbourEntryRecord)) -> Result<(), Refusal> {
+    let mut asking = Asking::open(NETLINK_ROUTE)?;
+    let mut links = Table::<LinkRecord>::default();
+    read_list(&mut asking, &Request::new(RTM_GETLINK, &LinkHeader::default()), &mut links, parse::link)?;
+    let header = NeighbourHeader { family: AF_UNSPEC, ..NeighbourHeader::default() };
+    asking.dump(&Request::new(RTM_GETNEIGH, &header), |message| {
+        let entry = (message.kind == RTM_NEWNEIGH).then(|| parse::neighbour(message)).flatten();
+        if let Some(mut entry) = entry {
+            entry.device = links.get(&entry.interface_index).map_or(entry.device, |link| link.device);
+            take(&entry);
+        }
+    })?;
+    Ok(())
 }

@@ -160,6 +160,10 @@ impl Routes {
         self.count
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.routes.values().flatten()
+    }
+
     /// Takes in what the kernel says to have added, or to have put in the place of another.
     pub(super) fn insert(&mut self, route: Route, is_replacing: bool) {
         let known = self.routes.entry(RouteKey::of(&route.record)).or_default();
