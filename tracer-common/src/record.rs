@@ -13,6 +13,8 @@ mod header;
 mod icmp;
 mod ipvs;
 mod link;
+mod ipvs_change;
+mod ipvs_listing;
 mod neighbour;
 mod neighbour_entry;
 mod retransmit;
@@ -26,13 +28,18 @@ mod user;
 pub use self::{
     address::AddressRecord,
     claim::{ClaimRecord, claim_direction, claim_source},
-    conntrack::{ConntrackRecord, conntrack_event},
+    conntrack::{
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, ConntrackRecord, conntrack_counter,
+        conntrack_event,
+    },
     duplicate::DuplicateRecord,
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     icmp::{IcmpRecord, icmp_direction, icmp_part},
     ipvs::{IpvsRecord, ipvs_step},
     link::{LINK_TYPE_BYTES, LinkRecord},
+    ipvs_change::{IpvsChangeRecord, IpvsServiceKey, SCHEDULER_NAME_BYTES, ipvs_change_kind},
+    ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
     neighbour::{NeighbourRecord, neighbour_source},
     neighbour_entry::NeighbourEntryRecord,
     retransmit::{RetransmitRecord, retransmit_source},

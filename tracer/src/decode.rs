@@ -1,16 +1,19 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    AddressRecord, ClaimRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord, IpvsRecord,
-    LinkRecord, NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind,
-    RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord, RulesetRecord, StatsRecord, SysctlRecord,
-    UndoRecord,
+    AddressRecord, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord,
+    IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, LinkRecord,
+    NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord,
+    RouteLookupRecord, RouteRecord, RuleRecord, RulesetRecord, StatsRecord, SysctlRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
-    event::{Body, Event, HookStatus, Retransmit, Route, Ruleset, Sysctl, Text, Timestamp},
+    event::{
+        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Route, Ruleset, Sysctl,
+        Text, Timestamp,
+    },
 };
 
 /// Records that could not be read, since the start.
@@ -90,9 +93,22 @@ impl Decoder {
             RecordKind::Neighbour => Body::Neighbour((&read::<NeighbourRecord>(record)?.0).into()),
             RecordKind::Claim => Body::Claim((&read::<ClaimRecord>(record)?.0).into()),
             RecordKind::Conntrack => Body::Conntrack((&read::<ConntrackRecord>(record)?.0).into()),
+            RecordKind::ConntrackCounters => {
+                let (record, _) = read::<ConntrackCountersRecord>(record)?;
+                Body::ConntrackCounters(Box::new((&record).into()))
+            }
             RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
             RecordKind::Icmp => Body::Icmp((&read::<IcmpRecord>(record)?.0).into()),
             RecordKind::Duplicate => Body::Duplicate((&read::<DuplicateRecord>(record)?.0).into()),
+            RecordKind::IpvsChange => {
+                Body::IpvsChange(IpvsChange::from_record(&read::<IpvsChangeRecord>(record)?.0)?)
+            }
+            RecordKind::IpvsService => Body::IpvsService(Box::new(ListedService::from_record(
+                &read::<IpvsServiceRecord>(record)?.0,
+            )?)),
+            RecordKind::IpvsDestination => Body::IpvsDestination(Box::new(ListedDestination::from_record(
+                &read::<IpvsDestinationRecord>(record)?.0,
+            )?)),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
             RecordKind::HookStatus => {

@@ -6,12 +6,16 @@
 mod change;
 mod claim;
 mod conntrack;
+mod conntrack_counters;
 mod duplicate;
 mod failure;
 mod flow;
 mod hook_status;
 mod icmp;
 mod ipvs;
+mod ipvs_change;
+mod ipvs_listing;
+mod ipvs_service;
 mod neighbour;
 mod owner;
 mod retransmit;
@@ -27,17 +31,21 @@ pub use self::{
     change::Change,
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
+    conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
     duplicate::Duplicate,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
     icmp::{Icmp, IcmpClass, Quoted},
-    ipvs::{Ipvs, IpvsDecision},
+    ipvs::{Ipvs, IpvsDecision, IpvsForward},
+    ipvs_change::{IpvsChange, IpvsChangeKind},
+    ipvs_listing::{ListedDestination, ListedService, ListedWhy},
+    ipvs_service::{Forwarding, IpvsService},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
     route::{LookupResult, NextHop, Prefix, Route, RouteLookup, RouteProtocol, RouteTable, RouteType},
-    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetFamily},
+    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily},
     stats::Stats,
     surroundings::{Address, Link, NeighbourEntry, Rule, Sysctl},
     text::Text,
@@ -90,12 +98,20 @@ pub enum Body {
     Claim(Claim),
     /// Conntrack decided about a first packet.
     Conntrack(Conntrack),
+    /// What conntrack of a namespace has counted.
+    ConntrackCounters(Box<ConntrackCounters>),
     /// IPVS decided about a first packet.
     Ipvs(Ipvs),
     /// An ICMP error was sent or received.
     Icmp(Icmp),
     /// A packet came again with a lower TTL.
     Duplicate(Duplicate),
+    /// What IPVS is configured to do changed.
+    IpvsChange(IpvsChange),
+    /// A virtual service of IPVS, listed.
+    IpvsService(Box<ListedService>),
+    /// A real server of IPVS, listed.
+    IpvsDestination(Box<ListedDestination>),
     /// The accounting of one kind.
     Stats(Stats),
     /// How a hook is attached, or why not.
@@ -138,9 +154,13 @@ impl Body {
             Self::Neighbour(_) => RecordKind::Neighbour,
             Self::Claim(_) => RecordKind::Claim,
             Self::Conntrack(_) => RecordKind::Conntrack,
+            Self::ConntrackCounters(_) => RecordKind::ConntrackCounters,
             Self::Ipvs(_) => RecordKind::Ipvs,
             Self::Icmp(_) => RecordKind::Icmp,
             Self::Duplicate(_) => RecordKind::Duplicate,
+            Self::IpvsChange(_) => RecordKind::IpvsChange,
+            Self::IpvsService(_) => RecordKind::IpvsService,
+            Self::IpvsDestination(_) => RecordKind::IpvsDestination,
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,
             Self::Owner(_) => RecordKind::Owner,

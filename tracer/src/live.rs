@@ -4,7 +4,9 @@
 //! than the record), adds what only user space can tell, and hands whole blocks on. While its consumer is slow it
 //! waits, the ring fills, and the kernel side counts what is lost.
 
+mod conntrack;
 mod encode;
+mod ipvs;
 mod owners;
 mod path;
 mod rulesets;
@@ -23,11 +25,14 @@ use bytes::BytesMut;
 use tokio::sync::mpsc;
 use tracer_common::record::{ReadyRecord, RecordHeader};
 
-pub(crate) use self::path::{Device, Settings, Surroundings, read_settings};
+#[cfg(test)]
+pub(crate) use self::path::Device;
+pub(crate) use self::path::{Settings, Surroundings, read_settings};
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
+    ipvs::ToldByHooks,
     owners::Owners,
-    path::asked::Asked,
+    path::{Asked, Unasked},
     suspicion::Suspicion,
     watches::Watchers,
 };
@@ -104,6 +109,7 @@ struct Collector {
     suspicion: Suspicion,
     watchers: Watchers,
     asked: Asked,
+    ipvs_told: ToldByHooks,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
 }
@@ -116,10 +122,11 @@ impl Collector {
         blocks: mpsc::Sender<Block>,
     ) -> anyhow::Result<Self> {
         let owners = Owners::new(paths.proc.clone());
-        let watchers = Watchers::start(&paths, &options)?;
+        let (ipvs_told, unasked) = (ToldByHooks::default(), Unasked::default());
+        let watchers = Watchers::start(&paths, &options, &ipvs_told, &unasked)?;
         let probes = Probes::new(paths, facts, options)?;
-        let (suspicion, asked) = (Suspicion::default(), Asked::default());
-        Ok(Self { probes, owners, suspicion, watchers, asked, blocks, buffer: BytesMut::new() })
+        let (suspicion, asked) = (Suspicion::default(), Asked::new(unasked));
+        Ok(Self { probes, owners, suspicion, watchers, ipvs_told, asked, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -141,6 +148,7 @@ impl Collector {
             if Instant::now() >= next_sample {
                 next_sample = Instant::now() + SAMPLE_INTERVAL;
                 self.attach_late()?;
+                self.probes.collect_waiting(&mut self.buffer, false);
                 if self.sample()?.is_err() {
                     return Ok(());
                 }
@@ -152,6 +160,7 @@ impl Collector {
                 return Ok(());
             }
         }
+        self.probes.collect_waiting(&mut self.buffer, true);
         if self.hand_over_records().is_ok() {
             // The last sample, after which nothing is counted any more.
             let _ = self.sample()?;
@@ -175,14 +184,15 @@ impl Collector {
             // A consumer that is gone is noticed at the end of this function.
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
-        // What there was at the start is read by now and told after: the first line of all is that the node is ready.
-        let there: Vec<BytesMut> = self.watchers.first_round().collect();
+        self.settle_ipvs();
+        // What was there before is complete by now, and comes after the word that the node is ready: that one is first.
+        let first_round: Vec<BytesMut> = self.watchers.first_round().collect();
         let stamp = Stamp::now()?;
         append_record(&mut self.buffer, stamp, 0, &ReadyRecord { header: RecordHeader::default() }, &[]);
         if self.hand_over().is_err() {
             return Ok(Err(Closed));
         }
-        Ok(there.into_iter().try_for_each(|batch| self.send(batch)))
+        Ok(first_round.into_iter().try_for_each(|batch| self.send(batch)))
     }
 
     /// Hands over everything in the ring; whether there was anything.
@@ -197,7 +207,7 @@ impl Collector {
             // Who owns a socket is told before the record that needs it.
             let records = self.buffer.split();
             self.owners.look_up(&records, &mut self.buffer);
-            self.asked.ask(&records, &mut self.watchers);
+            self.asked.ask(&records, &self.watchers);
             // The clock does not fail; and if it did, a flow would be suspected one record later.
             if let (true, Ok(stamp)) = (self.probes.can_watch(), Stamp::now()) {
                 self.suspicion.note(&records, stamp.boot_ns());
@@ -235,7 +245,13 @@ impl Collector {
         let stamp = Stamp::now()?;
         let buffer = &mut self.buffer;
         self.probes.attach_late(|status| append_hook_status(buffer, stamp, status));
+        self.settle_ipvs();
         Ok(())
+    }
+
+    /// Says which changes of IPVS hooks tell.
+    fn settle_ipvs(&self) {
+        self.ipvs_told.settle(self.probes.statuses(), self.probes.is_waiting_for("ip_vs"));
     }
 
     /// Samples the accounting.

@@ -3,6 +3,7 @@
 pub mod table;
 
 mod generation;
+mod reopenings;
 mod trampoline;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,6 +140,11 @@ impl Probes {
         self.statuses.values()
     }
 
+    /// Whether hooks will be tried once that module comes.
+    pub fn is_waiting_for(&self, module: &str) -> bool {
+        self.waiting_modules.contains(module)
+    }
+
     /// Tries every wanted hook and reports each, attached or not. None stops the others.
     ///
     /// Fails only if the object cannot be loaded at all.
@@ -239,6 +245,14 @@ impl Probes {
         remain
     }
 
+    /// Moves records that have waited in the kernel for facts that did not come to `into`; all of them, once
+    /// everything is detached.
+    pub fn collect_waiting(&mut self, into: &mut BytesMut, all: bool) {
+        for generation in &mut self.generations {
+            generation.collect_waiting(into, all);
+        }
+    }
+
     /// The accounting of every kernel-side kind, by its number.
     pub fn counters(&self) -> anyhow::Result<[KindCounters; KERNEL_KINDS]> {
         let mut sums = [KindCounters::default(); KERNEL_KINDS];
@@ -303,6 +317,12 @@ impl Probes {
         if let Some(reason) = self.needless(hook, knowledge) {
             return HookStatus { is_needed: false, ..status(None, reason) };
         }
+        if let Need::IpvsTypesAndFirstOf(functions) = hook.need
+            && let Some(&first) = functions.iter().find(|&&name| self.symbols.get(name).is_some())
+            && first != target_name(hook)
+        {
+            return HookStatus { is_needed: false, ..status(None, &format!("{first} tells it here")) };
+        }
         if let Some(reason) = self.obstacle(hook, knowledge) {
             return status(None, &reason);
         }
@@ -361,7 +381,9 @@ impl Probes {
             return Some(format!("this kernel has no function {name}"));
         }
         match hook.need {
-            Need::IpvsTypes if !knowledge.btf.has_module(Object::IpVs.name()) => {
+            Need::IpvsTypes | Need::IpvsTypesAndFirstOf(_)
+                if !knowledge.btf.has_module(Object::IpVs.name()) =>
+            {
                 Some("the kernel does not describe the types of module ip_vs".to_owned())
             }
             _ => None,

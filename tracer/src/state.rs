@@ -23,10 +23,13 @@ mod timeline;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
-    conntrack::{Conntrack, ConntrackEntry},
+    conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
     hooks::Hooks,
-    ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
+    ipvs::{
+        Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
+        is_onto_drained,
+    },
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
@@ -51,6 +54,8 @@ pub struct Limits {
     pub neighbours: usize,
     /// Conntrack entries decided about.
     pub conntrack_entries: usize,
+    /// Namespaces whose conntrack is counted.
+    pub conntrack_tables: usize,
     /// Virtual services.
     pub services: usize,
     /// Real servers of all services.
@@ -76,8 +81,9 @@ impl Default for Limits {
             owners: 100_000,
             neighbours: 16_384,
             conntrack_entries: 50_000,
+            conntrack_tables: 1_024,
             services: 10_000,
-            reals: 20_000,
+            reals: 50_000,
             peers: 20_000,
             surroundings: 50_000,
             tables: 8_192,
@@ -145,7 +151,7 @@ impl State {
             accounting: Accounting::default(),
             flows: Bounded::new(limits.flows),
             neighbours: Bounded::new(limits.neighbours),
-            conntrack: Conntrack::new(limits.conntrack_entries),
+            conntrack: Conntrack::new(limits.conntrack_entries, limits.conntrack_tables),
             ipvs: Ipvs::new(limits.services, limits.reals),
             routes: Routes::new(limits.peers, limits.surroundings),
             rulesets: Bounded::new(limits.tables),
@@ -179,6 +185,7 @@ impl State {
                 self.rates.count(Family::Conntrack, time);
                 self.conntrack.decision(netns, time, decision);
             }
+            Body::ConntrackCounters(counters) => self.conntrack.counters(netns, time, counters),
             Body::Ipvs(decided) => {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
@@ -192,6 +199,9 @@ impl State {
                 self.path.duplicate(netns, time, duplicate);
             }
             Body::Stats(stats) => self.accounting.sample(stats),
+            Body::IpvsChange(change) => self.ipvs.change(netns, time, change),
+            Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
+            Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
             Body::Owner(owner) => {
                 *self.owners.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();
@@ -253,6 +263,7 @@ impl State {
         self.flows.evicted()
             + self.neighbours.evicted()
             + self.conntrack.entries.evicted()
+            + self.conntrack.tables.evicted()
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
             + self.routes.evicted()

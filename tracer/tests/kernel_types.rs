@@ -47,7 +47,7 @@ fn field(offsets: &Offsets, name: &str) -> Field {
     fields[index]
 }
 
-const VMLINUX_OFFSETS: [(&str, Expected); 71] = [
+const VMLINUX_OFFSETS: [(&str, Expected); 72] = [
     ("sock_destination", same(0)),
     ("sock_source", same(4)),
     ("sock_destination_port", same(12)),
@@ -79,6 +79,8 @@ const VMLINUX_OFFSETS: [(&str, Expected); 71] = [
     ("skb_head", each([192, 200, 200, 200, 200])),
     ("skb_data", each([200, 208, 208, 208, 208])),
     ("skb_length", same(112)),
+    ("skb_paged_length", same(116)),
+    ("skb_conntrack", same(104)),
     ("skb_network_header", each([180, 184, 184, 184, 184])),
     ("skb_transport_header", each([178, 182, 182, 182, 182])),
     ("skb_device", same(16)),
@@ -118,11 +120,10 @@ const VMLINUX_OFFSETS: [(&str, Expected); 71] = [
     ("tuple_destination", same(20)),
     ("tuple_destination_port", same(36)),
     ("tuple_protocol", same(38)),
-    ("tuple_direction", same(39)),
-    ("tuple_in_hash", same(16)),
+    ("zone_id", same(0)),
 ];
 
-const IP_VS_OFFSETS: [(&str, Expected); 25] = [
+const IP_VS_OFFSETS: [(&str, Expected); 43] = [
     ("ipvs_connection_family", from_6_1([22, 22, 22, 21])),
     ("ipvs_connection_protocol", from_6_1([76, 76, 76, 150])),
     ("ipvs_connection_client", from_6_1([24, 24, 24, 96])),
@@ -139,6 +140,24 @@ const IP_VS_OFFSETS: [(&str, Expected); 25] = [
     ("ipvs_destination_weight", from_6_1([60, 60, 60, 60])),
     ("ipvs_destination_flags", from_6_1([52, 52, 52, 52])),
     ("ipvs_destination_configured", [None, Some(64), Some(64), None, Some(64)]),
+    ("ipvs_destination_family", from_6_1([32, 32, 32, 32])),
+    ("ipvs_destination_address", from_6_1([36, 36, 36, 36])),
+    ("ipvs_destination_port", from_6_1([34, 34, 34, 34])),
+    ("ipvs_destination_connection_flags", from_6_1([56, 56, 56, 56])),
+    ("ipvs_destination_service", from_6_1([408, 416, 400, 416])),
+    ("ipvs_wanted_family", from_6_1([36, 36, 36, 36])),
+    ("ipvs_wanted_address", from_6_1([0, 0, 0, 0])),
+    ("ipvs_wanted_port", from_6_1([16, 16, 16, 16])),
+    ("ipvs_wanted_connection_flags", from_6_1([20, 20, 20, 20])),
+    ("ipvs_wanted_weight", from_6_1([24, 24, 24, 24])),
+    ("ipvs_service_family", from_6_1([36, 36, 36, 20])),
+    ("ipvs_service_protocol", from_6_1([38, 38, 38, 22])),
+    ("ipvs_service_address", from_6_1([40, 40, 40, 24])),
+    ("ipvs_service_port", from_6_1([56, 56, 56, 48])),
+    ("ipvs_service_mark", from_6_1([60, 60, 60, 40])),
+    ("ipvs_service_namespace", from_6_1([80, 80, 80, 64])),
+    ("ipvs_service_scheduler", from_6_1([384, 392, 392, 376])),
+    ("ipvs_scheduler_name", from_6_1([16, 16, 16, 16])),
     ("ipvs_net", from_6_1([2160, 2024, 2024, 2344])),
     ("ipvs_reuse_mode", from_6_1([1868, 1604, 1604, 1924])),
     ("ipvs_expire_nodest", from_6_1([1824, 1560, 1560, 1880])),
@@ -297,12 +316,16 @@ fn functions_are_found_with_their_module_and_arguments() {
         ("ndisc_send_skb", None, 3),
         ("nf_conntrack_tcp_packet", Some("nf_conntrack"), 5),
         ("nf_ct_resolve_clash", Some("nf_conntrack"), 3),
-        ("early_drop", Some("nf_conntrack"), 2),
+        ("__nf_conntrack_alloc", Some("nf_conntrack"), 6),
+        ("__nf_conntrack_confirm", Some("nf_conntrack"), 1),
         ("ip_vs_conn_in_get_proto", Some("ip_vs"), 4),
         ("ip_vs_conn_expire_now", Some("ip_vs"), 1),
         ("ip_vs_conn_new", Some("ip_vs"), 7),
         ("ip_vs_schedule", Some("ip_vs"), 5),
         ("ip_vs_in_hook", Some("ip_vs"), 3),
+        ("__ip_vs_update_dest", Some("ip_vs"), 4),
+        ("__ip_vs_del_dest", Some("ip_vs"), 3),
+        ("ip_vs_add_service", Some("ip_vs"), 3),
     ];
     for series in SERIES {
         let btf = open(series);

@@ -4,7 +4,7 @@
 //! rtnetlink tells changes only to sockets inside a namespace, so one is kept open in each, and closed when nobody else
 //! is in it any more. Everything else is asked with a socket that is closed again.
 
-pub(super) mod asked;
+mod asked;
 mod lookup;
 mod namespace;
 mod parse;
@@ -14,8 +14,11 @@ mod tables;
 mod told;
 mod wire;
 
+pub(super) use self::asked::{Asked, Unasked};
+#[cfg(test)]
+pub(crate) use self::surroundings::Device;
 pub(crate) use self::{
-    surroundings::{Device, Surroundings},
+    surroundings::Surroundings,
     sysctls::{Settings, read_all as read_settings},
 };
 
@@ -50,7 +53,7 @@ pub(super) struct PathWatch {
 
 impl PathWatch {
     /// Of the families wanted; `None` if none of it is.
-    pub(super) fn new(paths: &Paths, options: &Options) -> Option<Self> {
+    pub(super) fn new(paths: &Paths, options: &Options, unasked: Unasked) -> Option<Self> {
         let tells_path = options.families.contains(&Family::Path);
         let tells_neighbours = options.families.contains(&Family::Neighbour);
         let sysctls = Sysctls::new(&paths.proc, &options.families);
@@ -59,7 +62,7 @@ impl PathWatch {
             tells_neighbours,
             sysctls,
             namespaces: BTreeMap::new(),
-            told: Told::new(),
+            told: Told::new(unasked),
             early: Vec::new(),
         })
     }

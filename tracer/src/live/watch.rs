@@ -102,6 +102,11 @@ impl Records {
                 return;
             }
         };
+        self.append_at(stamp, netns, record, text);
+    }
+
+    /// Puts a record that is as old as that into the stream.
+    pub(super) fn append_at<R: Record>(&mut self, stamp: Stamp, netns: u32, record: &R, text: &[u8]) {
         append_record(&mut self.buffer, stamp, netns, record, text);
         if self.buffer.len() >= BATCH_BYTES {
             self.flush();
@@ -141,7 +146,6 @@ pub(super) struct Watcher {
     questions: mpsc::SyncSender<Question>,
     wake: Arc<EventFd>,
     is_asked_to_stop: Arc<AtomicBool>,
-    turned_away: u64,
 }
 
 impl Watcher {
@@ -178,7 +182,7 @@ impl Watcher {
                 }
             })
             .with_context(|| format!("cannot start the thread {name}"))?;
-        Ok(Some(Self { messages, questions, wake, is_asked_to_stop, turned_away: 0 }))
+        Ok(Some(Self { messages, questions, wake, is_asked_to_stop }))
     }
 
     /// Batches of records made so far.
@@ -201,18 +205,13 @@ impl Watcher {
         self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
 
-    /// Asks, unless too many questions wait already.
-    pub(super) fn ask(&mut self, question: Question) {
-        if self.questions.try_send(question).is_ok() {
+    /// Asks, unless too many questions wait already; whether it was taken.
+    pub(super) fn ask(&self, question: Question) -> bool {
+        let is_taken = self.questions.try_send(question).is_ok();
+        if is_taken {
             self.wake();
-        } else {
-            self.turned_away += 1;
         }
-    }
-
-    /// Questions turned away so far.
-    pub(super) fn turned_away(&self) -> u64 {
-        self.turned_away
+        is_taken
     }
 
     fn ask_to_stop(&self) {

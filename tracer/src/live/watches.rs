@@ -8,7 +8,9 @@ use std::{
 use bytes::BytesMut;
 
 use super::{
-    path::PathWatch,
+    conntrack::ConntrackWatch,
+    ipvs::{IpvsWatch, ToldByHooks},
+    path::{PathWatch, Unasked},
     rulesets::Rulesets,
     watch::{Question, Watch, Watcher},
 };
@@ -31,10 +33,10 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    pub(super) fn start(paths: &Paths, options: &Options) -> anyhow::Result<Self> {
+    pub(super) fn start(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks, unasked: &Unasked) -> anyhow::Result<Self> {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
-            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options))?,
+            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options, ipvs_told, unasked))?,
             rulesets: Watcher::start("rulesets", census, rulesets(paths, options))?,
         })
     }
@@ -56,16 +58,9 @@ impl Watchers {
         self.threads().flat_map(move |watcher| watcher.finish(deadline))
     }
 
-    /// Asks the watches something, unless too many questions wait already.
-    pub(super) fn ask(&mut self, question: Question) {
-        if let Some(watcher) = &mut self.watcher {
-            watcher.ask(question);
-        }
-    }
-
-    /// Questions turned away so far.
-    pub(super) fn turned_away(&self) -> u64 {
-        self.watcher.as_ref().map_or(0, Watcher::turned_away)
+    /// Asks the watches something; whether it was taken. It is not where too many questions wait already.
+    pub(super) fn ask(&self, question: Question) -> bool {
+        self.watcher.as_ref().is_none_or(|watcher| watcher.ask(question))
     }
 
     fn threads(&self) -> impl Iterator<Item = &Watcher> {
@@ -74,9 +69,15 @@ impl Watchers {
 }
 
 /// What is quick, or waits for changes.
-fn watches(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
+fn watches(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks, unasked: &Unasked) -> Vec<Box<dyn Watch>> {
     let mut watches: Vec<Box<dyn Watch>> = Vec::new();
-    watches.extend(PathWatch::new(paths, options).map(|watch| Box::new(watch) as Box<dyn Watch>));
+    if options.families.contains(&Family::Conntrack) {
+        watches.push(Box::new(ConntrackWatch::new(paths.clone())));
+    }
+    if options.families.contains(&Family::Ipvs) {
+        watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));
+    }
+    watches.extend(PathWatch::new(paths, options, unasked.clone()).map(|watch| Box::new(watch) as Box<dyn Watch>));
     watches
 }
 

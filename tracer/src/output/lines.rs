@@ -3,6 +3,7 @@
 mod conntrack;
 mod icmp;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod path;
 mod retransmit;
@@ -149,23 +150,32 @@ impl Lines {
             Body::Neighbour(body) => ("neighbour", neighbour::proposal(body)),
             Body::Claim(body) => ("claim", neighbour::claim(body)),
             Body::Conntrack(body) => ("conntrack", conntrack::decision(body, arrow)),
+            // Tables come and go with every connection; what failed is for people.
+            Body::ConntrackCounters(body) if !body.tells_failures() => return Ok(()),
+            Body::ConntrackCounters(body) => ("conntrack", conntrack::counters(body)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
             body if body.is_snapshot() => return Ok(()),
-            Body::NeighbourEntry(_)
-            | Body::Stats(_)
-            | Body::HookStatus(_)
-            | Body::Owner(_)
-            | Body::Node { .. }
-            | Body::Ready => return Ok(()),
             Body::Route(body) => ("route", path::route(body)),
             Body::RouteLookup(body) => ("route to", path::lookup(body, arrow)),
             Body::Address(body) => ("address", path::address(body)),
             Body::Link(body) => ("link", path::link(body)),
             Body::Rule(body) => ("rule", path::rule(body)),
             Body::Sysctl(body) => ("sysctl", path::sysctl(body)),
+            Body::IpvsChange(body) => ("ipvs-change", ipvs_change::change(body, arrow)),
             Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
             Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),
             Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
+            // Listings are for the state, and for programs that read JSON.
+            Body::NeighbourEntry(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => {
+                return Ok(());
+            }
         };
         self.count(event.body.kind());
         let time = self.time(event.time);

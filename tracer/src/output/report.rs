@@ -108,7 +108,11 @@ impl Report {
             }
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
-            Body::Owner(_) | Body::Ready => return,
+            Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Owner(_)
+            | Body::Ready => return,
             body if body.is_snapshot() => return,
             Body::Retransmit(_)
             | Body::Undo(_)
@@ -125,7 +129,8 @@ impl Report {
             | Body::Sysctl(_)
             | Body::Ruleset(_)
             | Body::Icmp(_)
-            | Body::Duplicate(_) => {}
+            | Body::Duplicate(_)
+            | Body::IpvsChange(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -210,15 +215,19 @@ impl Report {
             Body::Link(body) => body.change.name_of_state(),
             Body::Rule(body) => body.change.name(),
             Body::Sysctl(body) => body.change.name_of_state(),
+            Body::Ruleset(body) => body.change.name(),
+            Body::Icmp(body) => body.meaning(),
+            Body::Duplicate(_) => "goes-round",
+            Body::IpvsChange(body) => body.change.name(),
             Body::NeighbourEntry(_)
+            | Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
             | Body::Stats(_)
             | Body::HookStatus(_)
             | Body::Owner(_)
             | Body::Node { .. }
             | Body::Ready => "",
-            Body::Ruleset(body) => body.change.name(),
-            Body::Icmp(body) => body.meaning(),
-            Body::Duplicate(_) => "goes-round",
         }
     }
 }

@@ -16,12 +16,13 @@ use tracer_common::{
     counters::{Counters, KindCounters},
     hook::Way,
     offsets::Offsets,
-    record::{Flow, KERNEL_KINDS},
+    record::{Flow, KERNEL_KINDS, RecordKind},
     settings::Settings,
     watched::Watched,
 };
 
 use super::{
+    reopenings::Reopenings,
     table::{Attachment, Hook, Target},
     trampoline::{Trampoline, Trampolines},
 };
@@ -57,6 +58,7 @@ pub(super) struct Generation {
     ring: RingBuf<MapData>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
     watched: HashMap<MapData, Plain<Flow>, Plain<Watched>>,
+    reopenings: Reopenings,
     trampolines: Trampolines,
     attached: Vec<Trampoline>,
     /// Prints what the kernel side logs, if anybody asked for it.
@@ -92,7 +94,8 @@ impl Generation {
         let counters =
             PerCpuArray::try_from(ebpf.take_map("COUNTERS").context("the object has no counters")?)?;
         let watched = HashMap::try_from(ebpf.take_map("WATCHED").context("the object has no watch list")?)?;
-        Ok(Self { ebpf, ring, counters, watched, trampolines, attached: Vec::new(), logger })
+        let reopenings = Reopenings::new(&mut ebpf)?;
+        Ok(Self { ebpf, ring, counters, watched, reopenings, trampolines, attached: Vec::new(), logger })
     }
 
     /// Attaches a hook by one of its ways: all its programs, or none.
@@ -193,6 +196,11 @@ impl Generation {
         true
     }
 
+    /// Moves records that have waited in vain for more facts to `into`; all of them, once everything is detached.
+    pub(super) fn collect_waiting(&mut self, into: &mut BytesMut, all: bool) {
+        self.reopenings.collect(into, all);
+    }
+
     /// The counters, summed over CPUs.
     pub(super) fn counters(&self) -> anyhow::Result<[KindCounters; KERNEL_KINDS]> {
         let mut sums = self.read_counters()?;
@@ -202,6 +210,9 @@ impl Generation {
             }
             sums = self.read_counters()?;
         }
+        let reopenings = &mut sums[RecordKind::Conntrack as usize];
+        reopenings.seen += self.reopenings.collected();
+        reopenings.delivered += self.reopenings.collected();
         Ok(sums)
     }
 

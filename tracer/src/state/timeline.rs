@@ -38,6 +38,7 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Claim(_)
         | Body::Conntrack(_)
         | Body::Ipvs(_)
+        | Body::IpvsChange(_)
         | Body::Icmp(_)
         | Body::Duplicate(_)
         | Body::Route(_)
@@ -46,7 +47,10 @@ pub(super) fn is_told(body: &Body) -> bool {
         Body::Address(_) | Body::Link(_) | Body::Sysctl(_) => !body.is_snapshot(),
         // Tables that are found at the start are no change.
         Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
-        Body::Stats(_)
+        Body::ConntrackCounters(counters) => counters.tells_failures(),
+        Body::IpvsService(_)
+        | Body::IpvsDestination(_)
+        | Body::Stats(_)
         | Body::Owner(_)
         | Body::Node { .. }
         | Body::Ready

@@ -1,6 +1,12 @@
 //! Which flows have their peers looked up, and when: seen from the collector, where their retransmits pass.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use rustc_hash::FxHashMap;
 use tracer_common::record::{Flow, Record as _, RetransmitRecord};
@@ -21,12 +27,32 @@ const REMEMBERED: usize = 32_768;
 #[derive(Debug, Default)]
 pub(in crate::live) struct Asked {
     last: FxHashMap<(u32, Flow), Instant>,
-    left_out: u64,
+    unasked: Unasked,
+}
+
+/// How many flows were due and not asked for; both sides have it, so that the account of look-ups is whole.
+#[derive(Clone, Debug, Default)]
+pub(in crate::live) struct Unasked(Arc<AtomicU64>);
+
+impl Unasked {
+    fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many since the start.
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Asked {
+    /// With the counter that the watch of paths has too.
+    pub(in crate::live) fn new(unasked: Unasked) -> Self {
+        Self { last: FxHashMap::default(), unasked }
+    }
+
     /// Asks for the flows that retransmit in `records` and are due.
-    pub(in crate::live) fn ask(&mut self, records: &[u8], watchers: &mut Watchers) {
+    pub(in crate::live) fn ask(&mut self, records: &[u8], watchers: &Watchers) {
         let now = Instant::now();
         let mut rest = records;
         while let Some((header, record, after)) = split_record(rest) {
@@ -35,14 +61,12 @@ impl Asked {
                 && let Ok((record, _)) = RetransmitRecord::read_from_prefix(record)
                 && self.is_due(&record, now)
             {
-                watchers.ask(Question::Retransmit(Box::new(record)));
+                let is_taken = watchers.ask(Question::Retransmit(Box::new(record)));
+                if !is_taken {
+                    self.unasked.add_one();
+                }
             }
         }
-    }
-
-    /// Flows not looked up because too many others were remembered.
-    pub(in crate::live) fn left_out(&self) -> u64 {
-        self.left_out
     }
 
     fn is_due(&mut self, record: &RetransmitRecord, now: Instant) -> bool {
@@ -58,7 +82,7 @@ impl Asked {
             // Whoever has been quiet for so long is as good as new; this is rare enough to go through all.
             self.last.retain(|_, last| now.duration_since(*last) < INTERVAL);
             if self.last.len() >= REMEMBERED {
-                self.left_out += 1;
+                self.unasked.add_one();
                 return false;
             }
         }
@@ -99,7 +123,7 @@ mod tests {
         let began = Instant::now();
         let many = u32::try_from(REMEMBERED).unwrap() + 7;
         let due = (0..many).filter(|&port| asked.is_due(&of_port(port), began)).count();
-        assert_eq!((due, asked.left_out(), asked.last.len()), (REMEMBERED, 7, REMEMBERED));
+        assert_eq!((due, asked.unasked.count(), asked.last.len()), (REMEMBERED, 7, REMEMBERED));
         assert!(asked.is_due(&of_port(many), began + INTERVAL), "what is old makes room");
     }
 }

@@ -21,6 +21,9 @@ const BLACKHOLE: u8 = 6;
 const UNREACHABLE: u8 = 7;
 const PROHIBIT: u8 = 8;
 
+/// `RT_TABLE_MAIN`.
+const MAIN_TABLE: u32 = 254;
+
 /// Looks up how a retransmitting flow's peer is reached, in the calling thread's namespace, which must be the flow's.
 /// `device` gives the name of a device. Fails only if the kernel cannot be asked.
 pub(super) fn look_up(
@@ -112,7 +115,10 @@ fn ask_route(
         {
             found.gateway = route.gateway;
             found.source = route.source;
-            found.table = route.table;
+            // Until rules are made, the local table lies within the main one and answers by its name
+            // (`fib_trie_table` of `net/ipv4/fib_trie.c`).
+            let is_vague = route.route_type == LOCAL && route.table == MAIN_TABLE;
+            found.table = if is_vague { 0 } else { route.table };
             found.interface_index = route.interface_index;
             found.route_type = route.route_type;
         }

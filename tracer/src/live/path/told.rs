@@ -8,6 +8,7 @@ use tracer_common::{
     record::{RecordKind, StatsRecord},
 };
 
+use super::asked::Unasked;
 use crate::live::watch::Records;
 
 /// Changes of routes told in a second. A router that loads its tables anew makes a hundred thousand.
@@ -22,6 +23,7 @@ pub(super) struct Told {
     began: Instant,
     routes: KindCounters,
     lookups: KindCounters,
+    unasked: Unasked,
     route_budget: KindBudget,
     lookup_budget: KindBudget,
     /// As last put into the stream.
@@ -29,11 +31,13 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) fn new() -> Self {
+    /// An account that takes in what the collector did not ask for.
+    pub(super) fn new(unasked: Unasked) -> Self {
         Self {
             began: Instant::now(),
             routes: KindCounters::default(),
             lookups: KindCounters::default(),
+            unasked,
             route_budget: KindBudget::default(),
             lookup_budget: KindBudget::default(),
             known: Default::default(),
@@ -72,7 +76,10 @@ impl Told {
 
     /// Puts the account into the stream, if it changed.
     pub(super) fn append(&mut self, records: &mut Records) {
-        let now = [self.routes, self.lookups];
+        let mut lookups = self.lookups;
+        lookups.seen += self.unasked.count();
+        lookups.suppressed += self.unasked.count();
+        let now = [self.routes, lookups];
         for ((counted, known), kind) in
             now.iter().zip(&self.known).zip([RecordKind::Route, RecordKind::RouteLookup])
         {
@@ -105,11 +112,11 @@ fn nanoseconds_since(began: Instant) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{ROUTES_PER_SECOND, Told};
+    use super::{ROUTES_PER_SECOND, Told, Unasked};
 
     #[test]
     fn every_change_is_accounted_for_whatever_becomes_of_it() {
-        let mut told = Told::new();
+        let mut told = Told::new(Unasked::default());
         let asked = u64::from(ROUTES_PER_SECOND) * 3;
         let delivered = (0..asked).filter(|_| told.may_tell_route()).count() as u64;
         told.lose_routes(5);

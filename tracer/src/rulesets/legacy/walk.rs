@@ -230,7 +230,7 @@ mod tests {
                 let count = walk.finish(b"filter".to_vec(), Exactness::Exact);
                 let [second, third] = [kind.hooks[1], kind.hooks[2]].map(|name| name.as_bytes().to_vec());
                 assert_eq!((count.entries, count.chains), (105, 4), "{kind:?}, {third:?}");
-                assert_eq!(count.duplicates, Some(2 + 99));
+                assert_eq!((count.examined, count.duplicates), (105, 2 + 99));
                 assert_eq!(count.largest, [(b"leaked".to_vec(), 100), (second, 5)]);
             }
         }

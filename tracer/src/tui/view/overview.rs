@@ -14,7 +14,7 @@ use ratatui::{
 use tracer_common::hook::HookId;
 
 use super::{
-    Picture, conntrack,
+    Picture,
     describe::{blind_text, conntrack_text, flow_name, hook_name, kinds_text},
 };
 use crate::{
@@ -250,7 +250,7 @@ fn drained(state: &State) -> Part {
                 (format!("{} new", exact(real.decisions.onto_drained)), Role::Bad),
                 (weight, Role::Warning),
             ];
-            Some(Fact { subject: format!("{} → {}", key.service.address, key.address?), told })
+            Some(Fact { subject: format!("{} → {}", key.service.service.name(), key.address?), told })
         })
         .collect();
     let count = state.ipvs.total.onto_drained;
@@ -261,7 +261,7 @@ fn drained(state: &State) -> Part {
 fn failures(state: &State) -> Part {
     let counts: Vec<String> = crate::event::ConntrackEvent::ALL
         .into_iter()
-        .filter(|&event| conntrack::is_failure(event) && state.conntrack.count(event) > 0)
+        .filter(|&event| event.is_failure() && state.conntrack.count(event) > 0)
         .map(|event| format!("{event} {}", exact(state.conntrack.count(event))))
         .collect();
     let failed = state.conntrack.entries.iter().filter(|(_, entry)| entry.failures() > 0);
