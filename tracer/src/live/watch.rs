@@ -303,6 +303,11 @@ impl Rounds {
                 Err(error) => {
                     log::debug!("{error}");
                     self.known.remove(&namespace.inode);
+                    if !is_new {
+                        for watch in &mut self.watches {
+                            watch.vanished(namespace.inode, &mut self.records);
+                        }
+                    }
                 }
                 Ok(()) => {}
             }
