@@ -48,7 +48,6 @@ fn field(offsets: &Offsets, name: &str) -> Field {
 }
 
 const VMLINUX_OFFSETS: &[(&str, Expected)] = &[
-const VMLINUX_OFFSETS: &[(&str, Expected)] = &[
     ("sock_destination", same(0)),
     ("sock_source", same(4)),
     ("sock_destination_port", same(12)),
