@@ -6,8 +6,8 @@ use tracer_common::{
     counters::KindCounters,
     hook::{HookId, Way},
     record::{
-        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, IpvsCounts, RecordHeader, RecordKind,
-        conntrack_counter,
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, IpvsCounts, RecordHeader,
+        RecordKind, conntrack_counter,
     },
 };
 

@@ -6,13 +6,13 @@ use tracer_common::record::RecordKind;
 use super::{
     FlowKey, IcmpKey, Limits, NeighbourKey, RealKey, ServiceKey, State,
     fixture::{
-        NETNS, at, busy, claim, conntrack, conntrack_counters, duplicate, endpoints, event, icmp, ipvs, ipvs_change, listed, mac, tcp_service,
-        owner, proposal, retransmit, stats, undo,
+        NETNS, at, busy, claim, conntrack, conntrack_counters, duplicate, endpoints, event, icmp, ipvs,
+        ipvs_change, listed, mac, owner, proposal, retransmit, stats, tcp_service, undo,
     },
 };
 use crate::event::{
-    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IcmpClass, IpvsChangeKind, IpvsDecision, IpvsService, ListedWhy,
-    Process, Protocol, RetransmitKind, Text, Verdict,
+    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IcmpClass, IpvsChangeKind, IpvsDecision,
+    IpvsService, ListedWhy, Process, Protocol, RetransmitKind, Text, Verdict,
 };
 
 use crate::probe::table::Family;
