@@ -40,7 +40,7 @@ pub use self::{
     ipvs::{Ipvs, IpvsDecision, IpvsForward},
     ipvs_change::{IpvsChange, IpvsChangeKind},
     ipvs_listing::{ListedDestination, ListedService, ListedWhy},
-    ipvs_service::{Forwarding, IpvsService},
+    ipvs_service::IpvsService,
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
