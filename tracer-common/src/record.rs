@@ -11,6 +11,8 @@ mod flow;
 mod header;
 mod icmp;
 mod ipvs;
+mod ipvs_change;
+mod ipvs_listing;
 mod neighbour;
 mod retransmit;
 mod ruleset;
@@ -28,6 +30,8 @@ pub use self::{
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     icmp::{IcmpRecord, icmp_direction, icmp_part},
     ipvs::{IpvsRecord, ipvs_step},
+    ipvs_change::{IpvsChangeRecord, IpvsServiceKey, SCHEDULER_NAME_BYTES, ipvs_change_kind},
+    ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
     neighbour::{NeighbourRecord, neighbour_source},
     retransmit::{RetransmitRecord, retransmit_source},
     ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},

@@ -6,6 +6,7 @@ mod conntrack;
 mod duplicate;
 mod icmp;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod owner;
 mod retransmit;

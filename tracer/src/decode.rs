@@ -2,14 +2,17 @@
 
 use tracer_common::record::{
     ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord,
-    IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord,
-    RulesetRecord, StatsRecord, UndoRecord,
+    IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, NeighbourRecord, NodeRecord,
+    OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RulesetRecord, StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
-    event::{Body, Event, HookStatus, Retransmit, Ruleset, Text, Timestamp},
+    event::{
+        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Ruleset, Text,
+        Timestamp,
+    },
 };
 
 /// Records that could not be read, since the start.
@@ -96,6 +99,15 @@ impl Decoder {
             RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
             RecordKind::Icmp => Body::Icmp((&read::<IcmpRecord>(record)?.0).into()),
             RecordKind::Duplicate => Body::Duplicate((&read::<DuplicateRecord>(record)?.0).into()),
+            RecordKind::IpvsChange => {
+                Body::IpvsChange(IpvsChange::from_record(&read::<IpvsChangeRecord>(record)?.0)?)
+            }
+            RecordKind::IpvsService => Body::IpvsService(Box::new(ListedService::from_record(
+                &read::<IpvsServiceRecord>(record)?.0,
+            )?)),
+            RecordKind::IpvsDestination => Body::IpvsDestination(Box::new(ListedDestination::from_record(
+                &read::<IpvsDestinationRecord>(record)?.0,
+            )?)),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
             RecordKind::HookStatus => {

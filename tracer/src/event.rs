@@ -12,6 +12,9 @@ mod flow;
 mod hook_status;
 mod icmp;
 mod ipvs;
+mod ipvs_change;
+mod ipvs_listing;
+mod ipvs_service;
 mod neighbour;
 mod owner;
 mod retransmit;
@@ -30,11 +33,14 @@ pub use self::{
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
     icmp::{Icmp, IcmpClass, Quoted},
-    ipvs::{Ipvs, IpvsDecision},
+    ipvs::{Ipvs, IpvsDecision, IpvsForward},
+    ipvs_change::{IpvsChange, IpvsChangeKind},
+    ipvs_listing::{ListedDestination, ListedService, ListedWhy},
+    ipvs_service::{Forwarding, IpvsService},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
-    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetFamily},
+    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily},
     stats::Stats,
     text::Text,
     undo::Undo,
@@ -94,6 +100,12 @@ pub enum Body {
     Icmp(Icmp),
     /// A packet came again with a lower TTL.
     Duplicate(Duplicate),
+    /// What IPVS is configured to do changed.
+    IpvsChange(IpvsChange),
+    /// A virtual service of IPVS, listed.
+    IpvsService(Box<ListedService>),
+    /// A real server of IPVS, listed.
+    IpvsDestination(Box<ListedDestination>),
     /// The accounting of one kind.
     Stats(Stats),
     /// How a hook is attached, or why not.
@@ -126,6 +138,9 @@ impl Body {
             Self::Ipvs(_) => RecordKind::Ipvs,
             Self::Icmp(_) => RecordKind::Icmp,
             Self::Duplicate(_) => RecordKind::Duplicate,
+            Self::IpvsChange(_) => RecordKind::IpvsChange,
+            Self::IpvsService(_) => RecordKind::IpvsService,
+            Self::IpvsDestination(_) => RecordKind::IpvsDestination,
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,
             Self::Owner(_) => RecordKind::Owner,

@@ -6,6 +6,7 @@
 
 mod conntrack;
 mod encode;
+mod ipvs;
 mod owners;
 mod rulesets;
 mod suspicion;
@@ -25,6 +26,7 @@ use tracer_common::record::{ReadyRecord, RecordHeader};
 
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
+    ipvs::ToldByHooks,
     owners::Owners,
     suspicion::Suspicion,
     watches::Watchers,
@@ -101,6 +103,7 @@ struct Collector {
     owners: Owners,
     suspicion: Suspicion,
     watchers: Watchers,
+    ipvs_told: ToldByHooks,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
 }
@@ -113,10 +116,11 @@ impl Collector {
         blocks: mpsc::Sender<Block>,
     ) -> anyhow::Result<Self> {
         let owners = Owners::new(paths.proc.clone());
-        let watchers = Watchers::start(&paths, &options)?;
+        let ipvs_told = ToldByHooks::default();
+        let watchers = Watchers::start(&paths, &options, &ipvs_told)?;
         let probes = Probes::new(paths, facts, options)?;
         let suspicion = Suspicion::default();
-        Ok(Self { probes, owners, suspicion, watchers, blocks, buffer: BytesMut::new() })
+        Ok(Self { probes, owners, suspicion, watchers, ipvs_told, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -174,7 +178,8 @@ impl Collector {
             // A consumer that is gone is noticed at the end of this function.
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
-        // Waited for before the node counts as ready, and told after: `ready` is what a reader sees first.
+        self.settle_ipvs();
+        // What was there before is complete by now, and comes after the word that the node is ready: that one is first.
         let first_round: Vec<BytesMut> = self.watchers.first_round().collect();
         let stamp = Stamp::now()?;
         append_record(&mut self.buffer, stamp, 0, &ReadyRecord { header: RecordHeader::default() }, &[]);
@@ -233,7 +238,13 @@ impl Collector {
         let stamp = Stamp::now()?;
         let buffer = &mut self.buffer;
         self.probes.attach_late(|status| append_hook_status(buffer, stamp, status));
+        self.settle_ipvs();
         Ok(())
+    }
+
+    /// Says which changes of IPVS hooks tell.
+    fn settle_ipvs(&self) {
+        self.ipvs_told.settle(self.probes.statuses(), self.probes.is_waiting_for("ip_vs"));
     }
 
     /// Samples the accounting.

@@ -140,6 +140,11 @@ impl Probes {
         self.statuses.values()
     }
 
+    /// Whether hooks will be tried once that module comes.
+    pub fn is_waiting_for(&self, module: &str) -> bool {
+        self.waiting_modules.contains(module)
+    }
+
     /// Tries every wanted hook and reports each, attached or not. None stops the others.
     ///
     /// Fails only if the object cannot be loaded at all.
@@ -312,6 +317,12 @@ impl Probes {
         if let Some(reason) = self.needless(hook, knowledge) {
             return HookStatus { is_needed: false, ..status(None, reason) };
         }
+        if let Need::IpvsTypesAndFirstOf(functions) = hook.need
+            && let Some(&first) = functions.iter().find(|&&name| self.symbols.get(name).is_some())
+            && first != target_name(hook)
+        {
+            return HookStatus { is_needed: false, ..status(None, &format!("{first} tells it here")) };
+        }
         if let Some(reason) = self.obstacle(hook, knowledge) {
             return status(None, &reason);
         }
@@ -370,7 +381,9 @@ impl Probes {
             return Some(format!("this kernel has no function {name}"));
         }
         match hook.need {
-            Need::IpvsTypes if !knowledge.btf.has_module(Object::IpVs.name()) => {
+            Need::IpvsTypes | Need::IpvsTypesAndFirstOf(_)
+                if !knowledge.btf.has_module(Object::IpVs.name()) =>
+            {
                 Some("the kernel does not describe the types of module ip_vs".to_owned())
             }
             _ => None,

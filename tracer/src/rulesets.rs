@@ -33,8 +33,10 @@ pub(crate) struct TableCount {
     pub(crate) table: Vec<u8>,
     /// Rules of all chains. Policies, and the heads and ends of chains, are none.
     pub(crate) entries: u32,
-    /// Rules equal to an earlier one of their chain; `None` if a chain is too long to tell.
-    pub(crate) duplicates: Option<u32>,
+    /// Rules that were looked at.
+    pub(crate) examined: u32,
+    /// Those of them that are equal to an earlier one of their chain.
+    pub(crate) duplicates: u32,
     /// Chains, with and without rules.
     pub(crate) chains: u32,
     /// The chains with the most rules, the longest first, at most [`LARGEST`].
@@ -44,10 +46,13 @@ pub(crate) struct TableCount {
 }
 
 /// What the numbers of a table stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exactness {
     /// The table at one moment.
     Exact,
+    /// The table at one moment; what was not looked at counts, and may hold a few that are no rules: jumps to long
+    /// chains, heads and ends of chains.
+    AtMost,
     /// A table that kept changing while it was counted.
     Moving,
     /// What was counted when time was up: there are more.
@@ -64,6 +69,11 @@ pub(crate) struct Deadline(Instant);
 impl Deadline {
     pub(crate) fn at(instant: Instant) -> Self {
         Self(instant)
+    }
+
+    /// This or an earlier instant.
+    fn sooner(self, instant: Instant) -> Self {
+        Self(self.0.min(instant))
     }
 
     fn is_over(self) -> bool {

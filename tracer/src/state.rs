@@ -25,7 +25,10 @@ pub use self::{
     conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
     hooks::Hooks,
-    ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
+    ipvs::{
+        Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
+        is_onto_drained,
+    },
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
@@ -74,7 +77,7 @@ impl Default for Limits {
             conntrack_entries: 50_000,
             conntrack_tables: 1_024,
             services: 10_000,
-            reals: 20_000,
+            reals: 50_000,
             tables: 8_192,
             icmp_subjects: 20_000,
             loops: 10_000,
@@ -185,6 +188,9 @@ impl State {
                 self.path.duplicate(netns, time, duplicate);
             }
             Body::Stats(stats) => self.accounting.sample(stats),
+            Body::IpvsChange(change) => self.ipvs.change(netns, time, change),
+            Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
+            Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
             Body::Owner(owner) => {
                 *self.owners.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();

@@ -18,28 +18,39 @@ use reduce::{Kernel, Roots};
 const MODULES: [&str; 2] = ["ip_vs", "nf_conntrack"];
 
 /// The tracepoints tracer hooks, or asks about.
-const TRACEPOINTS: [&str; 7] = [
+const TRACEPOINTS: [&str; 8] = [
     "icmp_send",
     "inet_sock_set_state",
     "kfree_skb",
     "neigh_timer_handler",
     "neigh_update",
+    "netif_receive_skb",
     "tcp_retransmit_skb",
     "tcp_retransmit_synack",
 ];
 
 /// The functions tracer hooks, and two with too many arguments for older kernels' trampolines.
-const FUNCTIONS: [&str; 16] = [
+const FUNCTIONS: [&str; 26] = [
+    "__ip_vs_del_dest",
+    "__ip_vs_del_service",
+    "__ip_vs_update_dest",
     "__nf_conntrack_alloc",
     "__nf_conntrack_confirm",
     "arp_process",
     "arp_send_dst",
     "arp_xmit",
+    "early_drop",
+    "icmp_push_reply",
+    "icmp_unreach",
+    "icmpv6_notify",
+    "icmpv6_push_pending_frames",
+    "ip_vs_add_service",
     "ip_vs_conn_expire_now",
     "ip_vs_conn_in_get_proto",
     "ip_vs_conn_new",
     "ip_vs_in_hook",
     "ip_vs_schedule",
+    "ip_vs_unlink_service",
     "ndisc_recv_na",
     "ndisc_send_skb",
     "nf_conntrack_tcp_packet",

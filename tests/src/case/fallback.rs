@@ -40,6 +40,36 @@ pub(super) const CASES: &[Case] = &[
         run: |setting| raw(setting, &["neigh:neigh_timer_handler"]),
     },
     Case {
+        name: "raw-icmp-sent",
+        proves: "ICMP errors sent are told by a raw tracepoint",
+        needs: &[Need::IcmpTracepoint],
+        run: |setting| raw(setting, &["icmp:icmp_send"]),
+    },
+    Case {
+        name: "raw-loop-unanswered",
+        proves: "packets that go round are told by a raw tracepoint",
+        needs: &[Need::Nftables],
+        run: |setting| raw(setting, &["net:netif_receive_skb"]),
+    },
+    Case {
+        name: "kprobe-icmp-sent",
+        proves: "ICMP errors sent are told where functions can be hooked by kprobes only",
+        needs: &[Need::FunctionHooks],
+        run: |setting| kprobe(setting, &["icmpv6_push_pending_frames"]),
+    },
+    Case {
+        name: "kprobe-icmp-sent-v6",
+        proves: "ICMPv6 errors sent are told by a kprobe",
+        needs: &[Need::FunctionHooks],
+        run: |setting| kprobe(setting, &["icmpv6_push_pending_frames"]),
+    },
+    Case {
+        name: "kprobe-icmp-received",
+        proves: "ICMP and ICMPv6 errors received are told by kprobes",
+        needs: &[Need::FunctionHooks],
+        run: |setting| kprobe(setting, &["icmp_unreach", "icmpv6_notify"]),
+    },
+    Case {
         name: "kprobe-retransmit-failed",
         proves: "forbidden attempts are told by kprobes, where the tracepoint is silent about them",
         needs: &[Need::FunctionHooks, Need::Nftables, Need::SilentFailures],
@@ -112,10 +142,40 @@ pub(super) const CASES: &[Case] = &[
         run: |setting| kprobe(setting, IPVS),
     },
     Case {
+        name: "kprobe-ipvs-dropped",
+        proves: "SYNs towards a removed server are told by kprobes",
+        needs: IPVS_NEEDS,
+        run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
+        name: "kprobe-ipvs-udp",
+        proves: "decisions about datagrams are told by kprobes",
+        needs: IPVS_NEEDS,
+        run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
+        name: "kprobe-ipvs-nested",
+        proves: "a packet that passes IPVS in two namespaces at once is told once in each by kprobes",
+        needs: IPVS_NEEDS,
+        run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
         name: "kprobe-ipvs-refused",
         proves: "a SYN for a service without servers is told as refused by kprobes",
         needs: IPVS_NEEDS,
         run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
+        name: "kprobe-ipvs-change",
+        proves: "changes of services, real servers and weights are told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Ipvs],
+        run: |setting| kprobe(setting, &["__ip_vs_update_dest", "__ip_vs_del_dest", "ip_vs_add_service"]),
+    },
+    Case {
+        name: "kprobe-ipvs-change-many",
+        proves: "of hundreds of changes in one go kprobes miss none",
+        needs: &[Need::FunctionHooks, Need::Ipvs],
+        run: |setting| kprobe(setting, &["__ip_vs_update_dest", "__ip_vs_del_dest", "ip_vs_add_service"]),
     },
 ];
 
@@ -148,7 +208,8 @@ impl Fallback {
                 .find(|hook| hook["hook"] == name)
                 .with_context(|| format!("the ready line does not tell of {name}: {ready}"))?;
             ensure!(
-                hook["state"] == "attached" && hook["way"] == self.expected.name(),
+                (hook["state"] == "attached" || hook["state"] == "standby")
+                    && hook["way"] == self.expected.name(),
                 "not attached by {}: {hook}",
                 self.expected.name()
             );

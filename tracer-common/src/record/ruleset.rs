@@ -16,7 +16,9 @@ pub struct RulesetRecord {
     pub header: RecordHeader,
     /// Rules of all chains.
     pub entries: u32,
-    /// Rules equal to an earlier one of their chain; meaningful with [`ruleset_flag::HAS_DUPLICATES`].
+    /// Rules that were looked at.
+    pub examined: u32,
+    /// Those of them that are equal to an earlier one of their chain.
     pub duplicates: u32,
     /// Chains, with and without rules.
     pub chains: u32,
@@ -32,8 +34,6 @@ pub struct RulesetRecord {
     pub family: u8,
     /// One of [`ruleset_backend`].
     pub backend: u8,
-    /// Zero, for later.
-    pub reserved: u32,
     /// Rules of the longest chains, in the order of their names; zero where there are fewer.
     pub largest: [u32; LARGEST_CHAINS],
 }
@@ -50,14 +50,14 @@ pub mod ruleset_backend {
 
 /// What else is known of a table.
 pub mod ruleset_flag {
-    /// Duplicates could be told.
-    pub const HAS_DUPLICATES: u16 = 1;
     /// The table was told before, or its namespace was, without it.
-    pub const HAS_PREVIOUS: u16 = 2;
+    pub const HAS_PREVIOUS: u16 = 1;
     /// The table is gone.
-    pub const REMOVED: u16 = 4;
+    pub const REMOVED: u16 = 2;
+    /// What was not looked at may hold a few that are no rules: jumps to long chains, heads and ends of chains.
+    pub const AT_MOST: u16 = 4;
     /// The table changed while it was counted.
     pub const MOVING: u16 = 8;
-    /// There are more rules than those counted when time was up.
+    /// There are more rules than those counted.
     pub const PARTIAL: u16 = 16;
 }

@@ -31,17 +31,23 @@ pub struct Ipvs {
     pub expire_nodest: i32,
     /// Firewall mark of the service, where it is known by one.
     pub firewall_mark: Option<u32>,
+    /// How packets get to the real server; `None` where there is no entry.
+    pub forward: Option<IpvsForward>,
+    /// Whether the client's connections stick to one real server.
+    pub persistent: bool,
 }
 
 impl From<&IpvsRecord> for Ipvs {
     fn from(record: &IpvsRecord) -> Self {
         let socket = |bytes, port| SocketAddr::new(address(bytes), port);
-        let has_real = record.real != [0; 16];
+        let real = address(record.real);
+        let has_entry = record.steps & (ipvs_step::FOUND | ipvs_step::SCHEDULED) != 0
+            && record.steps & (ipvs_step::SCHEDULE_ASKED | ipvs_step::SCHEDULED) != ipvs_step::SCHEDULE_ASKED;
         Self {
             decision: IpvsDecision::of(record),
             client: socket(record.client, record.client_port),
             virtual_service: socket(record.virtual_address, record.virtual_port),
-            real: has_real.then(|| socket(record.real, record.real_port)),
+            real: (!real.is_unspecified()).then(|| SocketAddr::new(real, record.real_port)),
             protocol: Protocol(record.protocol),
             weight: (record.has_destination != 0).then_some(record.weight),
             available: record.available != 0,
@@ -49,13 +55,57 @@ impl From<&IpvsRecord> for Ipvs {
             reuse_mode: record.reuse_mode,
             expire_nodest: record.expire_nodest,
             firewall_mark: (record.firewall_mark != 0).then_some(record.firewall_mark),
+            forward: has_entry.then(|| IpvsForward::of(record)).flatten(),
+            persistent: record.persistent != 0,
         }
     }
 }
 
-/// IPVS's own names of its TCP states (`enum` `IP_VS_TCP_S_*`).
+/// How packets of a connection get from the director to the real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IpvsForward {
+    /// Addressed to the real server.
+    Nat,
+    /// The director is the real server.
+    Local,
+    /// In an outer packet.
+    Tunnel,
+    /// As they are, in a frame to the real server.
+    Direct,
+    /// As they are, to where they were addressed: there is no real server (`cache_bypass`).
+    Bypass,
+}
+
+impl IpvsForward {
+    /// Its name in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nat => "nat",
+            Self::Local => "local",
+            Self::Tunnel => "tunnel",
+            Self::Direct => "direct",
+            Self::Bypass => "bypass",
+        }
+    }
+
+    /// From the entry's flags (`IP_VS_CONN_F_FWD_MASK`).
+    fn of(record: &IpvsRecord) -> Option<Self> {
+        const MASK: u32 = 7;
+        match record.connection_flags & MASK {
+            0 => Some(Self::Nat),
+            1 => Some(Self::Local),
+            2 => Some(Self::Tunnel),
+            3 => Some(Self::Direct),
+            4 => Some(Self::Bypass),
+            _ => None,
+        }
+    }
+}
+
+/// IPVS's own names of the states of entries.
 fn state_name(record: &IpvsRecord) -> Option<&'static str> {
-    const NAMES: [&str; 11] = [
+    /// `IP_VS_TCP_S_*`.
+    const TCP: [&str; 11] = [
         "NONE",
         "ESTABLISHED",
         "SYN_SENT",
@@ -68,10 +118,32 @@ fn state_name(record: &IpvsRecord) -> Option<&'static str> {
         "LISTEN",
         "SYNACK",
     ];
-    if record.steps & ipvs_step::FOUND == 0 || Protocol(record.protocol) != Protocol::TCP {
+    /// `IP_VS_SCTP_S_*`.
+    const SCTP: [&str; 14] = [
+        "NONE",
+        "INIT1",
+        "INIT",
+        "COOKIE_SENT",
+        "COOKIE_REPLIED",
+        "COOKIE_WAIT",
+        "COOKIE",
+        "COOKIE_ECHOED",
+        "ESTABLISHED",
+        "SHUTDOWN_SENT",
+        "SHUTDOWN_RECEIVED",
+        "SHUTDOWN_ACK_SENT",
+        "REJECTED",
+        "CLOSED",
+    ];
+    if record.steps & ipvs_step::FOUND == 0 {
         return None;
     }
-    NAMES.get(usize::from(record.connection_state)).copied()
+    let names: &[&str] = match Protocol(record.protocol) {
+        Protocol::TCP => &TCP,
+        Protocol::SCTP => &SCTP,
+        _ => return None,
+    };
+    names.get(usize::from(record.connection_state)).copied()
 }
 
 /// What IPVS decided.
@@ -108,21 +180,29 @@ impl IpvsDecision {
         }
     }
 
-    /// From the steps the packet took through `ip_vs_in_hook` (5.16 to 7.2): an entry found and kept is reused, unless
-    /// its packet is dropped for want of a destination; an entry expired is followed by the scheduler or by a drop.
+    /// From the steps the packet took through `ip_vs_in_hook` (5.16 to 7.2); ARCHITECTURE.md has the whole table.
     fn of(record: &IpvsRecord) -> Self {
         const VERDICT_DROP: i32 = 0;
         let took = |step| record.steps & step != 0;
+        let is_dropped = record.verdict == VERDICT_DROP;
         if took(ipvs_step::SCHEDULED) {
             return if took(ipvs_step::FOUND) { Self::Rescheduled } else { Self::Scheduled };
         }
+        if took(ipvs_step::SCHEDULE_FAILED) {
+            return Self::Dropped;
+        }
         if took(ipvs_step::SCHEDULE_ASKED) {
-            return Self::Refused;
+            // Sent on without a real server (`cache_bypass`), which makes an entry as well.
+            return if is_dropped { Self::Refused } else { Self::Scheduled };
         }
-        if record.verdict == VERDICT_DROP {
-            return if took(ipvs_step::EXPIRED) { Self::Delayed } else { Self::Dropped };
+        match (took(ipvs_step::FOUND), is_dropped) {
+            // The entry stands in the way of its conntrack entry, and either goes now or when what it controls has gone.
+            (true, true) if took(ipvs_step::EXPIRED) || record.available != 0 => Self::Delayed,
+            (_, true) => Self::Dropped,
+            // Given up, and no service wants the packet any more.
+            (true, false) if took(ipvs_step::EXPIRED) => Self::Refused,
+            (_, false) => Self::Reused,
         }
-        Self::Reused
     }
 }
 
@@ -142,21 +222,33 @@ mod tests {
     fn the_decision_follows_from_the_steps_and_the_verdict() {
         const DROP: i32 = 0;
         const STOLEN: i32 = 2;
+        const ACCEPT: i32 = 1;
+        const ASKED: u16 = ipvs_step::SCHEDULE_ASKED;
+        const CHOSEN: u16 = ASKED | ipvs_step::SCHEDULED;
+        const FAILED: u16 = ASKED | ipvs_step::SCHEDULE_FAILED;
+        const FOUND: u16 = ipvs_step::FOUND;
+        const EXPIRED: u16 = FOUND | ipvs_step::EXPIRED;
         let table = [
-            (ipvs_step::SCHEDULE_ASKED | ipvs_step::SCHEDULED, STOLEN, IpvsDecision::Scheduled),
-            (ipvs_step::FOUND, STOLEN, IpvsDecision::Reused),
-            (
-                ipvs_step::FOUND | ipvs_step::EXPIRED | ipvs_step::SCHEDULE_ASKED | ipvs_step::SCHEDULED,
-                STOLEN,
-                IpvsDecision::Rescheduled,
-            ),
-            (ipvs_step::FOUND | ipvs_step::EXPIRED, DROP, IpvsDecision::Delayed),
-            (ipvs_step::FOUND, DROP, IpvsDecision::Dropped),
-            (ipvs_step::SCHEDULE_ASKED, DROP, IpvsDecision::Refused),
+            (CHOSEN, 0, DROP, IpvsDecision::Scheduled),
+            (ASKED, 0, STOLEN, IpvsDecision::Scheduled),
+            (FOUND, 1, STOLEN, IpvsDecision::Reused),
+            (FOUND, 1, ACCEPT, IpvsDecision::Reused),
+            (EXPIRED | CHOSEN, 1, DROP, IpvsDecision::Rescheduled),
+            // A controlling entry stays until those it controls are gone, and is passed over meanwhile.
+            (FOUND | CHOSEN, 1, DROP, IpvsDecision::Rescheduled),
+            (EXPIRED, 1, DROP, IpvsDecision::Delayed),
+            (EXPIRED, 0, DROP, IpvsDecision::Delayed),
+            (FOUND, 1, DROP, IpvsDecision::Delayed),
+            (FOUND, 0, DROP, IpvsDecision::Dropped),
+            (FAILED, 0, DROP, IpvsDecision::Dropped),
+            (0, 0, DROP, IpvsDecision::Dropped),
+            (ASKED, 0, DROP, IpvsDecision::Refused),
+            (EXPIRED | ASKED, 0, DROP, IpvsDecision::Refused),
+            (EXPIRED, 0, ACCEPT, IpvsDecision::Refused),
         ];
-        for (steps, verdict, expected) in table {
-            let record = IpvsRecord { steps, verdict, protocol: 6, ..IpvsRecord::default() };
-            assert_eq!(Ipvs::from(&record).decision, expected, "{steps:#b}");
+        for (steps, available, verdict, expected) in table {
+            let record = IpvsRecord { steps, available, verdict, protocol: 6, ..IpvsRecord::default() };
+            assert_eq!(Ipvs::from(&record).decision, expected, "{steps:#b}, available {available}");
         }
     }
 }

@@ -21,8 +21,10 @@ pub struct Ruleset {
     pub entries: u32,
     /// Rules as told last; 0 for a table made since then.
     pub previous: Option<u32>,
-    /// Rules equal to an earlier one of their chain, if that could be told.
-    pub duplicates: Option<u32>,
+    /// Rules that were looked at; the others are known by number only.
+    pub examined: u32,
+    /// Those of them that are equal to an earlier one of their chain.
+    pub duplicates: u32,
     /// Chains, with and without rules.
     pub chains: u32,
     /// The chains with the most rules, the longest first.
@@ -31,10 +33,8 @@ pub struct Ruleset {
     pub changed_ms_ago: Option<u32>,
     /// How long counting took, in microseconds.
     pub took_us: u32,
-    /// Whether the table changed while it was counted.
-    pub is_moving: bool,
-    /// Whether there are more rules than those counted when time was up.
-    pub is_partial: bool,
+    /// How exact the numbers are.
+    pub exactness: RulesetExactness,
 }
 
 /// A chain and its rules.
@@ -81,6 +81,32 @@ impl fmt::Display for RulesetFamily {
             other => return write!(formatter, "family-{other}"),
         };
         formatter.pad(name)
+    }
+}
+
+/// How exact the numbers of a table are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RulesetExactness {
+    /// The table at one moment.
+    Exact,
+    /// The table at one moment; what was not looked at may hold a few that are no rules: jumps to long chains, heads
+    /// and ends of chains.
+    AtMost,
+    /// A table that kept changing while it was counted.
+    Moving,
+    /// There are more rules than those counted.
+    AtLeast,
+}
+
+impl RulesetExactness {
+    /// Its name in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::AtMost => "at-most",
+            Self::Moving => "moving",
+            Self::AtLeast => "at-least",
+        }
     }
 }
 
@@ -136,13 +162,21 @@ impl Ruleset {
             },
             entries: record.entries,
             previous,
-            duplicates: has(ruleset_flag::HAS_DUPLICATES).then_some(record.duplicates),
+            examined: record.examined,
+            duplicates: record.duplicates,
             chains: record.chains,
             largest: largest.map(|(&entries, chain)| ChainEntries { chain, entries }).collect(),
             changed_ms_ago: previous.map(|_| record.changed_ms_ago),
             took_us: record.took_us,
-            is_moving: has(ruleset_flag::MOVING),
-            is_partial: has(ruleset_flag::PARTIAL),
+            exactness: if has(ruleset_flag::PARTIAL) {
+                RulesetExactness::AtLeast
+            } else if has(ruleset_flag::MOVING) {
+                RulesetExactness::Moving
+            } else if has(ruleset_flag::AT_MOST) {
+                RulesetExactness::AtMost
+            } else {
+                RulesetExactness::Exact
+            },
         }
     }
 

@@ -6,7 +6,7 @@ use super::{
     syntax::{Condition, Expression, Side},
     words,
 };
-use crate::event::{Body, Endpoints, Event, HardwareAddress, Process};
+use crate::event::{Body, Endpoints, Event, HardwareAddress, IpvsService, Process};
 
 /// Whether an event tells of tracer or the node as a whole rather than of one flow, entry or decision.
 pub(super) fn is_about_tracer(event: &Event) -> bool {
@@ -49,6 +49,14 @@ fn meets(condition: &Condition, event: &Event, process: Option<&Process>) -> boo
         (Condition::WeightBelow(limit), Body::Ipvs(ipvs)) => {
             ipvs.weight.is_some_and(|weight| weight < *limit)
         }
+        (Condition::WeightIs(weight), Body::IpvsChange(change)) => {
+            change.from == Some(*weight) || change.to == Some(*weight)
+        }
+        (Condition::WeightBelow(limit), Body::IpvsChange(change)) => {
+            change.from.is_some_and(|from| from < *limit) || change.to.is_some_and(|to| to < *limit)
+        }
+        (Condition::WeightIs(weight), Body::IpvsDestination(listed)) => listed.weight == *weight,
+        (Condition::WeightBelow(limit), Body::IpvsDestination(listed)) => listed.weight < *limit,
         (Condition::Failed, Body::Retransmit(retransmit)) => !retransmit.succeeded(),
         (
             Condition::Kind(_)
@@ -114,8 +122,13 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             source |= icmp.sender.is_some_and(|sender| test(sender.into()));
         }
         Body::Duplicate(duplicate) => (source, destination) = both(&duplicate.flow, &test),
-        Body::Ruleset(_)
-        | Body::ConntrackCounters(_)
+        Body::IpvsChange(change) => destination = any_of_service(change.service, change.real, &test),
+        Body::IpvsService(listed) => destination = any_of_service(listed.service, None, &test),
+        Body::IpvsDestination(listed) => {
+            destination = any_of_service(listed.service, Some(listed.real), &test);
+        }
+        Body::ConntrackCounters(_)
+        | Body::Ruleset(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
         | Body::Owner(_)
@@ -127,6 +140,10 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         Side::Source => source,
         Side::Destination => destination,
     }
+}
+
+fn any_of_service(service: IpvsService, real: Option<SocketAddr>, test: impl Fn(End) -> bool) -> bool {
+    service.address().into_iter().chain(real).any(|address| test(address.into()))
 }
 
 fn both(flow: &Endpoints, test: impl Fn(End) -> bool) -> (bool, bool) {

@@ -82,7 +82,9 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         RecordKind::Retransmit | RecordKind::Undo => Some(Family::Retransmit),
         RecordKind::Neighbour | RecordKind::Claim => Some(Family::Neighbour),
         RecordKind::Conntrack | RecordKind::ConntrackCounters => Some(Family::Conntrack),
-        RecordKind::Ipvs => Some(Family::Ipvs),
+        RecordKind::Ipvs | RecordKind::IpvsChange | RecordKind::IpvsService | RecordKind::IpvsDestination => {
+            Some(Family::Ipvs)
+        }
         RecordKind::Ruleset => Some(Family::Ruleset),
         RecordKind::Icmp | RecordKind::Duplicate => Some(Family::Path),
         RecordKind::Stats

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long counting one namespace may take.
-const LONGEST_COUNT: Duration = Duration::from_secs(20);
+const LONGEST_COUNT: Duration = Duration::from_secs(8);
 
 /// Tables of iptables show a change only by their numbers. They are counted again without one after this time, or a
 /// thousand times the last count's length.
@@ -263,7 +263,8 @@ fn tell_removed(netns: u32, backend: u8, gone: &TableCount, records: &mut Record
     let count = TableCount {
         entries: 0,
         chains: 0,
-        duplicates: Some(0),
+        examined: 0,
+        duplicates: 0,
         largest: Vec::new(),
         exactness: Exactness::Exact,
         ..gone.clone()
@@ -283,9 +284,9 @@ impl Told<'_> {
         let count = self.count;
         let mut flags = 0;
         for (is_set, flag) in [
-            (count.duplicates.is_some(), ruleset_flag::HAS_DUPLICATES),
             (self.previous.is_some(), ruleset_flag::HAS_PREVIOUS),
             (self.is_removed, ruleset_flag::REMOVED),
+            (count.exactness == Exactness::AtMost, ruleset_flag::AT_MOST),
             (count.exactness == Exactness::Moving, ruleset_flag::MOVING),
             (count.exactness == Exactness::Partial, ruleset_flag::PARTIAL),
         ] {
@@ -293,7 +294,8 @@ impl Told<'_> {
         }
         let mut record = RulesetRecord {
             entries: count.entries,
-            duplicates: count.duplicates.unwrap_or_default(),
+            examined: count.examined,
+            duplicates: count.duplicates,
             chains: count.chains,
             previous: self.previous.unwrap_or_default(),
             took_us: u32::try_from(self.took.as_micros()).unwrap_or(u32::MAX),

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 
 use super::{
     conntrack::ConntrackWatch,
+    ipvs::{IpvsWatch, ToldByHooks},
     rulesets::Rulesets,
     watch::{Watch, Watcher},
 };
@@ -31,10 +32,10 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    pub(super) fn start(paths: &Paths, options: &Options) -> anyhow::Result<Self> {
+    pub(super) fn start(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> anyhow::Result<Self> {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
-            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options))?,
+            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options, ipvs_told))?,
             rulesets: Watcher::start("rulesets", census, rulesets(paths, options))?,
         })
     }
@@ -62,10 +63,13 @@ impl Watchers {
 }
 
 /// What is quick, or waits for changes.
-fn watches(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
+fn watches(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> Vec<Box<dyn Watch>> {
     let mut watches: Vec<Box<dyn Watch>> = Vec::new();
     if options.families.contains(&Family::Conntrack) {
         watches.push(Box::new(ConntrackWatch::new(paths.clone())));
+    }
+    if options.families.contains(&Family::Ipvs) {
+        watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));
     }
     watches
 }

@@ -3,6 +3,7 @@
 mod conntrack;
 mod icmp;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod node;
 mod retransmit;
@@ -16,6 +17,7 @@ use self::{
     conntrack::{ConntrackObject, CountersObject},
     icmp::{DuplicateObject, IcmpObject},
     ipvs::IpvsObject,
+    ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
     retransmit::{RetransmitObject, UndoObject},
@@ -47,6 +49,9 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
+        Body::IpvsChange(body) => object(buffer, event, name, IpvsChangeObject::from(body)),
+        Body::IpvsService(body) => object(buffer, event, name, IpvsServiceObject::from(&**body)),
+        Body::IpvsDestination(body) => object(buffer, event, name, IpvsDestinationObject::from(&**body)),
         Body::Ruleset(body) => object(buffer, event, name, RulesetObject::from(body)),
         Body::Icmp(body) => object(buffer, event, name, IcmpObject::from(body)),
         Body::Duplicate(body) => object(buffer, event, name, DuplicateObject::from(body)),

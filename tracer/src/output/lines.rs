@@ -3,6 +3,7 @@
 mod conntrack;
 mod icmp;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod retransmit;
 mod ruleset;
@@ -152,10 +153,18 @@ impl Lines {
             Body::ConntrackCounters(body) if !body.tells_failures() => return Ok(()),
             Body::ConntrackCounters(body) => ("conntrack", conntrack::counters(body)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
+            Body::IpvsChange(body) => ("ipvs-change", ipvs_change::change(body, arrow)),
             Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
             Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),
             Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
-            Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
+            // Listings are for the state, and for programs that read JSON.
+            Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => {
                 return Ok(());
             }
         };

@@ -108,7 +108,11 @@ impl Report {
             }
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
-            Body::Owner(_) | Body::Ready | Body::ConntrackCounters(_) => return,
+            Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Owner(_)
+            | Body::Ready => return,
             Body::Retransmit(_)
             | Body::Undo(_)
             | Body::Neighbour(_)
@@ -117,7 +121,8 @@ impl Report {
             | Body::Ipvs(_)
             | Body::Ruleset(_)
             | Body::Icmp(_)
-            | Body::Duplicate(_) => {}
+            | Body::Duplicate(_)
+            | Body::IpvsChange(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -199,7 +204,10 @@ impl Report {
             Body::Ruleset(body) => body.change.name(),
             Body::Icmp(body) => body.meaning(),
             Body::Duplicate(_) => "goes-round",
+            Body::IpvsChange(body) => body.change.name(),
             Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
             | Body::Stats(_)
             | Body::HookStatus(_)
             | Body::Owner(_)

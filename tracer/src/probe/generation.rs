@@ -57,8 +57,8 @@ pub(super) struct Generation {
     ebpf: Ebpf,
     ring: RingBuf<MapData>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
-    reopenings: Reopenings,
     watched: HashMap<MapData, Plain<Flow>, Plain<Watched>>,
+    reopenings: Reopenings,
     trampolines: Trampolines,
     attached: Vec<Trampoline>,
     /// Prints what the kernel side logs, if anybody asked for it.
@@ -95,7 +95,7 @@ impl Generation {
             PerCpuArray::try_from(ebpf.take_map("COUNTERS").context("the object has no counters")?)?;
         let watched = HashMap::try_from(ebpf.take_map("WATCHED").context("the object has no watch list")?)?;
         let reopenings = Reopenings::new(&mut ebpf)?;
-        Ok(Self { ebpf, ring, counters, reopenings, watched, trampolines, attached: Vec::new(), logger })
+        Ok(Self { ebpf, ring, counters, watched, reopenings, trampolines, attached: Vec::new(), logger })
     }
 
     /// Attaches a hook by one of its ways: all its programs, or none.

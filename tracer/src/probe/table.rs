@@ -105,6 +105,8 @@ pub enum Need {
     Nothing,
     /// The types of module `ip_vs`, without which its structs cannot be read.
     IpvsTypes,
+    /// The same, and that it is the first of these functions this kernel has: either tells all there is to tell.
+    IpvsTypesAndFirstOf(&'static [&'static str]),
     /// `tcp:tcp_retransmit_skb` does not tell failures itself.
     SilentFailures,
     /// That other hook is not attached: it tells the same.
@@ -161,6 +163,9 @@ const fn vmlinux(name: &'static str) -> Target {
 const fn module(module: &'static str, name: &'static str) -> Target {
     Target::Function { name, module: Some(module) }
 }
+
+/// Removing a service runs through one of these. The second calls the first, which most kernels have inlined there.
+const SERVICE_REMOVERS: &[&str] = &["__ip_vs_del_service", "ip_vs_unlink_service"];
 
 /// The hook of that id.
 pub fn find(id: HookId) -> Option<&'static Hook> {
@@ -443,6 +448,66 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         ways: &[
             by(Way::TypedTracepoint, &[entry("received_btf")]),
             by(Way::RawTracepoint, &[entry("received_raw")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsUpdateDestination,
+        name: "__ip_vs_update_dest",
+        family: Family::Ipvs,
+        tells: "real servers added, and weights changed",
+        target: module("ip_vs", "__ip_vs_update_dest"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[entry("vsupdest_fentry")]),
+            by(Way::Kprobe, &[entry("vsupdest_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsDeleteDestination,
+        name: "__ip_vs_del_dest",
+        family: Family::Ipvs,
+        tells: "real servers removed",
+        target: module("ip_vs", "__ip_vs_del_dest"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[entry("vsdeldest_fentry")]),
+            by(Way::Kprobe, &[entry("vsdeldest_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsAddService,
+        name: "ip_vs_add_service",
+        family: Family::Ipvs,
+        tells: "virtual services added",
+        target: module("ip_vs", "ip_vs_add_service"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[exit("vsaddsvc_fexit")]),
+            by(Way::Kprobe, &[entry("vsaddsvc_entry"), exit("vsaddsvc_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsUnlinkService,
+        name: "ip_vs_unlink_service",
+        family: Family::Ipvs,
+        tells: "virtual services removed",
+        target: module("ip_vs", "ip_vs_unlink_service"),
+        need: Need::IpvsTypesAndFirstOf(SERVICE_REMOVERS),
+        ways: &[
+            by(Way::Trampoline, &[entry("vsunlink_fentry")]),
+            by(Way::Kprobe, &[entry("vsunlink_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsDeleteService,
+        name: "__ip_vs_del_service",
+        family: Family::Ipvs,
+        tells: "virtual services removed, where the kernel kept this function",
+        target: module("ip_vs", "__ip_vs_del_service"),
+        need: Need::IpvsTypesAndFirstOf(SERVICE_REMOVERS),
+        ways: &[
+            by(Way::Trampoline, &[entry("vsdelsvc_fentry")]),
+            by(Way::Kprobe, &[entry("vsdelsvc_kprobe")]),
         ],
     },
 ];

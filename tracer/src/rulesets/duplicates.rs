@@ -8,25 +8,24 @@ const KEPT: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Hashes {
     hashes: Vec<u64>,
-    is_over: bool,
 }
 
 impl Hashes {
-    pub(crate) fn add(&mut self, hash: u64) {
-        if self.hashes.len() < KEPT {
+    /// Adds one; whether there was room for it.
+    pub(crate) fn add(&mut self, hash: u64) -> bool {
+        let is_kept = self.hashes.len() < KEPT;
+        if is_kept {
             self.hashes.push(hash);
-        } else {
-            self.is_over = true;
         }
+        is_kept
     }
 
-    /// How many were equal to an earlier one; `None` if there were too many to tell. Forgets them all.
-    pub(crate) fn take_duplicates(&mut self) -> Option<u32> {
+    /// How many of those kept were equal to an earlier one. Forgets them all.
+    pub(crate) fn take_duplicates(&mut self) -> u32 {
         self.hashes.sort_unstable();
         let duplicates = self.hashes.windows(2).filter(|pair| pair[0] == pair[1]).count();
         self.hashes.clear();
-        let is_over = std::mem::take(&mut self.is_over);
-        if is_over { None } else { u32::try_from(duplicates).ok() }
+        u32::try_from(duplicates).unwrap_or(u32::MAX)
     }
 }
 
@@ -40,18 +39,18 @@ mod tests {
             [(&[], 0), (&[1], 0), (&[1, 2, 3], 0), (&[1, 2, 1], 1), (&[2, 1, 2, 2, 1], 3)];
         let mut hashes = Hashes::default();
         for (added, expected) in cases {
-            added.iter().for_each(|&hash| hashes.add(hash));
-            assert_eq!(hashes.take_duplicates(), Some(expected), "{added:?}");
+            assert!(added.iter().all(|&hash| hashes.add(hash)));
+            assert_eq!(hashes.take_duplicates(), expected, "{added:?}");
         }
     }
 
     #[test]
-    fn beyond_the_limit_nothing_is_said_and_the_next_chain_is_told_again() {
+    fn what_is_beyond_the_limit_is_not_compared() {
         let mut hashes = Hashes::default();
-        (0..=KEPT as u64).for_each(|hash| hashes.add(hash));
-        assert_eq!(hashes.take_duplicates(), None);
-        hashes.add(7);
-        hashes.add(7);
-        assert_eq!(hashes.take_duplicates(), Some(1));
+        assert!((0..KEPT as u64).all(|hash| hashes.add(hash / 2)));
+        assert!(!hashes.add(0));
+        assert_eq!(hashes.take_duplicates(), KEPT as u32 / 2);
+        assert!(hashes.add(7) && hashes.add(7));
+        assert_eq!(hashes.take_duplicates(), 1);
     }
 }

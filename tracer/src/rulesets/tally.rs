@@ -11,7 +11,8 @@ pub(crate) const LARGEST: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Tally {
     entries: u32,
-    duplicates: Option<u32>,
+    examined: u32,
+    duplicates: u32,
     chains: u32,
     largest: Vec<(Vec<u8>, u32)>,
     chain: Vec<u8>,
@@ -24,7 +25,8 @@ impl Tally {
     pub(crate) fn new() -> Self {
         Self {
             entries: 0,
-            duplicates: Some(0),
+            examined: 0,
+            duplicates: 0,
             chains: 0,
             largest: Vec::new(),
             chain: Vec::new(),
@@ -51,14 +53,28 @@ impl Tally {
     /// One rule, by its hash.
     pub(crate) fn rule(&mut self, hash: u64) {
         self.chain_entries = self.chain_entries.saturating_add(1);
-        self.hashes.add(hash);
+        self.examined = self.examined.saturating_add(u32::from(self.hashes.add(hash)));
+    }
+
+    /// Rules of the chain that are there, but not looked at.
+    pub(crate) fn unseen(&mut self, entries: u32) {
+        self.chain_entries = self.chain_entries.saturating_add(entries);
+    }
+
+    /// Rules that are there, but not looked at, whatever their chain.
+    pub(crate) fn unseen_elsewhere(&mut self, entries: u32) {
+        self.entries = self.entries.saturating_add(entries);
+    }
+
+    /// Rules of the chain so far.
+    pub(crate) fn chain_entries(&self) -> u32 {
+        self.chain_entries
     }
 
     fn leave(&mut self) {
         let entries = mem::take(&mut self.chain_entries);
         self.entries = self.entries.saturating_add(entries);
-        let duplicates = self.hashes.take_duplicates();
-        self.duplicates = self.duplicates.zip(duplicates).map(|(sum, more)| sum.saturating_add(more));
+        self.duplicates = self.duplicates.saturating_add(self.hashes.take_duplicates());
         if entries > 0 && mem::take(&mut self.is_in_chain) {
             let place = self.largest.partition_point(|(_, more)| *more >= entries);
             if place < LARGEST {
@@ -81,6 +97,7 @@ impl Tally {
             family,
             table,
             entries: self.entries,
+            examined: self.examined,
             duplicates: self.duplicates,
             chains: chains.unwrap_or(self.chains),
             largest: self.largest,
@@ -103,16 +120,30 @@ mod tests {
             (0..chain).for_each(|_| tally.rule(42));
         }
         let count = tally.finish(2, b"filter".to_vec(), None, Exactness::Exact);
-        assert_eq!((count.entries, count.chains, count.duplicates), (190, 20, Some(190 - 19)));
+        assert_eq!(count.examined, 190);
+        assert_eq!((count.entries, count.chains, count.duplicates), (190, 20, 190 - 19));
         let expected: Vec<(Vec<u8>, u32)> =
             (0..LARGEST as u8).map(|place| (vec![b't' - place], 19 - u32::from(place))).collect();
         assert_eq!(count.largest, expected);
     }
 
     #[test]
+    fn rules_not_looked_at_count_and_are_no_duplicates() {
+        let mut tally = Tally::new();
+        tally.enter(b"leaked");
+        tally.rule(1);
+        tally.rule(1);
+        tally.unseen(100);
+        assert_eq!(tally.chain_entries(), 102);
+        let count = tally.finish(2, b"filter".to_vec(), None, Exactness::AtMost);
+        assert_eq!((count.entries, count.examined, count.duplicates), (102, 2, 1));
+        assert_eq!(count.largest, [(b"leaked".to_vec(), 102)]);
+    }
+
+    #[test]
     fn nothing_is_no_rule() {
         let count = Tally::new().finish(1, b"empty".to_vec(), Some(3), Exactness::Exact);
-        assert_eq!((count.entries, count.chains, count.duplicates), (0, 3, Some(0)));
+        assert_eq!((count.entries, count.chains, count.duplicates), (0, 3, 0));
         assert!(count.largest.is_empty());
     }
 }

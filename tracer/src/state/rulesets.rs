@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::bounded::Bounded;
-use crate::event::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetFamily, Text, Timestamp};
+use crate::event::{
+    ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily, Text, Timestamp,
+};
 
 /// Counts kept of a table.
 pub const RULESET_HISTORY: usize = 64;
@@ -39,14 +41,16 @@ pub struct Table {
     pub entries: u32,
     /// The most rules it ever had.
     pub most_entries: u32,
-    /// Rules equal to an earlier one of their chain.
-    pub duplicates: Option<u32>,
+    /// Rules that were looked at.
+    pub examined: u32,
+    /// Those of them that are equal to an earlier one of their chain.
+    pub duplicates: u32,
     /// Chains, with and without rules.
     pub chains: u32,
     /// The chains with the most rules.
     pub largest: Vec<ChainEntries>,
-    /// Whether there are more rules than those counted.
-    pub is_partial: bool,
+    /// How exact the numbers are.
+    pub exactness: RulesetExactness,
     /// Counts since the first, oldest first, at most [`RULESET_HISTORY`]; thinned out, the first and the last kept.
     pub history: VecDeque<(Timestamp, u32)>,
 }
@@ -87,10 +91,11 @@ pub(super) fn counted(rulesets: &mut Rulesets, netns: u32, time: Timestamp, coun
         change: counted.change,
         entries: 0,
         most_entries: 0,
-        duplicates: None,
+        examined: 0,
+        duplicates: 0,
         chains: 0,
         largest: Vec::new(),
-        is_partial: false,
+        exactness: counted.exactness,
         history: VecDeque::new(),
     });
     let ago_ns = counted.changed_ms_ago.map(|ago_ms| u64::from(ago_ms) * 1_000_000);
@@ -99,10 +104,11 @@ pub(super) fn counted(rulesets: &mut Rulesets, netns: u32, time: Timestamp, coun
     table.change = counted.change;
     table.entries = counted.entries;
     table.most_entries = table.most_entries.max(counted.entries);
+    table.examined = counted.examined;
     table.duplicates = counted.duplicates;
     table.chains = counted.chains;
     table.largest.clone_from(&counted.largest);
-    table.is_partial = counted.is_partial;
+    table.exactness = counted.exactness;
     if table.history.is_empty()
         && let Some(previous) = counted.previous
     {

@@ -38,12 +38,18 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Claim(_)
         | Body::Conntrack(_)
         | Body::Ipvs(_)
+        | Body::IpvsChange(_)
         | Body::Icmp(_)
         | Body::Duplicate(_)
         | Body::HookStatus(_) => true,
-        Body::ConntrackCounters(counters) => counters.tells_failures(),
         // Tables that are found at the start are no change.
         Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
-        Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
+        Body::ConntrackCounters(counters) => counters.tells_failures(),
+        Body::IpvsService(_)
+        | Body::IpvsDestination(_)
+        | Body::Stats(_)
+        | Body::Owner(_)
+        | Body::Node { .. }
+        | Body::Ready => false,
     }
 }

@@ -23,12 +23,12 @@ pub(super) fn connection<A: Access>(record: &mut IpvsRecord, connection: Pointer
     record.protocol = read::<A, u16>(connection, offset!(ipvs_connection_protocol)) as u8;
     record.connection_flags = read::<A, u32>(connection, offset!(ipvs_connection_flags));
     record.persistent = u8::from(has_template::<A>(connection));
+    record.real = address::<A>(connection, offset!(ipvs_connection_real), real_is_ipv6);
+    record.real_port = port::<A>(connection, offset!(ipvs_connection_real_port));
+    // Without one the entry bypasses the real servers, or came from another director that knows more of them.
     let destination: Pointer = read::<A, Pointer>(connection, offset!(ipvs_connection_destination));
-    // Without one the entry bypasses the real servers, or came from another director that has more of them.
     record.has_destination = u8::from(!destination.is_null());
     if !destination.is_null() {
-        record.real = address::<A>(connection, offset!(ipvs_connection_real), real_is_ipv6);
-        record.real_port = port::<A>(connection, offset!(ipvs_connection_real_port));
         record.weight = read::<A, i32>(destination, offset!(ipvs_destination_weight));
         record.available = u8::from(is_available::<A>(destination));
         record.firewall_mark = read::<A, u32>(destination, offset!(ipvs_destination_mark));

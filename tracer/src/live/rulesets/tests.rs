@@ -3,14 +3,15 @@
 use std::fs;
 
 use super::*;
-use crate::event::{Ruleset as RulesetEvent, RulesetChange};
+use crate::event::{Ruleset as RulesetEvent, RulesetChange, RulesetExactness};
 
 fn count(entries: u32, largest: &[(&str, u32)]) -> TableCount {
     TableCount {
         family: 2,
         table: b"filter".to_vec(),
         entries,
-        duplicates: Some(1),
+        examined: entries,
+        duplicates: 1,
         chains: 3,
         largest: largest.iter().map(|(chain, entries)| (chain.as_bytes().to_vec(), *entries)).collect(),
         exactness: Exactness::Exact,
@@ -33,15 +34,16 @@ fn told(count: &TableCount, previous: Option<u32>) -> RulesetEvent {
 #[test]
 fn what_is_counted_is_what_is_told() {
     let event = told(&count(12, &[("INPUT", 7), ("leaked", 5)]), Some(10));
-    assert_eq!((event.entries, event.duplicates, event.chains), (12, Some(1), 3));
+    assert_eq!((event.entries, event.duplicates, event.chains), (12, 1, 3));
     assert_eq!((event.change, event.previous), (RulesetChange::Grown, Some(10)));
     assert_eq!((event.changed_ms_ago, event.took_us), (Some(1_500), 2_500));
     let largest: Vec<_> = event.largest.iter().map(|told| (told.chain.as_str(), told.entries)).collect();
     assert_eq!(largest, [("INPUT", 7), ("leaked", 5)]);
 
-    let unknown = TableCount { duplicates: None, exactness: Exactness::Partial, ..count(12, &[]) };
+    let unknown = TableCount { examined: 5, exactness: Exactness::Partial, ..count(12, &[]) };
     let event = told(&unknown, None);
-    assert_eq!((event.change, event.duplicates, event.is_partial), (RulesetChange::Found, None, true));
+    assert_eq!((event.change, event.examined), (RulesetChange::Found, 5));
+    assert_eq!(event.exactness, RulesetExactness::AtLeast);
     assert_eq!((event.previous, event.changed_ms_ago), (None, None));
 }
 

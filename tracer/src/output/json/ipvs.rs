@@ -1,11 +1,11 @@
 //! Decisions of IPVS.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, ops::Not};
 
 use serde::Serialize;
 
 use super::AsText;
-use crate::event::{Ipvs, Protocol};
+use crate::event::{Ipvs, IpvsForward, Protocol};
 
 #[derive(Serialize)]
 pub(super) struct IpvsObject {
@@ -18,6 +18,14 @@ pub(super) struct IpvsObject {
     protocol: AsText<Protocol>,
     #[serde(skip_serializing_if = "Option::is_none")]
     weight: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forward: Option<&'static str>,
+    #[serde(skip_serializing_if = "Not::not")]
+    persistent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fwmark: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conn_state: Option<&'static str>,
     reuse_mode: i32,
@@ -33,6 +41,10 @@ impl From<&Ipvs> for IpvsObject {
             real: body.real.map(AsText),
             protocol: AsText(body.protocol),
             weight: body.weight,
+            available: body.weight.map(|_| body.available),
+            forward: body.forward.map(IpvsForward::name),
+            persistent: body.persistent,
+            fwmark: body.firewall_mark,
             conn_state: body.connection_state,
             reuse_mode: body.reuse_mode,
             expire_nodest: body.expire_nodest,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::AsText;
-use crate::event::{ChainEntries, Ruleset, RulesetFamily};
+use crate::event::{ChainEntries, Ruleset, RulesetExactness, RulesetFamily};
 
 #[derive(Serialize)]
 pub(super) struct RulesetObject<'a> {
@@ -16,18 +16,17 @@ pub(super) struct RulesetObject<'a> {
     previous: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     growth: Option<i64>,
+    duplicates: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    duplicates: Option<u32>,
+    examined: Option<u32>,
     chains: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     largest: Vec<ChainObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     changed_ms_ago: Option<u32>,
     took_ms: f64,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    moving: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    partial: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exactness: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -49,12 +48,47 @@ impl<'a> From<&'a Ruleset> for RulesetObject<'a> {
             previous: body.previous,
             growth: body.growth(),
             duplicates: body.duplicates,
+            examined: (body.examined < body.entries).then_some(body.examined),
             chains: body.chains,
             largest: body.largest.iter().map(chain).collect(),
             changed_ms_ago: body.changed_ms_ago,
             took_ms: f64::from(body.took_us) / 1_000.0,
-            moving: body.is_moving,
-            partial: body.is_partial,
+            exactness: (body.exactness != RulesetExactness::Exact).then(|| body.exactness.name()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RulesetObject;
+    use crate::{
+        event::{ChainEntries, Ruleset, RulesetChange, RulesetExactness, Text},
+        state::fixture,
+    };
+
+    #[test]
+    fn what_is_absent_is_left_out() {
+        let found = Ruleset { entries: 5, examined: 5, ..fixture::ruleset("filter") };
+        let json = serde_json::to_string(&RulesetObject::from(&found)).expect("plain fields");
+        assert_eq!(
+            json,
+            r#"{"change":"found","backend":"legacy","family":"ip","table":"filter","entries":5,"duplicates":0,"chains":3,"took_ms":0.5}"#
+        );
+        let grown = Ruleset {
+            change: RulesetChange::Grown,
+            entries: 200_000,
+            previous: Some(5),
+            examined: 20_000,
+            duplicates: 19_000,
+            largest: vec![ChainEntries { chain: Text::new("leaked"), entries: 199_995 }],
+            changed_ms_ago: Some(1_500),
+            exactness: RulesetExactness::AtMost,
+            ..found
+        };
+        let json = serde_json::to_string(&RulesetObject::from(&grown)).expect("plain fields");
+        assert_eq!(
+            json,
+            r#"{"change":"grown","backend":"legacy","family":"ip","table":"filter","entries":200000,"previous":5,"growth":199995,"duplicates":19000,"examined":20000,"chains":3,"largest":[{"chain":"leaked","entries":199995}],"changed_ms_ago":1500,"took_ms":0.5,"exactness":"at-most"}"#
+        );
     }
 }

@@ -2,44 +2,43 @@
 //!
 //! The kernel copies all entries of a table in one call, from the first to the last, and a leaking node has hundreds of
 //! megabytes of them. So the call is repeated, a window further each time. Before the window every page is the same
-//! scratch page range, mapped again and again, where entries already seen are thrown away; behind it nothing is mapped,
+//! scratch memory, mapped again and again, where entries already seen are thrown away; behind it nothing is mapped,
 //! which ends the call with `EFAULT` (`copy_entries_to_user`, `net/ipv4/netfilter/ip_tables.c`, 5.10 to 6.18).
+//!
+//! Each place that scratch memory is mapped at counts as resident memory of the process that writes there, though it is
+//! the same memory. Limits and those who watch tracer's size would take it for real, so such a call is made by a child
+//! process that lives for this call only.
 
 use std::{
     ffi::c_void,
     io,
     num::NonZeroUsize,
     ops::Range,
-    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
     ptr::NonNull,
     slice,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
 };
 
 use nix::{
     errno::Errno,
     sys::{
         memfd::{MFdFlags, memfd_create},
-        mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous, munmap},
+        mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
+        wait::{WaitStatus, waitpid},
     },
-    unistd::ftruncate,
+    unistd::{ForkResult, Pid, fork, ftruncate},
 };
 
 use super::layout::ENTRIES_HEADER_BYTES;
 
 /// Real memory at once.
-const WINDOW_BYTES: usize = 24 << 20;
+const WINDOW_BYTES: usize = 32 << 20;
 
 /// Scratch memory: as much is mapped as one piece.
 const SCRATCH_BYTES: usize = 1 << 20;
 
 /// The largest page of the architectures tracer runs on; the sizes above are multiples.
 const ALIGNMENT_BYTES: usize = 1 << 16;
-
-/// How often pages of the scratch memory are taken out of the page table while the kernel fills them.
-const UNMAP_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Room for a table's entries behind the question for them.
 pub(super) struct Region {
@@ -50,6 +49,8 @@ pub(super) struct Region {
     asked_bytes: libc::socklen_t,
     /// What is real, from the beginning of the region.
     window: Range<usize>,
+    /// What is mapped there.
+    real: OwnedFd,
     scratch: OwnedFd,
 }
 
@@ -60,8 +61,8 @@ impl Region {
             .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "a table of more than 2 GiB"))?;
         let mapped_bytes = (ENTRIES_HEADER_BYTES + size).next_multiple_of(ALIGNMENT_BYTES);
         let length = NonZeroUsize::new(mapped_bytes).ok_or(Errno::EINVAL)?;
-        let scratch = memfd_create("tracer-scratch", MFdFlags::MFD_CLOEXEC)?;
-        ftruncate(&scratch, i64::try_from(SCRATCH_BYTES).map_err(|_| Errno::EINVAL)?)?;
+        let (real, scratch) =
+            (memory("tracer-window", WINDOW_BYTES)?, memory("tracer-scratch", SCRATCH_BYTES)?);
         // SAFETY: a new mapping at a place of the kernel's choice touches no other memory.
         let base = unsafe {
             mmap_anonymous(
@@ -72,7 +73,7 @@ impl Region {
             )
         }?;
         let asked_bytes = asked_bytes.cast_unsigned();
-        Ok(Self { base, mapped_bytes, header, asked_bytes, window: 0..0, scratch })
+        Ok(Self { base, mapped_bytes, header, asked_bytes, window: 0..0, real, scratch })
     }
 
     /// Moves the window, never back, to where it begins with the entry at `offset` of the table.
@@ -83,14 +84,17 @@ impl Region {
             return Err(Errno::EINVAL.into());
         }
         for place in (self.window.start..start).step_by(SCRATCH_BYTES) {
-            self.map_scratch(place..(place + SCRATCH_BYTES).min(start))?;
+            self.map(place..(place + SCRATCH_BYTES).min(start), &self.scratch)?;
         }
-        self.map_window(start..end)?;
+        // Zeros again: where the kernel leaves gaps in an entry, equal rules stay equal.
+        ftruncate(&self.real, 0)?;
+        ftruncate(&self.real, length_of_file(WINDOW_BYTES)?)?;
+        self.map(start..end, &self.real)?;
         self.window = start..end;
         Ok(())
     }
 
-    fn map_scratch(&self, place: Range<usize>) -> io::Result<()> {
+    fn map(&self, place: Range<usize>, file: impl AsFd) -> io::Result<()> {
         let (address, length) = self.place(&place)?;
         // SAFETY: the place lies within the region, which nobody else uses and nothing borrows now.
         unsafe {
@@ -99,23 +103,8 @@ impl Region {
                 length,
                 ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
                 MapFlags::MAP_SHARED | MapFlags::MAP_FIXED,
-                &self.scratch,
+                file,
                 0,
-            )
-        }?;
-        Ok(())
-    }
-
-    /// Maps pages of zeros: where the kernel leaves gaps in an entry, equal rules stay equal.
-    fn map_window(&self, place: Range<usize>) -> io::Result<()> {
-        let (address, length) = self.place(&place)?;
-        // SAFETY: the place lies within the region, which nobody else uses and nothing borrows now.
-        unsafe {
-            mmap_anonymous(
-                Some(address),
-                length,
-                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-                MapFlags::MAP_PRIVATE | MapFlags::MAP_FIXED,
             )
         }?;
         Ok(())
@@ -131,26 +120,35 @@ impl Region {
     pub(super) fn fill(&mut self, socket: BorrowedFd<'_>, level: i32, option: i32) -> nix::Result<()> {
         // SAFETY: the window or the scratch memory is at the region's beginning, and either is longer than the header.
         unsafe { self.base.cast::<[u8; ENTRIES_HEADER_BYTES]>().write(self.header) };
-        let is_filled = &AtomicBool::new(false);
-        thread::scope(|scope| {
-            let unmapping = (self.window.start > 0).then(|| {
-                let scratch = Mapping { base: self.base, length: self.window.start };
-                scope.spawn(move || scratch.keep_unmapping(is_filled)).thread().clone()
-            });
-            let mut length = self.asked_bytes;
-            // SAFETY: the kernel writes to the region only, which is `asked_bytes` long and borrowed by nobody, and
-            // stops where it is not mapped.
-            let answer = unsafe {
-                let region = self.base.as_ptr();
-                libc::getsockopt(socket.as_raw_fd(), level, option, region, &raw mut length)
-            };
-            let answer = Errno::result(answer).map(drop);
-            is_filled.store(true, Ordering::Release);
-            if let Some(unmapping) = unmapping {
-                unmapping.unpark();
+        if self.window.start == 0 {
+            return Errno::result(self.call(socket, level, option)).map(drop);
+        }
+        // SAFETY: the child makes system calls only, by functions that are safe after a fork, and ends.
+        match unsafe { fork() }? {
+            ForkResult::Parent { child } => wait_for(child),
+            ForkResult::Child => {
+                // SAFETY: the child's own descriptors and attributes. What fails here is not needed for the call: it
+                // lets go of the hooks at once, and goes when tracer goes.
+                unsafe {
+                    let socket = socket.as_raw_fd().cast_unsigned();
+                    libc::syscall(libc::SYS_close_range, 0, socket.saturating_sub(1), 0);
+                    libc::syscall(libc::SYS_close_range, socket + 1, u32::MAX, 0);
+                    libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                }
+                let answer = self.call(socket, level, option);
+                let status = if answer == 0 { 0 } else { Errno::last_raw() };
+                // SAFETY: ends the child at once, without what the parent has set up for its own end.
+                unsafe { libc::_exit(status) }
             }
-            answer
-        })
+        }
+    }
+
+    fn call(&self, socket: BorrowedFd<'_>, level: i32, option: i32) -> i32 {
+        let mut length = self.asked_bytes;
+        let region = self.base.as_ptr();
+        // SAFETY: the kernel writes to the region only, which is `asked_bytes` long and borrowed mutably by the caller,
+        // and stops where it is not mapped.
+        unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, region, &raw mut length) }
     }
 
     /// What of the table is in the window, and at which offset of the table it begins.
@@ -173,26 +171,29 @@ impl Drop for Region {
     }
 }
 
-/// The part of a region that is scratch memory.
-#[derive(Clone, Copy)]
-struct Mapping {
-    base: NonNull<c_void>,
-    length: usize,
-}
-
-// SAFETY: it is only used to name addresses to the kernel.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    /// Takes the pages out of the page table while the kernel writes to them. They are the same few pages whatever the
-    /// length, but each place they are mapped at counts as resident memory of the process, and so to those who watch
-    /// or limit it. What was written stays in the file.
-    fn keep_unmapping(&self, is_filled: &AtomicBool) {
-        while !is_filled.load(Ordering::Acquire) {
-            // SAFETY: the pages are of a shared mapping: nothing is lost when they are taken out. A failure leaves
-            // them in, which costs nothing but the number.
-            let _ = unsafe { madvise(self.base, self.length, MmapAdvise::MADV_DONTNEED) };
-            thread::park_timeout(UNMAP_INTERVAL);
+/// Waits for the child and gives what its call came to.
+fn wait_for(child: Pid) -> nix::Result<()> {
+    loop {
+        match waitpid(child, None) {
+            Err(Errno::EINTR) => {}
+            // Whoever started tracer has it forget its children. What came of the call shows in the entries.
+            Err(Errno::ECHILD) => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(WaitStatus::Exited(_, 0)) => return Ok(()),
+            Ok(WaitStatus::Exited(_, error)) => return Err(Errno::from_raw(error)),
+            // Killed, by whoever found it too much.
+            Ok(_) => return Err(Errno::ECANCELED),
         }
     }
+}
+
+/// Memory that can be mapped at several places.
+fn memory(name: &str, length: usize) -> io::Result<OwnedFd> {
+    let file = memfd_create(name, MFdFlags::MFD_CLOEXEC)?;
+    ftruncate(&file, length_of_file(length)?)?;
+    Ok(file)
+}
+
+fn length_of_file(length: usize) -> nix::Result<i64> {
+    i64::try_from(length).map_err(|_| Errno::EFBIG)
 }

@@ -81,7 +81,7 @@ impl Netlink {
 
     /// Asks for one message.
     pub(super) fn get(&mut self, kind: u8, mut take: impl FnMut(&Message<'_>)) -> io::Result<()> {
-        self.ask(kind, 0, REQUEST, None)?;
+        self.ask(kind, 0, REQUEST, &[])?;
         let mut is_taken = false;
         while !is_taken {
             let mut was_interrupted = false;
@@ -93,16 +93,16 @@ impl Netlink {
         Ok(())
     }
 
-    /// Asks for all of a kind, in a family or in all (0), with at most one attribute that narrows it down.
+    /// Asks for all of a kind, in a family or in all (0), narrowed down by the names of these attributes.
     pub(super) fn dump(
         &mut self,
         kind: u8,
         family: u8,
-        attribute: Option<(u16, &[u8])>,
+        narrowed: &[(u16, &[u8])],
         deadline: Deadline,
         mut take: impl FnMut(&Message<'_>),
     ) -> io::Result<Answer> {
-        self.ask(kind, family, REQUEST | DUMP, attribute)?;
+        self.ask(kind, family, REQUEST | DUMP, narrowed)?;
         let mut was_interrupted = false;
         while self.receive(&mut was_interrupted, &mut take)? == Piece::More {
             if deadline.is_over() {
@@ -112,17 +112,17 @@ impl Netlink {
         Ok(if was_interrupted { Answer::Interrupted } else { Answer::Whole })
     }
 
-    fn ask(&mut self, kind: u8, family: u8, flags: u16, attribute: Option<(u16, &[u8])>) -> io::Result<()> {
+    fn ask(&mut self, kind: u8, family: u8, flags: u16, narrowed: &[(u16, &[u8])]) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut question = vec![0; HEADER_BYTES + FAMILY_HEADER_BYTES];
         question[4..6].copy_from_slice(&(NFTABLES | u16::from(kind)).to_ne_bytes());
         question[6..8].copy_from_slice(&flags.to_ne_bytes());
         question[8..12].copy_from_slice(&self.sequence.to_ne_bytes());
         question[HEADER_BYTES] = family;
-        if let Some((number, name)) = attribute {
-            append_attribute(&mut question, number, &[name, b"\0"].concat());
+        for (number, name) in narrowed {
+            append_attribute(&mut question, *number, &[name, &b"\0"[..]].concat());
         }
-        // A header and a name.
+        // A header and two names at most.
         let length = u32::try_from(question.len()).unwrap_or(u32::MAX);
         question[..4].copy_from_slice(&length.to_ne_bytes());
         let kernel = NetlinkAddr::new(0, 0);

@@ -16,6 +16,12 @@ mod attribute {
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
 
+/// Attributes on the way to the chain a rule jumps to (`enum nft_immediate_attributes`, `nft_data_attributes` and
+/// `nft_verdict_attributes`).
+const IMMEDIATE_DATA: u16 = 2;
+const DATA_VERDICT: u16 = 2;
+const VERDICT_CHAIN: u16 = 2;
+
 /// Attributes of a quota (`enum nft_quota_attributes`).
 const QUOTA_FLAGS: u16 = 2;
 const QUOTA_CONSUMED: u16 = 4;
@@ -38,6 +44,25 @@ pub(super) fn hash(hashing: &RandomState, rule: &Message<'_>) -> u64 {
         }
     }
     hasher.finish()
+}
+
+/// Calls `jump` with the name of every chain that the rule jumps to by itself; what maps hold is not its own.
+pub(super) fn jumps(rule: &Message<'_>, mut jump: impl FnMut(&[u8])) {
+    let expressions = rule.attribute(attribute::EXPRESSIONS).unwrap_or_default();
+    for (_, expression) in Attributes(expressions) {
+        let expression = Attributes(expression);
+        if name(expression.find(EXPRESSION_NAME)) != b"immediate" {
+            continue;
+        }
+        let chain = expression
+            .find(EXPRESSION_DATA)
+            .and_then(|data| Attributes(data).find(IMMEDIATE_DATA))
+            .and_then(|data| Attributes(data).find(DATA_VERDICT))
+            .and_then(|verdict| Attributes(verdict).find(VERDICT_CHAIN));
+        if chain.is_some() {
+            jump(name(chain));
+        }
+    }
 }
 
 fn add_expression(hasher: &mut impl std::hash::Hasher, expression: Attributes<'_>) {

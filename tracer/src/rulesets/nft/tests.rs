@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     message::{Attributes, Message, append_attribute, big_endian, name},
-    rule::hash,
+    rule::{hash, jumps},
 };
 
 fn attribute(number: u16, content: &[u8]) -> Vec<u8> {
@@ -73,6 +73,23 @@ fn rules_are_equal_but_for_place_and_what_packets_changed() {
 }
 
 #[test]
+fn jumps_are_told_by_the_name_of_their_chain() {
+    let verdict = |code: i32, chain: &str| {
+        let mut verdict = attribute(1, &code.to_be_bytes());
+        if !chain.is_empty() {
+            verdict.extend(attribute(2, format!("{chain}\0").as_bytes()));
+        }
+        let data = [attribute(1, &[0; 4]), attribute(2, &attribute(2, &verdict))].concat();
+        expression("immediate", &data)
+    };
+    let number = expression("immediate", &attribute(2, &attribute(1, &[0, 0, 0, 1])));
+    let rule = rule(5, &[number, verdict(-3, "leaked"), verdict(1, ""), verdict(-4, "other")], "");
+    let mut told = Vec::new();
+    jumps(&Message::of(&rule).expect("a whole message"), |chain| told.push(chain.to_vec()));
+    assert_eq!(told, [&b"leaked"[..], b"other"]);
+}
+
+#[test]
 fn attributes_are_found_by_number() {
     let bytes = rule(5, &[expression("counter", &[])], "text");
     let message = Message::of(&bytes).expect("a whole message");
@@ -97,6 +114,7 @@ proptest! {
         bytes.truncate(cut.index(bytes.len() + 1));
         if let Some(message) = Message::of(&bytes) {
             let _ = hash(&RandomState::new(), &message);
+            jumps(&message, |_| {});
             prop_assert!(Attributes(&bytes).count() <= bytes.len());
         }
     }
