@@ -1,8 +1,9 @@
 //! Races of equal new entries, made without chance: a queue of the ruleset holds two packets behind the look-up of their
 //! entries and before these get into the table, and lets both go on.
 //!
-//! Kernels before 6.8 look a packet up once more when it leaves the queue, and find the winner. So a rule changes the
-//! packet's source port ahead of the queue: the entry keeps the tuple of before, and the look-up finds nothing.
+//! Older kernels (5.10 and 6.1, not 6.12) look a packet up once more when it leaves the queue, and find the winner. So a
+//! rule changes the packet's source port ahead of the queue: the entry keeps the tuple of before, and the look-up finds
+//! nothing.
 
 use std::net::{SocketAddr, UdpSocket};
 
