@@ -92,15 +92,15 @@ impl Race {
         self.queue.hold(2)?;
         self.queue.release()?;
         let column = if counter == "clash_resolve" { "clashres" } else { counter };
-        let counted = Counters::conntrack(&self.pair.far)?.growth(&self.before, column)?;
-        ensure!(counted == 1, "{counter} grew by {counted}: there was no race");
+        let growth = Counters::conntrack(&self.pair.far)?.growth(&self.before, column)?;
+        ensure!(growth == 1, "{counter} grew by {growth}: there was no race");
         let far = &self.pair.far;
-        self.tracer.wait_for("the counters", |events| grown(events, far, counter) == counted)?;
+        self.tracer.wait_for("the counters", |events| grown(events, far, counter) == growth)?;
         let after = Counters::conntrack(far)?;
         let events = finish(self.tracer)?;
-        for (event, counter) in [("clash-resolved", "clashres"), ("insert-failed", "insert_failed")] {
-            let counted = after.growth(&self.before, counter)?;
-            events.of("conntrack", far).with("event", event).exactly(counted)?;
+        for (event, column) in [("clash-resolved", "clashres"), ("insert-failed", "insert_failed")] {
+            let growth = after.growth(&self.before, column)?;
+            events.of("conntrack", far).with("event", event).exactly(growth)?;
         }
         events.of("conntrack", &self.pair.near).exactly(0)?;
         Ok((events, self.pair))
