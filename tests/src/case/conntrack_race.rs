@@ -3,7 +3,8 @@
 //!
 //! Older kernels (5.10 and 6.1, not 6.12) look a packet up once more when it leaves the queue, and find the winner. So a
 //! rule changes the packet's source port ahead of the queue: the entry keeps the tuple of before, and the look-up finds
-//! nothing.
+//! nothing. The queue stands behind the translation of sources, which would give the second flow a port of its own once
+//! the first is in the table.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -78,7 +79,7 @@ impl Race {
             "table inet race {{ \
              chain zones {{ type filter hook prerouting priority -300; ct zone set {ZONE}; }}; \
              chain translation {{ type nat hook prerouting priority -100; {translation} }}; \
-             chain hold {{ type filter hook input priority 0; \
+             chain hold {{ type filter hook input priority 200; \
              meta l4proto {protocol} {only_syns} ct mark set {MARK} {protocol} sport set 9 queue num {QUEUE}; }}; }}"
         ))?;
         let tracer = setting.trace(&["--only", "conntrack"])?;
