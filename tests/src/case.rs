@@ -9,9 +9,13 @@ use crate::{expect::Events, need::Need, tracer::Tracer};
 
 mod claim;
 mod conntrack;
+mod conntrack_counters;
+mod conntrack_race;
 mod fallback;
+mod icmp;
 mod ipvs;
 mod lifecycle;
+mod loops;
 mod neighbour;
 mod reconcile;
 mod retransmit;
@@ -72,7 +76,11 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         neighbour::CASES,
         claim::CASES,
         conntrack::CASES,
+        conntrack_race::CASES,
+        conntrack_counters::CASES,
         ipvs::CASES,
+        icmp::CASES,
+        loops::CASES,
         storm::CASES,
         fallback::CASES,
     ]

@@ -23,6 +23,26 @@ impl Counters {
         Ok(Self(parse_per_cpu(&namespace.proc_net("stat/nf_conntrack")?)?))
     }
 
+    /// Reads the ICMP and ICMPv6 counters of a namespace from `/proc/net/snmp` and `/proc/net/snmp6`. Those of single
+    /// types (`IcmpMsgOutType11`, `Icmp6OutType3`) are there only once they counted something.
+    pub fn icmp(namespace: &Namespace) -> Result<Self> {
+        let mut counters = parse_pairs(&namespace.proc_net("snmp")?)?;
+        counters.extend(parse_singles(&namespace.proc_net("snmp6")?)?);
+        Ok(Self(counters))
+    }
+
+    /// How much a counter that is there only once it counted something grew since `before`.
+    pub fn growth_from_nothing(&self, before: &Self, name: &str) -> Result<u64> {
+        let value = |counters: &Self| counters.0.get(name).copied().unwrap_or_default();
+        u64::try_from(value(self) - value(before)).with_context(|| format!("{name} went back"))
+    }
+
+    /// One counter's value.
+    pub fn value(&self, name: &str) -> Result<u64> {
+        let value = self.0.get(name).with_context(|| format!("the kernel has no counter {name}"))?;
+        u64::try_from(*value).with_context(|| format!("{name} is negative"))
+    }
+
     /// How much one counter grew since `before`.
     pub fn growth(&self, before: &Self, name: &str) -> Result<u64> {
         let value = |counters: &Self| {
@@ -53,6 +73,16 @@ fn parse_pairs(text: &str) -> Result<BTreeMap<String, i64>> {
     Ok(counters)
 }
 
+/// A name and a value a line.
+fn parse_singles(text: &str) -> Result<BTreeMap<String, i64>> {
+    let mut counters = BTreeMap::new();
+    for line in text.lines() {
+        let (name, value) = line.split_once(char::is_whitespace).context("neither name nor value")?;
+        counters.insert(name.to_owned(), value.trim().parse().with_context(|| name.to_owned())?);
+    }
+    Ok(counters)
+}
+
 /// A line of names, then a line of hexadecimal values for each CPU.
 fn parse_per_cpu(text: &str) -> Result<BTreeMap<String, i64>> {
     let mut lines = text.lines();
@@ -69,7 +99,7 @@ fn parse_per_cpu(text: &str) -> Result<BTreeMap<String, i64>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counters, parse_pairs, parse_per_cpu};
+    use super::{Counters, parse_pairs, parse_per_cpu, parse_singles};
 
     #[test]
     fn pairs_of_lines_become_counters() {
@@ -80,6 +110,24 @@ mod tests {
         assert_eq!(counters["TcpExtTCPSynRetrans"], 3);
         assert!(parse_pairs("Tcp: One Two\nTcp: 1\n").is_err());
         assert!(parse_pairs("Tcp: One\nUdp: 1\n").is_err());
+    }
+
+    #[test]
+    fn single_lines_become_counters() {
+        let counters = parse_singles("Ip6InReceives   \t7\nIcmp6OutType3\t\t5\n").unwrap();
+        assert_eq!((counters["Ip6InReceives"], counters["Icmp6OutType3"]), (7, 5));
+        assert!(parse_singles("Ip6InReceives\n").is_err() && parse_singles("Ip6InReceives x\n").is_err());
+    }
+
+    #[test]
+    fn a_counter_that_is_not_there_yet_counted_nothing() {
+        let counters = |pairs: &[(&str, i64)]| {
+            Counters(pairs.iter().map(|&(name, value)| (name.to_owned(), value)).collect())
+        };
+        let (before, after) = (counters(&[("a", 2)]), counters(&[("a", 3), ("b", 4)]));
+        for (name, grown) in [("a", 1), ("b", 4), ("c", 0)] {
+            assert_eq!(after.growth_from_nothing(&before, name).unwrap(), grown, "{name}");
+        }
     }
 
     #[test]

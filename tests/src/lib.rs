@@ -11,6 +11,7 @@ pub mod expect;
 pub mod layout;
 pub mod namespace;
 pub mod need;
+pub mod queue;
 pub mod retransmits;
 pub mod storm;
 pub mod topology;

@@ -16,6 +16,8 @@ pub enum Need {
     Dummy,
     /// Connection tracking.
     Conntrack,
+    /// Rules that hand packets to programs.
+    Queue,
     /// IPVS, with type information of the module, and `ipvsadm`.
     Ipvs,
     /// IPVS as a module that can be unloaded.
@@ -26,6 +28,8 @@ pub enum Need {
     LinearSynTimeouts,
     /// A retransmit tracepoint that tells no failures (before 6.17).
     SilentFailures,
+    /// A tracepoint for ICMP errors sent (6.11, and where that was brought to older kernels).
+    IcmpTracepoint,
 }
 
 impl Need {
@@ -55,6 +59,16 @@ impl Need {
                 in_namespace(|namespace| namespace.proc_net("stat/nf_conntrack").map(drop))
                     .map(|error| format!("no connection tracking: {error}"))
             }
+            Self::Queue => {
+                load("nfnetlink_queue");
+                load("nft_queue");
+                in_namespace(|namespace| {
+                    namespace.nft(
+                        "table inet probe { chain in { type filter hook input priority 0; queue num 0; }; }",
+                    )
+                })
+                .map(|error| format!("no rules that queue: {error}"))
+            }
             Self::Ipvs => ipvs_missing(),
             Self::IpvsUnloadable => ipvs_fixed(),
             Self::RealProcessor => fs::read_to_string("/proc/cpuinfo")
@@ -62,6 +76,8 @@ impl Need {
                 .then(|| "an emulated processor is too slow".to_owned()),
             Self::LinearSynTimeouts => (!Path::new("/proc/sys/net/ipv4/tcp_syn_linear_timeouts").exists())
                 .then(|| "this kernel has no net.ipv4.tcp_syn_linear_timeouts".to_owned()),
+            Self::IcmpTracepoint => (!has_tracepoint("icmp_send"))
+                .then(|| "this kernel has no tracepoint icmp:icmp_send".to_owned()),
             Self::SilentFailures => match Layout::of_this_kernel() {
                 Ok(layout) => layout
                     .tells_errors
@@ -70,6 +86,13 @@ impl Need {
             },
         }
     }
+}
+
+/// Whether the kernel's types name a tracepoint.
+fn has_tracepoint(event: &str) -> bool {
+    let name = format!("\0btf_trace_{event}\0");
+    fs::read("/sys/kernel/btf/vmlinux")
+        .is_ok_and(|types| types.windows(name.len()).any(|window| window == name.as_bytes()))
 }
 
 fn in_namespace(probe: impl FnOnce(&Namespace) -> anyhow::Result<()>) -> Option<String> {

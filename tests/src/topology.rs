@@ -206,6 +206,110 @@ impl Cluster {
     }
 }
 
+/// A client behind two routers in a row, and an address behind the second that no host has. The second router sends
+/// what is for it back to the first: a loop, until [`repair`](Self::repair).
+#[derive(Debug)]
+pub struct Routers {
+    /// Who dials.
+    pub client: Namespace,
+    /// The client's router.
+    pub near: Namespace,
+    /// The router behind that.
+    pub far: Namespace,
+}
+
+impl Routers {
+    /// The near router's device towards the client.
+    pub const NORTH: &'static str = "north0";
+    /// The near router's device towards the far one.
+    pub const EAST: &'static str = "east0";
+    /// The far router's device towards the near one.
+    pub const WEST: &'static str = "west0";
+
+    /// The client's address.
+    pub fn client_address(family: Family) -> IpAddr {
+        subnet_host(family, 4, 2)
+    }
+
+    /// The near router's address towards the client.
+    pub fn near_address(family: Family) -> IpAddr {
+        subnet_host(family, 4, 1)
+    }
+
+    /// The far router's address.
+    pub fn far_address(family: Family) -> IpAddr {
+        subnet_host(family, 5, 2)
+    }
+
+    /// The address behind the far router.
+    pub fn beyond(family: Family) -> IpAddr {
+        subnet_host(family, 6, 9)
+    }
+
+    /// Makes all three.
+    pub fn new() -> Result<Self> {
+        let routers = Self {
+            client: Namespace::new("client")?,
+            near: Namespace::new("near")?,
+            far: Namespace::new("far")?,
+        };
+        let Self { client, near, far } = &routers;
+        for router in [near, far] {
+            forward(router)?;
+        }
+        wire(client, "client0", near, Self::NORTH)?;
+        wire(near, Self::EAST, far, Self::WEST)?;
+        for family in Family::BOTH {
+            let bits = host_bits(family) - 8;
+            let give = |namespace: &Namespace, device, address| {
+                namespace.ip(&format!("address add {address}/{bits} dev {device}{}", nodad(family))).map(drop)
+            };
+            let across = subnet_host(family, 5, 1);
+            give(client, "client0", Self::client_address(family))?;
+            give(near, Self::NORTH, Self::near_address(family))?;
+            give(near, Self::EAST, across)?;
+            give(far, Self::WEST, Self::far_address(family))?;
+            client.ip(&format!("route add default via {}", Self::near_address(family)))?;
+            near.ip(&format!(
+                "route add {}/{} via {}",
+                Self::beyond(family),
+                host_bits(family),
+                Self::far_address(family)
+            ))?;
+            far.ip(&format!("route add default via {across}"))?;
+        }
+        Ok(routers)
+    }
+
+    /// Gives the far router the address, which ends the loop.
+    pub fn repair(&self, family: Family) -> Result<()> {
+        self.far.ip(&format!(
+            "address add {}/{} dev lo{}",
+            Self::beyond(family),
+            host_bits(family),
+            nodad(family)
+        ))?;
+        Ok(())
+    }
+}
+
+/// Makes a namespace forward packets, whichever way it would send to their source.
+pub fn forward(namespace: &Namespace) -> Result<()> {
+    namespace.sysctl("net/ipv4/ip_forward", "1")?;
+    namespace.sysctl("net/ipv6/conf/all/forwarding", "1")?;
+    for scope in ["all", "default"] {
+        namespace.sysctl(&format!("net/ipv4/conf/{scope}/rp_filter"), "0")?;
+    }
+    Ok(())
+}
+
+fn nodad(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "",
+        Family::V6 => " nodad",
+    }
+}
+
 fn host_bits(family: Family) -> u8 {
     match family {
         Family::V4 => 32,
@@ -221,7 +325,7 @@ fn subnet_host(family: Family, subnet: u8, host: u8) -> IpAddr {
 }
 
 /// A veth pair, one end in each namespace, both up.
-fn wire(one: &Namespace, device: &str, other: &Namespace, other_device: &str) -> Result<()> {
+pub fn wire(one: &Namespace, device: &str, other: &Namespace, other_device: &str) -> Result<()> {
     one.ip(&format!("link add {device} type veth peer name {other_device} netns {}", other.name()))?;
     one.ip(&format!("link set {device} up"))?;
     other.ip(&format!("link set {other_device} up"))?;

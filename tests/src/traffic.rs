@@ -2,7 +2,8 @@
 
 use std::{
     io::{self, ErrorKind, Read},
-    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    ops::Range,
     os::fd::{AsRawFd, OwnedFd},
 };
 
@@ -10,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use nix::{
     errno::Errno,
     sys::socket::{
-        AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect as connect_socket,
-        setsockopt, socket, sockopt,
+        AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind,
+        connect as connect_socket, sendto, setsockopt, socket, sockopt,
     },
 };
 
@@ -119,6 +120,68 @@ pub fn knock(namespace: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<
     Ok(())
 }
 
+/// A UDP socket inside a namespace that sends to one address only: its packets have IP ids of their own.
+pub fn udp_to(namespace: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<UdpSocket> {
+    let socket = udp(namespace, from)?;
+    socket.connect(to).with_context(|| format!("connect to {to}"))?;
+    Ok(socket)
+}
+
+/// Sends a datagram. An ICMP error about an earlier one is passed over.
+pub fn send(socket: &UdpSocket, payload: &[u8]) -> Result<()> {
+    // Both the error that waits and one that arrives just now are told once.
+    socket.take_error().context("take the error that waits")?;
+    if socket.send(payload).is_err() {
+        socket.send(payload).context("send a datagram")?;
+    }
+    Ok(())
+}
+
+/// Sends the ICMP or ICMPv6 message from a namespace, whatever it contains. The checksum is filled in.
+pub fn send_icmp(namespace: &Namespace, to: IpAddr, message: &[u8]) -> Result<()> {
+    const CHECKSUM: Range<usize> = 2..4;
+    let mut message = message.to_vec();
+    let (family, protocol) = match to {
+        IpAddr::V4(_) => {
+            let sum = checksum(&message);
+            message[CHECKSUM].copy_from_slice(&sum.to_be_bytes());
+            (AddressFamily::Inet, SockProtocol::Icmp)
+        }
+        // The kernel fills this one in: it covers the addresses.
+        IpAddr::V6(_) => (AddressFamily::Inet6, SockProtocol::IcmpV6),
+    };
+    namespace.enter(|| {
+        let raw: OwnedFd =
+            socket(family, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol).context("make a raw socket")?;
+        let to = SockaddrStorage::from(SocketAddr::new(to, 0));
+        sendto(raw.as_raw_fd(), &message, &to, MsgFlags::empty()).context("send an ICMP message")?;
+        Ok(())
+    })
+}
+
+/// Sends one datagram from each of the ports of an address in a namespace.
+pub fn knock_from(namespace: &Namespace, from: IpAddr, ports: Range<u16>, to: SocketAddr) -> Result<()> {
+    const DISCARD: &[u8] = b"tracer";
+    namespace.enter(|| {
+        for port in ports {
+            let from = SocketAddr::new(from, port);
+            let socket = UdpSocket::bind(from).with_context(|| format!("bind to {from}"))?;
+            socket.send_to(DISCARD, to).with_context(|| format!("send to {to}"))?;
+        }
+        Ok(())
+    })
+}
+
+/// The Internet checksum (RFC 1071) of a message whose checksum is zero.
+fn checksum(message: &[u8]) -> u16 {
+    let sum = message.chunks(2).fold(0_u32, |sum, word| {
+        sum + u32::from(u16::from_be_bytes([word[0], word.get(1).copied().unwrap_or_default()]))
+    });
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let folded = (folded & 0xffff) + (folded >> 16);
+    !(folded as u16)
+}
+
 /// Waits until no TCP socket of the namespace can send anything again: all listen or rest in TIME_WAIT.
 pub fn settle(namespace: &Namespace) -> Result<()> {
     wait::until("the last TCP connection to end", || {
@@ -139,7 +202,15 @@ fn busy_sockets(table: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::busy_sockets;
+    use super::{busy_sockets, checksum};
+
+    /// The example of RFC 1071, section 3, and what makes a whole message sum up to nothing.
+    #[test]
+    fn checksums_are_those_of_the_standard() {
+        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
+        assert_eq!(checksum(&[0xff, 0xff, 0xff]), !0xff00);
+        assert_eq!(checksum(&[]), 0xffff);
+    }
 
     #[test]
     fn only_sockets_that_can_still_send_are_busy() {

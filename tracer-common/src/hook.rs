@@ -1,11 +1,33 @@
 //! Names of the hooks and of the ways a hook can be attached.
 
-/// A place in the kernel where tracer listens. The numbers are part of the session format: never reuse one.
-///
-/// What each needs and tells stands in the program's hook table.
-#[repr(u16)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HookId {
+/// Declares every hook: its number and where it sits.
+macro_rules! hooks {
+    ($($(#[doc = $text:literal])* $hook:ident = $number:literal,)*) => {
+        /// A place in the kernel where tracer listens. The numbers are part of the session format: never reuse one.
+        ///
+        /// What each needs and tells stands in the program's hook table.
+        #[repr(u16)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum HookId {
+            $($(#[doc = $text])* $hook = $number,)*
+        }
+
+        impl HookId {
+            /// All of them, in the order of their numbers.
+            pub const ALL: [Self; [$($number),*].len()] = [$(Self::$hook),*];
+
+            /// The hook of that number, if this version knows it.
+            pub fn from_number(number: u16) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$hook),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+hooks! {
     /// Tracepoint `tcp:tcp_retransmit_skb`.
     RetransmitSegment = 1,
     /// Tracepoint `tcp:tcp_retransmit_synack`.
@@ -32,8 +54,6 @@ pub enum HookId {
     ConntrackTcpPacket = 12,
     /// Return of function `nf_ct_resolve_clash`.
     ConntrackResolveClash = 13,
-    /// Return of function `early_drop`.
-    ConntrackEarlyDrop = 14,
     /// Return of function `ip_vs_conn_in_get_proto`.
     IpvsLookup = 15,
     /// Function `ip_vs_conn_expire_now`.
@@ -42,35 +62,32 @@ pub enum HookId {
     IpvsSchedule = 17,
     /// Return of function `ip_vs_in_hook`.
     IpvsVerdict = 18,
-}
-
-impl HookId {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
-        Self::RetransmitSegment,
-        Self::RetransmitSynAck,
-        Self::RetransmitFailed,
-        Self::RetransmitUndo,
-        Self::SocketState,
-        Self::NeighbourUpdate,
-        Self::NeighbourTimer,
-        Self::ArpProcess,
-        Self::ArpTransmit,
-        Self::NdiscReceive,
-        Self::NdiscSend,
-        Self::ConntrackTcpPacket,
-        Self::ConntrackResolveClash,
-        Self::ConntrackEarlyDrop,
-        Self::IpvsLookup,
-        Self::IpvsExpireNow,
-        Self::IpvsSchedule,
-        Self::IpvsVerdict,
-    ];
-
-    /// The hook of that number, if this version knows it.
-    pub fn from_number(number: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|&hook| hook as u16 == number)
-    }
+    /// Function `__ip_vs_update_dest`.
+    IpvsUpdateDestination = 19,
+    /// Function `__ip_vs_del_dest`.
+    IpvsDeleteDestination = 20,
+    /// Return of function `ip_vs_add_service`.
+    IpvsAddService = 21,
+    /// Function `ip_vs_unlink_service`.
+    IpvsUnlinkService = 22,
+    /// Function `__ip_vs_del_service`.
+    IpvsDeleteService = 23,
+    /// Tracepoint `icmp:icmp_send`.
+    IcmpSend = 25,
+    /// Function `icmp_push_reply`, where there is no such tracepoint.
+    IcmpPush = 26,
+    /// Function `icmpv6_push_pending_frames`.
+    Icmp6Push = 27,
+    /// Function `icmp_unreach`.
+    IcmpReceive = 28,
+    /// Function `icmpv6_notify`.
+    Icmp6Receive = 29,
+    /// Tracepoint `net:netif_receive_skb`, attached only while a flow is under suspicion.
+    PacketReceive = 30,
+    /// Return of function `__nf_conntrack_alloc`.
+    ConntrackAllocate = 33,
+    /// Return of function `__nf_conntrack_confirm`.
+    ConntrackConfirm = 34,
 }
 
 /// How a hook is attached. The numbers are part of the session format: never reuse one.

@@ -10,3 +10,4 @@ pub mod hook;
 pub mod offsets;
 pub mod record;
 pub mod settings;
+pub mod watched;

@@ -6,22 +6,35 @@
 
 mod claim;
 mod conntrack;
+mod duplicate;
 mod flow;
 mod header;
+mod icmp;
 mod ipvs;
+mod ipvs_change;
+mod ipvs_listing;
 mod neighbour;
 mod retransmit;
+mod ruleset;
 mod undo;
 mod user;
 
 pub use self::{
     claim::{ClaimRecord, claim_direction, claim_source},
-    conntrack::{ConntrackRecord, conntrack_event},
+    conntrack::{
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, ConntrackRecord, conntrack_counter,
+        conntrack_event,
+    },
+    duplicate::DuplicateRecord,
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
+    icmp::{IcmpRecord, icmp_direction, icmp_part},
     ipvs::{IpvsRecord, ipvs_step},
+    ipvs_change::{IpvsChangeRecord, IpvsServiceKey, SCHEDULER_NAME_BYTES, ipvs_change_kind},
+    ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
     neighbour::{NeighbourRecord, neighbour_source},
     retransmit::{RetransmitRecord, retransmit_source},
+    ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };

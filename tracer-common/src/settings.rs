@@ -16,6 +16,8 @@ pub struct Settings {
     pub retransmit_tells_error: u32,
     /// 1 if sockets' owners are to be kept.
     pub keep_owners: u32,
+    /// Which argument of `icmp_push_reply` is the message: 0 up to 5.10, 1 since a socket comes first.
+    pub icmp_push_message: u32,
 }
 
 impl Settings {
@@ -25,5 +27,6 @@ impl Settings {
         only_netns: 0,
         retransmit_tells_error: 0,
         keep_owners: 1,
+        icmp_push_message: 1,
     };
 }

@@ -89,6 +89,15 @@ pub(crate) fn count_lost<R: Record>() {
     }
 }
 
+/// Counts an event that was seen and left out for want of a budget of its hook's own.
+#[inline(always)]
+pub(crate) fn count_suppressed<R: Record>() {
+    if let Some(counts) = Counts::of::<R>() {
+        counts.seen();
+        counts.suppressed();
+    }
+}
+
 /// Takes one record of a kind out of this CPU's budget; `false` if it is spent.
 #[inline(always)]
 fn take_budget<R: Record>(time_ns: u64) -> bool {

@@ -3,7 +3,10 @@
 mod call;
 mod claim;
 mod conntrack;
+mod duplicate;
+mod icmp;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod owner;
 mod retransmit;

@@ -4,6 +4,7 @@
 //! verifier, to which offsets are constants, prunes that branch away. There are two ways to read: [`Direct`] loads,
 //! which cost next to nothing but need a typed pointer, and [`Probed`] reads, about 20 ns each, which take any.
 
+pub(crate) mod ip;
 pub(crate) mod packet;
 pub(crate) mod socket;
 
@@ -57,6 +58,14 @@ impl<const N: usize> Plain for [u8; N] {
     const ZERO: Self = [0; N];
 }
 
+impl<const N: usize> Plain for [u32; N] {
+    const ZERO: Self = [0; N];
+}
+
+impl<const N: usize> Plain for [u64; N] {
+    const ZERO: Self = [0; N];
+}
+
 /// How memory behind a pointer is read.
 pub(crate) trait Access {
     /// The value at an address; zero if it cannot be read.
@@ -107,7 +116,7 @@ pub(crate) fn read_16_bytes<A: Access>(base: Pointer, offset: u16) -> [u8; 16] {
 
 /// Two words as they lie in memory. Arrays of bytes made otherwise are set byte by byte.
 #[inline(always)]
-fn bytes_of(words: [u64; 2]) -> [u8; 16] {
+pub(crate) fn bytes_of(words: [u64; 2]) -> [u8; 16] {
     zerocopy::transmute!(words)
 }
 

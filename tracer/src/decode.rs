@@ -1,14 +1,18 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackRecord, HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord,
-    RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+    ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord,
+    IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, NeighbourRecord, NodeRecord,
+    OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RulesetRecord, StatsRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
-    event::{Body, Event, HookStatus, Retransmit, Text, Timestamp},
+    event::{
+        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Ruleset, Text,
+        Timestamp,
+    },
 };
 
 /// Records that could not be read, since the start.
@@ -88,7 +92,22 @@ impl Decoder {
             RecordKind::Neighbour => Body::Neighbour((&read::<NeighbourRecord>(record)?.0).into()),
             RecordKind::Claim => Body::Claim((&read::<ClaimRecord>(record)?.0).into()),
             RecordKind::Conntrack => Body::Conntrack((&read::<ConntrackRecord>(record)?.0).into()),
+            RecordKind::ConntrackCounters => {
+                let (record, _) = read::<ConntrackCountersRecord>(record)?;
+                Body::ConntrackCounters(Box::new((&record).into()))
+            }
             RecordKind::Ipvs => Body::Ipvs((&read::<IpvsRecord>(record)?.0).into()),
+            RecordKind::Icmp => Body::Icmp((&read::<IcmpRecord>(record)?.0).into()),
+            RecordKind::Duplicate => Body::Duplicate((&read::<DuplicateRecord>(record)?.0).into()),
+            RecordKind::IpvsChange => {
+                Body::IpvsChange(IpvsChange::from_record(&read::<IpvsChangeRecord>(record)?.0)?)
+            }
+            RecordKind::IpvsService => Body::IpvsService(Box::new(ListedService::from_record(
+                &read::<IpvsServiceRecord>(record)?.0,
+            )?)),
+            RecordKind::IpvsDestination => Body::IpvsDestination(Box::new(ListedDestination::from_record(
+                &read::<IpvsDestinationRecord>(record)?.0,
+            )?)),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
             RecordKind::HookStatus => {
@@ -104,6 +123,10 @@ impl Decoder {
                 Body::Node { kernel: name(), host: name() }
             }
             RecordKind::Ready => Body::Ready,
+            RecordKind::Ruleset => {
+                let (ruleset, names) = read::<RulesetRecord>(record)?;
+                Body::Ruleset(Ruleset::from_record(&ruleset, names))
+            }
         })
     }
 }

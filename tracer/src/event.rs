@@ -5,28 +5,42 @@
 
 mod claim;
 mod conntrack;
+mod conntrack_counters;
+mod duplicate;
 mod failure;
 mod flow;
 mod hook_status;
+mod icmp;
 mod ipvs;
+mod ipvs_change;
+mod ipvs_listing;
+mod ipvs_service;
 mod neighbour;
 mod owner;
 mod retransmit;
+mod ruleset;
 mod stats;
 mod text;
 mod undo;
 
-pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED};
+pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
 pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
+    conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
+    duplicate::Duplicate,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
+    icmp::{Icmp, IcmpClass, Quoted},
     ipvs::{Ipvs, IpvsDecision, IpvsForward},
+    ipvs_change::{IpvsChange, IpvsChangeKind},
+    ipvs_listing::{ListedDestination, ListedService, ListedWhy},
+    ipvs_service::{Forwarding, IpvsService},
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
+    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily},
     stats::Stats,
     text::Text,
     undo::Undo,
@@ -40,6 +54,16 @@ pub struct Timestamp {
     pub boot_ns: u64,
     /// Nanoseconds since 1970, by the node's wall clock.
     pub wall_ns: i64,
+}
+
+impl Timestamp {
+    /// That many nanoseconds before.
+    pub fn earlier_by_ns(self, nanoseconds: u64) -> Self {
+        Self {
+            boot_ns: self.boot_ns.saturating_sub(nanoseconds),
+            wall_ns: self.wall_ns.saturating_sub_unsigned(nanoseconds),
+        }
+    }
 }
 
 /// One thing that happened, or one fact learnt.
@@ -68,8 +92,20 @@ pub enum Body {
     Claim(Claim),
     /// Conntrack decided about a first packet.
     Conntrack(Conntrack),
+    /// What conntrack of a namespace has counted.
+    ConntrackCounters(Box<ConntrackCounters>),
     /// IPVS decided about a first packet.
     Ipvs(Ipvs),
+    /// An ICMP error was sent or received.
+    Icmp(Icmp),
+    /// A packet came again with a lower TTL.
+    Duplicate(Duplicate),
+    /// What IPVS is configured to do changed.
+    IpvsChange(IpvsChange),
+    /// A virtual service of IPVS, listed.
+    IpvsService(Box<ListedService>),
+    /// A real server of IPVS, listed.
+    IpvsDestination(Box<ListedDestination>),
     /// The accounting of one kind.
     Stats(Stats),
     /// How a hook is attached, or why not.
@@ -85,6 +121,8 @@ pub enum Body {
     },
     /// Every hook has been tried.
     Ready,
+    /// How many rules a table has.
+    Ruleset(Ruleset),
 }
 
 impl Body {
@@ -96,12 +134,19 @@ impl Body {
             Self::Neighbour(_) => RecordKind::Neighbour,
             Self::Claim(_) => RecordKind::Claim,
             Self::Conntrack(_) => RecordKind::Conntrack,
+            Self::ConntrackCounters(_) => RecordKind::ConntrackCounters,
             Self::Ipvs(_) => RecordKind::Ipvs,
+            Self::Icmp(_) => RecordKind::Icmp,
+            Self::Duplicate(_) => RecordKind::Duplicate,
+            Self::IpvsChange(_) => RecordKind::IpvsChange,
+            Self::IpvsService(_) => RecordKind::IpvsService,
+            Self::IpvsDestination(_) => RecordKind::IpvsDestination,
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,
             Self::Owner(_) => RecordKind::Owner,
             Self::Node { .. } => RecordKind::Node,
             Self::Ready => RecordKind::Ready,
+            Self::Ruleset(_) => RecordKind::Ruleset,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod live;
 pub mod namespaces;
 pub mod output;
 pub mod probe;
+mod rulesets;
 pub mod session;
 mod signals;
 pub mod state;

@@ -4,8 +4,12 @@
 //! than the record), adds what only user space can tell, and hands whole blocks on. While its consumer is slow it
 //! waits, the ring fills, and the kernel side counts what is lost.
 
+mod conntrack;
 mod encode;
+mod ipvs;
 mod owners;
+mod rulesets;
+mod suspicion;
 mod watch;
 mod watches;
 
@@ -22,7 +26,9 @@ use tracer_common::record::{ReadyRecord, RecordHeader};
 
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
+    ipvs::ToldByHooks,
     owners::Owners,
+    suspicion::Suspicion,
     watches::Watchers,
 };
 use crate::{
@@ -95,7 +101,9 @@ struct Closed;
 struct Collector {
     probes: Probes,
     owners: Owners,
+    suspicion: Suspicion,
     watchers: Watchers,
+    ipvs_told: ToldByHooks,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
 }
@@ -108,9 +116,11 @@ impl Collector {
         blocks: mpsc::Sender<Block>,
     ) -> anyhow::Result<Self> {
         let owners = Owners::new(paths.proc.clone());
-        let watchers = Watchers::start(&paths, &options)?;
+        let ipvs_told = ToldByHooks::default();
+        let watchers = Watchers::start(&paths, &options, &ipvs_told)?;
         let probes = Probes::new(paths, facts, options)?;
-        Ok(Self { probes, owners, watchers, blocks, buffer: BytesMut::new() })
+        let suspicion = Suspicion::default();
+        Ok(Self { probes, owners, suspicion, watchers, ipvs_told, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -122,6 +132,7 @@ impl Collector {
         // Ends when asked to stop, or when everybody who could ask is gone.
         while stopped.recv_timeout(interval) == Err(std_mpsc::RecvTimeoutError::Timeout) {
             let Ok(had_records) = self.hand_over_records() else { return Ok(()) };
+            self.watch_suspects()?;
             for batch in self.watchers.batches() {
                 if self.send(batch).is_err() {
                     return Ok(());
@@ -131,6 +142,7 @@ impl Collector {
             if Instant::now() >= next_sample {
                 next_sample = Instant::now() + SAMPLE_INTERVAL;
                 self.attach_late()?;
+                self.probes.collect_waiting(&mut self.buffer, false);
                 if self.sample()?.is_err() {
                     return Ok(());
                 }
@@ -142,6 +154,7 @@ impl Collector {
                 return Ok(());
             }
         }
+        self.probes.collect_waiting(&mut self.buffer, true);
         if self.hand_over_records().is_ok() {
             // The last sample, after which nothing is counted any more.
             let _ = self.sample()?;
@@ -165,14 +178,15 @@ impl Collector {
             // A consumer that is gone is noticed at the end of this function.
             let _ = blocks.blocking_send(Block(told.freeze()));
         })?;
-        for batch in self.watchers.first_round() {
-            if self.send(batch).is_err() {
-                return Ok(Err(Closed));
-            }
-        }
+        self.settle_ipvs();
+        // What was there before is complete by now, and comes after the word that the node is ready: that one is first.
+        let first_round: Vec<BytesMut> = self.watchers.first_round().collect();
         let stamp = Stamp::now()?;
         append_record(&mut self.buffer, stamp, 0, &ReadyRecord { header: RecordHeader::default() }, &[]);
-        Ok(self.hand_over())
+        if self.hand_over().is_err() {
+            return Ok(Err(Closed));
+        }
+        Ok(first_round.into_iter().try_for_each(|batch| self.send(batch)))
     }
 
     /// Hands over everything in the ring; whether there was anything.
@@ -187,6 +201,10 @@ impl Collector {
             // Who owns a socket is told before the record that needs it.
             let records = self.buffer.split();
             self.owners.look_up(&records, &mut self.buffer);
+            // The clock does not fail; and if it did, a flow would be suspected one record later.
+            if let (true, Ok(stamp)) = (self.probes.can_watch(), Stamp::now()) {
+                self.suspicion.note(&records, stamp.boot_ns());
+            }
             self.hand_over()?;
             self.buffer = records;
             self.hand_over()?;
@@ -196,12 +214,37 @@ impl Collector {
         }
     }
 
+    /// Keeps the kernel side's watch list in step with the flows under suspicion, and its hook attached while there are
+    /// any. What there is to say of the hook goes out with the next records.
+    fn watch_suspects(&mut self) -> anyhow::Result<()> {
+        if !self.probes.can_watch() {
+            return Ok(());
+        }
+        let stamp = Stamp::now()?;
+        let plan = self.suspicion.plan(stamp.boot_ns());
+        self.probes.change_watched(&plan.watch, &plan.forget)?;
+        let reason = match plan.flows {
+            0 => "no flow is under suspicion any more".to_owned(),
+            1 => "1 flow is under suspicion".to_owned(),
+            flows => format!("{flows} flows are under suspicion"),
+        };
+        let buffer = &mut self.buffer;
+        self.probes.arm(plan.is_armed, &reason, |status| append_hook_status(buffer, stamp, status));
+        Ok(())
+    }
+
     /// Attaches hooks whose module has appeared. What there is to say of them goes out with the next sample.
     fn attach_late(&mut self) -> anyhow::Result<()> {
         let stamp = Stamp::now()?;
         let buffer = &mut self.buffer;
         self.probes.attach_late(|status| append_hook_status(buffer, stamp, status));
+        self.settle_ipvs();
         Ok(())
+    }
+
+    /// Says which changes of IPVS hooks tell.
+    fn settle_ipvs(&self) {
+        self.ipvs_told.settle(self.probes.statuses(), self.probes.is_waiting_for("ip_vs"));
     }
 
     /// Samples the accounting.

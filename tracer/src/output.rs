@@ -13,23 +13,31 @@ pub use self::{
     printer::Printer,
 };
 
-use crate::event::{Body, Conntrack, ConntrackEvent, Event};
+use crate::event::{Body, Conntrack, ConntrackEvent, Event, ListedWhy};
 
 /// Whether an event gets a line or an object of its own.
 ///
 /// A SYN that conntrack sees a second time tells no more than the retransmit that sent it: such events count in the
-/// state and are left out here. Owners of sockets and the node's names appear within other lines.
+/// state and are left out here. Owners of sockets and the node's names appear within other lines. What IPVS lists
+/// is told when it is another than before; its counts alone are no news.
 pub fn is_shown(event: &Event) -> bool {
     match &event.body {
         Body::Conntrack(Conntrack { event, .. }) => *event != ConntrackEvent::SynRepeated,
+        Body::IpvsService(listed) => listed.why != ListedWhy::Counts,
+        Body::IpvsDestination(listed) => listed.why != ListedWhy::Counts,
         Body::Owner(_) | Body::Node { .. } => false,
         Body::Retransmit(_)
         | Body::Undo(_)
         | Body::Neighbour(_)
         | Body::Claim(_)
+        | Body::ConntrackCounters(_)
         | Body::Ipvs(_)
+        | Body::Icmp(_)
+        | Body::Duplicate(_)
+        | Body::IpvsChange(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
-        | Body::Ready => true,
+        | Body::Ready
+        | Body::Ruleset(_) => true,
     }
 }

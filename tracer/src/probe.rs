@@ -3,6 +3,7 @@
 pub mod table;
 
 mod generation;
+mod reopenings;
 mod trampoline;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use tracer_common::{
     counters::KindCounters,
     hook::{HookId, Way},
     offsets::{Object, Offsets},
-    record::KERNEL_KINDS,
+    record::{Flow, KERNEL_KINDS},
     settings::Settings,
 };
 
@@ -80,6 +81,18 @@ pub struct Probes {
     generations: Vec<Generation>,
     statuses: BTreeMap<HookId, HookStatus>,
     waiting_modules: BTreeSet<&'static str>,
+    standby: Option<Standby>,
+}
+
+/// A hook that is attached only while a flow is under suspicion.
+#[derive(Clone, Copy)]
+struct Standby {
+    hook: &'static Hook,
+    /// The way that was tried and holds.
+    attachment: &'static Attachment,
+    /// The place of its generation.
+    generation: usize,
+    is_armed: bool,
 }
 
 /// What is known of the kernel while a generation is attached.
@@ -113,6 +126,7 @@ impl Probes {
             generations: Vec::new(),
             statuses: BTreeMap::new(),
             waiting_modules: BTreeSet::new(),
+            standby: None,
         })
     }
 
@@ -124,6 +138,11 @@ impl Probes {
     /// Every hook tried so far.
     pub fn statuses(&self) -> impl Iterator<Item = &HookStatus> {
         self.statuses.values()
+    }
+
+    /// Whether hooks will be tried once that module comes.
+    pub fn is_waiting_for(&self, module: &str) -> bool {
+        self.waiting_modules.contains(module)
     }
 
     /// Tries every wanted hook and reports each, attached or not. None stops the others.
@@ -178,6 +197,45 @@ impl Probes {
         }
     }
 
+    /// Whether flows can be watched: the hook for it was wanted, and could be attached.
+    pub fn can_watch(&self) -> bool {
+        self.standby.is_some()
+    }
+
+    /// Puts flows on the watch list and takes others off it. Those that find no room are left out.
+    pub fn change_watched(&mut self, watch: &[Flow], forget: &[Flow]) -> anyhow::Result<()> {
+        let Some(standby) = self.standby else { return Ok(()) };
+        let Some(generation) = self.generations.get_mut(standby.generation) else { return Ok(()) };
+        forget.iter().try_for_each(|flow| generation.forget(flow))?;
+        watch.iter().try_for_each(|flow| generation.watch(flow))
+    }
+
+    /// Attaches the hook that looks at the packets of watched flows, or detaches it; reports it if that changes it.
+    /// `reason` is told with it.
+    pub fn arm(&mut self, is_armed: bool, reason: &str, report: impl FnOnce(&HookStatus)) {
+        let Some(standby) = self.standby.as_mut().filter(|standby| standby.is_armed != is_armed) else {
+            return;
+        };
+        standby.is_armed = is_armed;
+        let Standby { hook, attachment, generation, .. } = *standby;
+        let Some(generation) = self.generations.get_mut(generation) else { return };
+        let mut status = HookStatus {
+            hook: Some(hook.id),
+            attached: Some(attachment.way),
+            is_needed: is_armed,
+            reason: Text::new(reason),
+        };
+        if !is_armed {
+            generation.unload(attachment);
+        } else if let Err(error) = generation.attach(hook, attachment, None, &self.types) {
+            self.standby = None;
+            status.attached = None;
+            status.reason = Text::new(&format!("{}: {}", attachment.way.name(), root_cause(&error)));
+        }
+        report(&status);
+        self.statuses.insert(hook.id, status);
+    }
+
     /// Moves whole records to `into` until there are none or it holds `limit_bytes`; whether any remain.
     pub fn drain(&mut self, into: &mut BytesMut, limit_bytes: usize) -> bool {
         let mut remain = false;
@@ -185,6 +243,14 @@ impl Probes {
             remain |= generation.drain(into, limit_bytes);
         }
         remain
+    }
+
+    /// Moves records that have waited in the kernel for facts that did not come to `into`; all of them, once
+    /// everything is detached.
+    pub fn collect_waiting(&mut self, into: &mut BytesMut, all: bool) {
+        for generation in &mut self.generations {
+            generation.collect_waiting(into, all);
+        }
     }
 
     /// The accounting of every kernel-side kind, by its number.
@@ -218,13 +284,19 @@ impl Probes {
     fn learn(&self) -> anyhow::Result<Knowledge> {
         /// Arguments of `tcp:tcp_retransmit_skb` where it tells the error too (6.17 and later).
         const ARGUMENTS_WITH_ERROR: usize = 3;
+        /// Arguments of `icmp_push_reply` where the first is a socket (5.11 and later).
+        const ICMP_PUSH_ARGUMENTS_WITH_SOCKET: usize = 5;
         let btf = KernelBtf::open(&self.paths.btf())?;
         let offsets = offsets::resolve(&btf).offsets;
         let tells_error =
             btf.tracepoint_arguments("tcp_retransmit_skb").is_some_and(|count| count >= ARGUMENTS_WITH_ERROR);
+        let takes_socket = btf
+            .function("icmp_push_reply", None)
+            .is_some_and(|function| function.arguments >= ICMP_PUSH_ARGUMENTS_WITH_SOCKET);
         let settings = Settings {
             only_netns: self.options.only_netns.unwrap_or(0),
             retransmit_tells_error: u32::from(tells_error),
+            icmp_push_message: u32::from(takes_socket),
             ..Settings::DEFAULT
         };
         Ok(Knowledge { btf, offsets, settings })
@@ -242,8 +314,14 @@ impl Probes {
             is_needed: true,
             reason: Text::new(reason),
         };
-        if hook.need == Need::SilentFailures && knowledge.settings.retransmit_tells_error != 0 {
-            return HookStatus { is_needed: false, ..status(None, "the tracepoint tells failures itself") };
+        if let Some(reason) = self.needless(hook, knowledge) {
+            return HookStatus { is_needed: false, ..status(None, reason) };
+        }
+        if let Need::IpvsTypesAndFirstOf(functions) = hook.need
+            && let Some(&first) = functions.iter().find(|&&name| self.symbols.get(name).is_some())
+            && first != target_name(hook)
+        {
+            return HookStatus { is_needed: false, ..status(None, &format!("{first} tells it here")) };
         }
         if let Some(reason) = self.obstacle(hook, knowledge) {
             return status(None, &reason);
@@ -260,11 +338,30 @@ impl Probes {
                     .map_err(|error| root_cause(&error))
             });
             match attempt {
+                Ok(()) if hook.need == Need::Suspicion => {
+                    generation.unload(attachment);
+                    let generation = self.generations.len();
+                    self.standby = Some(Standby { hook, attachment, generation, is_armed: false });
+                    let reason = "attached while a flow is under suspicion";
+                    return HookStatus { is_needed: false, ..status(Some(attachment.way), reason) };
+                }
                 Ok(()) => return status(Some(attachment.way), &reasons.join("; ")),
                 Err(reason) => reasons.push(format!("{}: {reason}", attachment.way.name())),
             }
         }
         status(None, &reasons.join("; "))
+    }
+
+    /// Why a hook would tell nothing that others do not tell.
+    fn needless(&self, hook: &Hook, knowledge: &Knowledge) -> Option<&'static str> {
+        let is_attached = |id| self.statuses.get(&id).is_some_and(|status| status.attached.is_some());
+        match hook.need {
+            Need::SilentFailures if knowledge.settings.retransmit_tells_error != 0 => {
+                Some("the tracepoint tells failures itself")
+            }
+            Need::Without(other) if is_attached(other) => Some("the tracepoint tells it"),
+            _ => None,
+        }
     }
 
     /// Why a hook need not be tried at all. A module that is not loaded is waited for.
@@ -284,7 +381,9 @@ impl Probes {
             return Some(format!("this kernel has no function {name}"));
         }
         match hook.need {
-            Need::IpvsTypes if !knowledge.btf.has_module(Object::IpVs.name()) => {
+            Need::IpvsTypes | Need::IpvsTypesAndFirstOf(_)
+                if !knowledge.btf.has_module(Object::IpVs.name()) =>
+            {
                 Some("the kernel does not describe the types of module ip_vs".to_owned())
             }
             _ => None,

@@ -12,7 +12,9 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod neighbours;
+mod path;
 mod rates;
+mod rulesets;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -20,12 +22,17 @@ mod timeline;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
-    conntrack::{Conntrack, ConntrackEntry},
+    conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
     hooks::Hooks,
-    ipvs::{Decisions, Ipvs, Real, RealKey, RecentDecision, Service, ServiceKey, is_onto_drained},
+    ipvs::{
+        Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
+        is_onto_drained,
+    },
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
 };
 use crate::{
@@ -45,10 +52,18 @@ pub struct Limits {
     pub neighbours: usize,
     /// Conntrack entries decided about.
     pub conntrack_entries: usize,
+    /// Namespaces whose conntrack is counted.
+    pub conntrack_tables: usize,
     /// Virtual services.
     pub services: usize,
     /// Real servers of all services.
     pub reals: usize,
+    /// Tables of rules.
+    pub tables: usize,
+    /// Addresses ICMP errors were about.
+    pub icmp_subjects: usize,
+    /// Flows whose packets went round.
+    pub loops: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -60,8 +75,12 @@ impl Default for Limits {
             owners: 100_000,
             neighbours: 16_384,
             conntrack_entries: 50_000,
+            conntrack_tables: 1_024,
             services: 10_000,
-            reals: 20_000,
+            reals: 50_000,
+            tables: 8_192,
+            icmp_subjects: 20_000,
+            loops: 10_000,
             timeline: 20_000,
         }
     }
@@ -93,6 +112,10 @@ pub struct State {
     pub conntrack: Conntrack,
     /// Decisions of IPVS.
     pub ipvs: Ipvs,
+    /// How many rules the tables have.
+    pub rulesets: Rulesets,
+    /// What the way of packets came to.
+    pub path: Path,
     /// Rates of the families.
     pub rates: Rates,
     /// The last events.
@@ -118,8 +141,10 @@ impl State {
             accounting: Accounting::default(),
             flows: Bounded::new(limits.flows),
             neighbours: Bounded::new(limits.neighbours),
-            conntrack: Conntrack::new(limits.conntrack_entries),
+            conntrack: Conntrack::new(limits.conntrack_entries, limits.conntrack_tables),
             ipvs: Ipvs::new(limits.services, limits.reals),
+            rulesets: Bounded::new(limits.tables),
+            path: Path::new(limits.icmp_subjects, limits.loops),
             rates: Rates::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
@@ -149,11 +174,23 @@ impl State {
                 self.rates.count(Family::Conntrack, time);
                 self.conntrack.decision(netns, time, decision);
             }
+            Body::ConntrackCounters(counters) => self.conntrack.counters(netns, time, counters),
             Body::Ipvs(decided) => {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
             }
+            Body::Icmp(icmp) => {
+                self.rates.count(Family::Path, time);
+                self.path.icmp(netns, time, icmp);
+            }
+            Body::Duplicate(duplicate) => {
+                self.rates.count(Family::Path, time);
+                self.path.duplicate(netns, time, duplicate);
+            }
             Body::Stats(stats) => self.accounting.sample(stats),
+            Body::IpvsChange(change) => self.ipvs.change(netns, time, change),
+            Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
+            Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
             Body::Owner(owner) => {
                 *self.owners.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();
@@ -162,6 +199,7 @@ impl State {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
             Body::Ready => self.hooks.ready = true,
+            Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if timeline::is_told(body) {
             self.events += 1;
@@ -204,7 +242,11 @@ impl State {
         self.flows.evicted()
             + self.neighbours.evicted()
             + self.conntrack.entries.evicted()
+            + self.conntrack.tables.evicted()
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
+            + self.rulesets.evicted()
+            + self.path.icmp.evicted()
+            + self.path.loops.evicted()
     }
 }

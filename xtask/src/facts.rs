@@ -29,16 +29,23 @@ const TRACEPOINTS: [&str; 7] = [
 ];
 
 /// The functions tracer hooks, and two with too many arguments for older kernels' trampolines.
-const FUNCTIONS: [&str; 15] = [
+const FUNCTIONS: [&str; 22] = [
+    "__ip_vs_del_dest",
+    "__ip_vs_del_service",
+    "__ip_vs_update_dest",
+    "__nf_conntrack_alloc",
+    "__nf_conntrack_confirm",
     "arp_process",
     "arp_send_dst",
     "arp_xmit",
     "early_drop",
+    "ip_vs_add_service",
     "ip_vs_conn_expire_now",
     "ip_vs_conn_in_get_proto",
     "ip_vs_conn_new",
     "ip_vs_in_hook",
     "ip_vs_schedule",
+    "ip_vs_unlink_service",
     "ndisc_recv_na",
     "ndisc_send_skb",
     "nf_conntrack_tcp_packet",

@@ -40,6 +40,36 @@ pub(super) const CASES: &[Case] = &[
         run: |setting| raw(setting, &["neigh:neigh_timer_handler"]),
     },
     Case {
+        name: "raw-icmp-sent",
+        proves: "ICMP errors sent are told by a raw tracepoint",
+        needs: &[Need::IcmpTracepoint],
+        run: |setting| raw(setting, &["icmp:icmp_send"]),
+    },
+    Case {
+        name: "raw-loop-unanswered",
+        proves: "packets that go round are told by a raw tracepoint",
+        needs: &[Need::Nftables],
+        run: |setting| raw(setting, &["net:netif_receive_skb"]),
+    },
+    Case {
+        name: "kprobe-icmp-sent",
+        proves: "ICMP errors sent are told where functions can be hooked by kprobes only",
+        needs: &[Need::FunctionHooks],
+        run: |setting| kprobe(setting, &["icmpv6_push_pending_frames"]),
+    },
+    Case {
+        name: "kprobe-icmp-sent-v6",
+        proves: "ICMPv6 errors sent are told by a kprobe",
+        needs: &[Need::FunctionHooks],
+        run: |setting| kprobe(setting, &["icmpv6_push_pending_frames"]),
+    },
+    Case {
+        name: "kprobe-icmp-received",
+        proves: "ICMP and ICMPv6 errors received are told by kprobes",
+        needs: &[Need::FunctionHooks],
+        run: |setting| kprobe(setting, &["icmp_unreach", "icmpv6_notify"]),
+    },
+    Case {
         name: "kprobe-retransmit-failed",
         proves: "forbidden attempts are told by kprobes, where the tracepoint is silent about them",
         needs: &[Need::FunctionHooks, Need::Nftables, Need::SilentFailures],
@@ -64,10 +94,34 @@ pub(super) const CASES: &[Case] = &[
         run: |setting| kprobe(setting, &["nf_conntrack_tcp_packet"]),
     },
     Case {
+        name: "kprobe-conntrack-reopened-dropped",
+        proves: "a reopening whose SYN is dropped is told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack],
+        run: |setting| kprobe(setting, &["nf_conntrack_tcp_packet", "__nf_conntrack_confirm"]),
+    },
+    Case {
+        name: "kprobe-conntrack-reused-established",
+        proves: "a new connection on an established entry is told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack],
+        run: |setting| kprobe(setting, &["nf_conntrack_tcp_packet"]),
+    },
+    Case {
+        name: "kprobe-conntrack-clash-resolved",
+        proves: "two datagrams of one new flow that race are told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack, Need::Queue],
+        run: |setting| kprobe(setting, &["nf_ct_resolve_clash"]),
+    },
+    Case {
+        name: "kprobe-conntrack-insert-failed",
+        proves: "the loser of two flows translated to one is told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack, Need::Queue],
+        run: |setting| kprobe(setting, &["__nf_conntrack_confirm"]),
+    },
+    Case {
         name: "kprobe-conntrack-table-full",
         proves: "every packet dropped because the table is full is told by kprobes",
         needs: &[Need::FunctionHooks, Need::Nftables, Need::Conntrack],
-        run: |setting| kprobe(setting, &["early_drop"]),
+        run: |setting| kprobe(setting, &["__nf_conntrack_alloc"]),
     },
     Case {
         name: "kprobe-ipvs-scheduled",
@@ -142,7 +196,8 @@ impl Fallback {
                 .find(|hook| hook["hook"] == name)
                 .with_context(|| format!("the ready line does not tell of {name}: {ready}"))?;
             ensure!(
-                hook["state"] == "attached" && hook["way"] == self.expected.name(),
+                (hook["state"] == "attached" || hook["state"] == "standby")
+                    && hook["way"] == self.expected.name(),
                 "not attached by {}: {hook}",
                 self.expected.name()
             );

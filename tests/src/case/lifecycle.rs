@@ -138,14 +138,14 @@ fn closed_pipe(setting: &Setting) -> Result<()> {
 
 /// What a process holds of the kernel's BPF objects, by the numbers its file descriptors tell.
 #[derive(Debug, Default)]
-struct Held {
+pub(super) struct Held {
     programs: BTreeSet<u32>,
     maps: BTreeSet<u32>,
     links: BTreeSet<u32>,
 }
 
 impl Held {
-    fn by(process: u32) -> Result<Self> {
+    pub(super) fn by(process: u32) -> Result<Self> {
         let mut held = Self::default();
         let directory = format!("/proc/{process}/fdinfo");
         for entry in fs::read_dir(&directory).with_context(|| format!("read {directory}"))? {
@@ -178,6 +178,17 @@ impl Held {
             maps: both(&self.maps, &maps),
             links: both(&self.links, &links),
         })
+    }
+
+    /// How many of its programs have a name that begins so.
+    pub(super) fn programs_named(&self, beginning: &str) -> Result<usize> {
+        let mut found = 0;
+        for program in loaded_programs() {
+            let program = program.context("list the programs loaded")?;
+            let is_named = program.name_as_str().is_some_and(|name| name.starts_with(beginning));
+            found += usize::from(is_named && self.programs.contains(&program.id()));
+        }
+        Ok(found)
     }
 
     fn is_empty(&self) -> bool {
@@ -260,7 +271,7 @@ fn doctor(setting: &Setting) -> Result<()> {
             "a hook without a name or a family: {hook}"
         );
         match hook["state"].as_str() {
-            Some("attached") => ensure!(hook["way"].is_string(), "attached by no way: {hook}"),
+            Some("attached" | "standby") => ensure!(hook["way"].is_string(), "attached by no way: {hook}"),
             Some("missing" | "not-needed") => {
                 ensure!(hook["reason"].is_string(), "missing for no reason: {hook}");
             }

@@ -20,4 +20,16 @@ pub struct Flow {
     pub reserved: [u8; 3],
 }
 
+impl Flow {
+    /// No flow: all zero.
+    pub const EMPTY: Self = Self {
+        source: [0; 16],
+        destination: [0; 16],
+        source_port: 0,
+        destination_port: 0,
+        protocol: 0,
+        reserved: [0; 3],
+    };
+}
+
 const _: () = assert!(size_of::<Flow>() == 40);

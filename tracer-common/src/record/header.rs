@@ -71,6 +71,12 @@ kinds! {
     Conntrack = 4 "conntrack" ConntrackRecord,
     /// An IPVS decision.
     Ipvs = 5 "ipvs" IpvsRecord,
+    /// A change of services or real servers of IPVS.
+    IpvsChange = 6 "ipvs-change" IpvsChangeRecord,
+    /// An ICMP error, sent or received.
+    Icmp = 7 "icmp" IcmpRecord,
+    /// A packet that came again with a lower TTL.
+    Duplicate = 8 "duplicate" DuplicateRecord,
     /// Sampled accounting of one kind.
     Stats = 64 "stats" StatsRecord,
     /// Which way a hook is attached, or why not; the reason's text follows.
@@ -81,16 +87,33 @@ kinds! {
     Node = 67 "node" NodeRecord,
     /// Every hook has been tried.
     Ready = 68 "ready" ReadyRecord,
+    /// Conntrack's counters of one namespace.
+    ConntrackCounters = 76 "conntrack-counters" ConntrackCountersRecord,
+    /// How many rules a table has; the names of the table and its longest chains follow.
+    Ruleset = 77 "ruleset" RulesetRecord,
+    /// A virtual service of IPVS, listed.
+    IpvsService = 78 "ipvs-service" IpvsServiceRecord,
+    /// A real server of IPVS, listed.
+    IpvsDestination = 79 "ipvs-destination" IpvsDestinationRecord,
 }
 
 impl RecordKind {
     /// Kinds written by the kernel side, in the order of their numbers, which index the counters and budgets.
-    pub const KERNEL: [Self; KERNEL_KINDS] =
-        [Self::Retransmit, Self::Undo, Self::Neighbour, Self::Claim, Self::Conntrack, Self::Ipvs];
+    pub const KERNEL: [Self; KERNEL_KINDS] = [
+        Self::Retransmit,
+        Self::Undo,
+        Self::Neighbour,
+        Self::Claim,
+        Self::Conntrack,
+        Self::Ipvs,
+        Self::IpvsChange,
+        Self::Icmp,
+        Self::Duplicate,
+    ];
 }
 
 /// How many kinds the kernel side writes.
-pub const KERNEL_KINDS: usize = 6;
+pub const KERNEL_KINDS: usize = 9;
 
 /// A fixed-size record, and the kind it is written as.
 pub trait Record: FromBytes + IntoBytes + Immutable + KnownLayout {

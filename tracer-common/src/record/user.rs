@@ -36,9 +36,10 @@ pub struct HookStatusRecord {
     pub header: RecordHeader,
     /// The [`HookId`](crate::hook::HookId).
     pub hook: u16,
-    /// The [`Way`](crate::hook::Way) it is attached by; meaningful if `attached`.
+    /// The [`Way`](crate::hook::Way) it is attached by; meaningful if attached or on standby.
     pub way: u16,
-    /// 1 if attached, 2 if not needed on this kernel, 0 if missing.
+    /// 1 if attached, 2 if not needed on this kernel, 3 if on standby (attached when there is something to
+    /// look for), 0 if missing.
     pub attached: u8,
     /// Zero, for later.
     pub reserved: [u8; 3],

@@ -1,9 +1,14 @@
 //! Decisions of connection tracking about first packets.
+//!
+//! New entries pay one program each at `__nf_conntrack_alloc` and `__nf_conntrack_confirm`, which leave at their first
+//! test; packets of known TCP connections pay the two of [`syn`], which do so too.
+
+mod reopening;
+mod syn;
 
 use aya_ebpf::{
-    macros::{fentry, fexit, kprobe, kretprobe, map},
-    maps::PerCpuArray,
-    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+    macros::{fexit, kprobe, kretprobe},
+    programs::{FExitContext, ProbeContext, RetProbeContext},
 };
 use tracer_common::{
     hook::HookId,
@@ -13,192 +18,140 @@ use tracer_common::{
 use crate::{
     emit::emit,
     hooks::call,
-    kernel::{
-        AF_INET6, Access as _, Pointer, Probed, mapped, netns_inode, offset, packet, read, read_16_bytes,
-    },
+    kernel::{AF_INET6, Pointer, Probed, mapped, netns_inode, offset, read, read_16_bytes},
 };
 
 const IPS_CONFIRMED: u32 = 8;
 const NF_DROP: i32 = 0;
-const NF_REPEAT_NEGATED: i32 = -4;
+const NF_ACCEPT: i32 = 1;
 
-/// A SYN on a confirmed entry, as it was before the kernel looked at it.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct PendingSyn {
-    /// The packet, 0 for none.
-    skb: u64,
-    entry: u64,
-    status: u32,
-    sequence: u32,
-    last_end: u32,
-    tcp_state: u32,
-}
-
-/// The SYN on its way through `nf_conntrack_tcp_packet` on this CPU.
-#[map]
-static PENDING_SYN: PerCpuArray<PendingSyn> = PerCpuArray::with_max_entries(1, 0);
-
-/// `int nf_conntrack_tcp_packet(struct nf_conn *, struct sk_buff *, unsigned int dataoff, enum ip_conntrack_info,
-/// const struct nf_hook_state *)`.
-#[fentry(function = "nf_conntrack_tcp_packet")]
-fn cttcp_fentry(context: FEntryContext) -> i32 {
-    keep_syn(context.arg(0), context.arg(1), context.arg(2));
+/// `int __nf_conntrack_confirm(struct sk_buff *)`: puts a new entry into the table, or drops the packet.
+#[fexit(function = "__nf_conntrack_confirm")]
+fn ctconfirm_fexit(context: FExitContext) -> i32 {
+    confirmed(context.arg(0), context.arg(1));
     0
 }
 
-#[fexit(function = "nf_conntrack_tcp_packet")]
-fn cttcp_fexit(context: FExitContext) -> i32 {
-    let skb: u64 = context.arg(1);
-    decide_syn(Some(skb), context.arg(5));
-    0
-}
-
-#[kprobe(function = "nf_conntrack_tcp_packet")]
-fn cttcp_entry(context: ProbeContext) -> u32 {
-    if let (Some(entry), Some(skb), Some(data_offset)) = (context.arg(0), context.arg(1), context.arg(2)) {
-        keep_syn(entry, skb, data_offset);
+#[kprobe(function = "__nf_conntrack_confirm")]
+fn ctconfirm_entry(context: ProbeContext) -> u32 {
+    if let Some(skb) = context.arg(0) {
+        call::keep::<ConntrackRecord>(&context, [skb, 0, 0, 0]);
     }
     0
 }
 
-#[kretprobe(function = "nf_conntrack_tcp_packet")]
-fn cttcp_return(context: RetProbeContext) -> u32 {
-    decide_syn(None, context.ret());
+#[kretprobe(function = "__nf_conntrack_confirm")]
+fn ctconfirm_return(context: RetProbeContext) -> u32 {
+    if let Some([skb, ..]) = call::take(&context) {
+        confirmed(skb as Pointer, context.ret());
+    }
     0
 }
 
-/// Keeps a pure SYN on a confirmed entry, and forgets the last one on anything else.
+/// A dropped packet whose entry did not get into the table is what the kernel counts as `insert_failed`: a lost race
+/// (`nf_ct_resolve_clash`), an entry killed meanwhile, a chain too long. With its entry in the table (the packet is
+/// another copy of one that was confirmed, or an extension went away after the insertion) it counts otherwise.
 #[inline(always)]
-fn keep_syn(entry: Pointer, skb: Pointer, data_offset: u32) {
-    const SEQUENCE: usize = 4;
-    const FLAGS: usize = 13;
-    const FLAG_FIN: u8 = 1;
-    const FLAG_SYN: u8 = 2;
-    const FLAG_RST: u8 = 4;
-    const FLAG_ACK: u8 = 16;
-
-    let Some(slot) = PENDING_SYN.get_ptr_mut(0) else { return };
-    // SAFETY: points to this CPU's value, which lives as long as the map.
-    let slot = unsafe { &mut *slot };
-    slot.skb = 0;
-    let header = packet::data(skb).wrapping_add(data_offset as usize);
-    let flags = Probed::load::<u8>(header.wrapping_add(FLAGS));
-    if flags & (FLAG_FIN | FLAG_SYN | FLAG_RST | FLAG_ACK) != FLAG_SYN {
+fn confirmed(skb: Pointer, verdict: i32) {
+    reopening::confirmed(skb, verdict);
+    if verdict != NF_DROP {
         return;
     }
-    let status: u32 = read::<Probed, u32>(entry, offset!(conntrack_status));
-    if status & IPS_CONFIRMED == 0 {
-        return;
+    let entry = entry_of(skb);
+    if read::<Probed, u32>(entry, offset!(conntrack_status)) & IPS_CONFIRMED == 0 {
+        emit_entry(HookId::ConntrackConfirm, entry, conntrack_event::INSERT_FAILED, verdict);
     }
-    *slot = PendingSyn {
-        skb: skb as u64,
-        entry: entry as u64,
-        status,
-        sequence: u32::from_be(Probed::load::<u32>(header.wrapping_add(SEQUENCE))),
-        last_end: read::<Probed, u32>(entry, offset!(conntrack_tcp_end)),
-        tcp_state: u32::from(read::<Probed, u8>(entry, offset!(conntrack_tcp_state))),
-    };
 }
 
-/// Emits what became of the kept SYN, if this is its call's return (`skb` is unknown to a kretprobe).
-#[inline(always)]
-fn decide_syn(skb: Option<u64>, verdict: i32) {
-    let Some(slot) = PENDING_SYN.get_ptr_mut(0) else { return };
-    // SAFETY: points to this CPU's value, which lives as long as the map.
-    let slot = unsafe { &mut *slot };
-    if slot.skb == 0 || skb.is_some_and(|skb| skb != slot.skb) {
-        return;
-    }
-    let pending = *slot;
-    slot.skb = 0;
-    let event =
-        if verdict == NF_REPEAT_NEGATED { conntrack_event::REOPENED } else { conntrack_event::SYN_ON_ENTRY };
-    let entry = pending.entry as Pointer;
-    emit(HookId::ConntrackTcpPacket, entry_netns(entry), |record: &mut ConntrackRecord| {
-        fill_tuple(&mut record.original, entry, offset!(conntrack_original));
-        fill_tuple(&mut record.reply, entry, offset!(conntrack_reply));
-        record.status = pending.status;
-        record.mark = read::<Probed, u32>(entry, offset!(conntrack_mark));
-        record.verdict = verdict;
-        record.sequence = pending.sequence;
-        record.last_end = pending.last_end;
-        record.zone = read::<Probed, u16>(entry, offset!(conntrack_zone));
-        record.event = event;
-        record.tcp_state = pending.tcp_state as u8;
-    });
-}
-
-/// `int nf_ct_resolve_clash(struct sk_buff *, struct nf_conntrack_tuple_hash *, u32 reply_hash)`, since 5.7.
+/// `int nf_ct_resolve_clash(struct sk_buff *, struct nf_conntrack_tuple_hash *, u32 reply_hash)`, since 5.7. The losers
+/// it drops are told by `__nf_conntrack_confirm`.
 #[fexit(function = "nf_ct_resolve_clash")]
 fn ctclash_fexit(context: FExitContext) -> i32 {
-    emit_clash(context.arg(1), context.arg(3));
+    clashed(context.arg(0), context.arg(3));
     0
 }
 
 #[kprobe(function = "nf_ct_resolve_clash")]
 fn ctclash_entry(context: ProbeContext) -> u32 {
-    if let Some(existing) = context.arg(1) {
-        call::keep::<ConntrackRecord>(&context, [existing, 0, 0, 0]);
+    if let Some(skb) = context.arg(0) {
+        call::keep::<ConntrackRecord>(&context, [skb, 0, 0, 0]);
     }
     0
 }
 
 #[kretprobe(function = "nf_ct_resolve_clash")]
 fn ctclash_return(context: RetProbeContext) -> u32 {
-    if let Some([existing, ..]) = call::take(&context) {
-        emit_clash(existing as Pointer, context.ret());
+    if let Some([skb, ..]) = call::take(&context) {
+        clashed(skb as Pointer, context.ret());
     }
     0
 }
 
-/// Emits a lost or settled race. The entry that was there first lives on, so its tuples are told.
+/// Every return but `NF_DROP` counted as `clash_resolve`. The packet has the entry it goes on with: the one that was
+/// there first, or its own, which then only serves replies.
 #[inline(always)]
-fn emit_clash(existing: Pointer, verdict: i32) {
-    let tuple_in_hash = offset!(tuple_in_hash);
-    let direction: u8 =
-        Probed::load::<u8>(existing.wrapping_add((tuple_in_hash + offset!(tuple_direction)) as usize));
-    let within = if direction == 0 { offset!(conntrack_original) } else { offset!(conntrack_reply) };
-    let entry = existing.wrapping_add(tuple_in_hash as usize).wrapping_sub(within as usize);
-    emit_entry(
-        HookId::ConntrackResolveClash,
-        entry,
-        if verdict == NF_DROP { conntrack_event::INSERT_FAILED } else { conntrack_event::CLASH_RESOLVED },
-        verdict,
-    );
+fn clashed(skb: Pointer, verdict: i32) {
+    if verdict == NF_ACCEPT {
+        let entry = entry_of(skb);
+        emit_entry(HookId::ConntrackResolveClash, entry, conntrack_event::CLASH_RESOLVED, verdict);
+    }
 }
 
-/// `int early_drop(struct net *, unsigned int hash)`: called when the table is full; 0 if nothing could be evicted.
-#[fexit(function = "early_drop")]
-fn ctfull_fexit(context: FExitContext) -> i32 {
-    emit_early_drop(context.arg(0), context.arg(2));
-    0
-}
-
-#[kprobe(function = "early_drop")]
-fn ctfull_entry(context: ProbeContext) -> u32 {
-    if let Some(net) = context.arg(0) {
-        call::keep::<ConntrackRecord>(&context, [net, 0, 0, 0]);
+/// `struct nf_conn *__nf_conntrack_alloc(struct net *, const struct nf_conntrack_zone *, const struct
+/// nf_conntrack_tuple *orig, const struct nf_conntrack_tuple *repl, gfp_t, u32 hash)`: an entry, or an error, which
+/// `nf_conntrack_in` counts as `drop`.
+#[fexit(function = "__nf_conntrack_alloc")]
+fn ctalloc_fexit(context: FExitContext) -> i32 {
+    if is_error(context.arg(6)) && is_for_packet(context.arg(5)) {
+        refused(context.arg(0), context.arg(1), context.arg(2));
     }
     0
 }
 
-#[kretprobe(function = "early_drop")]
-fn ctfull_return(context: RetProbeContext) -> u32 {
-    if let Some([net, ..]) = call::take(&context) {
-        emit_early_drop(net as Pointer, context.ret());
+#[kprobe(function = "__nf_conntrack_alloc")]
+fn ctalloc_entry(context: ProbeContext) -> u32 {
+    if let (Some(net), Some(zone), Some(original), Some(hash)) =
+        (context.arg(0), context.arg(1), context.arg(2), context.arg(5))
+    {
+        if is_for_packet(hash) {
+            call::keep::<ConntrackRecord>(&context, [net, zone, original, 0]);
+        } else {
+            call::pass::<ConntrackRecord>(&context);
+        }
     }
     0
+}
+
+#[kretprobe(function = "__nf_conntrack_alloc")]
+fn ctalloc_return(context: RetProbeContext) -> u32 {
+    if let Some([net, zone, original, _]) = call::take(&context)
+        && is_error(context.ret())
+    {
+        refused(net as Pointer, zone as Pointer, original as Pointer);
+    }
+    0
+}
+
+/// Whether a returned pointer is an error in disguise (`IS_ERR`).
+#[inline(always)]
+fn is_error(returned: u64) -> bool {
+    const ERRORS: u64 = 4095;
+    returned >= ERRORS.wrapping_neg()
+}
+
+/// The path of packets hands its hash over; others (ctnetlink, SYN proxy) hand over 0 and count no `drop`.
+#[inline(always)]
+fn is_for_packet(hash: u32) -> bool {
+    hash != 0
 }
 
 #[inline(always)]
-fn emit_early_drop(net: Pointer, evicted: i32) {
-    // A `bool` or `int` by version: the low byte tells in both.
-    if evicted.cast_unsigned() as u8 == 0 {
-        emit(HookId::ConntrackEarlyDrop, netns_inode::<Probed>(net), |record: &mut ConntrackRecord| {
-            record.event = conntrack_event::TABLE_FULL;
-        });
-    }
+fn refused(net: Pointer, zone: Pointer, original: Pointer) {
+    emit(HookId::ConntrackAllocate, netns_inode::<Probed>(net), |record: &mut ConntrackRecord| {
+        fill_tuple(&mut record.original, original, 0);
+        record.zone = read::<Probed, u16>(zone, offset!(zone_id));
+        record.event = conntrack_event::TABLE_FULL;
+    });
 }
 
 #[inline(always)]
@@ -209,12 +162,17 @@ fn emit_entry(hook: HookId, entry: Pointer, event: u8, verdict: i32) {
         record.status = read::<Probed, u32>(entry, offset!(conntrack_status));
         record.mark = read::<Probed, u32>(entry, offset!(conntrack_mark));
         record.verdict = verdict;
-        record.sequence = 0;
-        record.last_end = 0;
         record.zone = read::<Probed, u16>(entry, offset!(conntrack_zone));
         record.event = event;
         record.tcp_state = read::<Probed, u8>(entry, offset!(conntrack_tcp_state));
     });
+}
+
+/// The entry of a packet (`nf_ct_get`): the three low bits say how they are related.
+#[inline(always)]
+fn entry_of(skb: Pointer) -> Pointer {
+    const RELATION: u64 = 7;
+    (read::<Probed, u64>(skb, offset!(skb_conntrack)) & !RELATION) as Pointer
 }
 
 #[inline(always)]

@@ -81,7 +81,7 @@ impl Row {
 
 /// The table for people: a line a hook, the reason below it where it is missing.
 fn table_of(kernel: &str, rows: &[Row]) -> String {
-    let attached = rows.iter().filter(|row| row.way.is_some()).count();
+    let attached = rows.iter().filter(|row| row.state == "attached").count();
     let width = rows.iter().map(|row| row.hook.len()).max().unwrap_or_default();
     let mut lines = vec![format!("kernel {kernel}: {attached} of {} hooks attached", rows.len())];
     let mut family = "";
@@ -90,7 +90,7 @@ fn table_of(kernel: &str, rows: &[Row]) -> String {
             family = row.family;
             lines.push(format!("\n{family}"));
         }
-        let state = row.way.unwrap_or(row.state);
+        let state = row.way.filter(|_| row.state == "attached").unwrap_or(row.state);
         lines.push(format!("  {:width$}  {state:10}  {}", row.hook, row.tells));
         if !row.reason.is_empty() {
             lines.push(format!("  {:width$}              {}", "", row.reason));

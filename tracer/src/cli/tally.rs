@@ -48,6 +48,8 @@ impl Tally {
                     self.sample(event.time);
                 }
             }
+            // Listed, not happened.
+            Body::IpvsService(_) | Body::IpvsDestination(_) => {}
             body => {
                 let family = family_of(body.kind());
                 let place = COUNTED_FAMILIES.iter().position(|counted| Some(*counted) == family);

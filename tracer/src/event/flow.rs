@@ -44,12 +44,23 @@ pub fn address(bytes: [u8; 16]) -> IpAddr {
 pub struct Protocol(pub u8);
 
 impl Protocol {
+    /// ICMP.
+    pub const ICMP: Self = Self(1);
     /// TCP.
     pub const TCP: Self = Self(6);
     /// UDP.
     pub const UDP: Self = Self(17);
+    /// ICMPv6.
+    pub const ICMPV6: Self = Self(58);
     /// SCTP.
     pub const SCTP: Self = Self(132);
+
+    /// Whether its packets begin with a source and a destination port.
+    pub fn has_ports(self) -> bool {
+        const DCCP: u8 = 33;
+        const UDP_LITE: u8 = 136;
+        matches!(self, Self::TCP | Self::UDP | Self::SCTP | Self(DCCP | UDP_LITE))
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -58,8 +69,8 @@ impl fmt::Display for Protocol {
             Self::TCP => formatter.pad("tcp"),
             Self::UDP => formatter.pad("udp"),
             Self::SCTP => formatter.pad("sctp"),
-            Self(1) => formatter.pad("icmp"),
-            Self(58) => formatter.pad("icmpv6"),
+            Self::ICMP => formatter.pad("icmp"),
+            Self::ICMPV6 => formatter.pad("icmpv6"),
             Self(number) => formatter.pad(&number.to_string()),
         }
     }

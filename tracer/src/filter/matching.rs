@@ -6,7 +6,7 @@ use super::{
     syntax::{Condition, Expression, Side},
     words,
 };
-use crate::event::{Body, Endpoints, Event, HardwareAddress, Process};
+use crate::event::{Body, Endpoints, Event, HardwareAddress, IpvsService, Process};
 
 /// Whether an event tells of tracer or the node as a whole rather than of one flow, entry or decision.
 pub(super) fn is_about_tracer(event: &Event) -> bool {
@@ -49,6 +49,14 @@ fn meets(condition: &Condition, event: &Event, process: Option<&Process>) -> boo
         (Condition::WeightBelow(limit), Body::Ipvs(ipvs)) => {
             ipvs.weight.is_some_and(|weight| weight < *limit)
         }
+        (Condition::WeightIs(weight), Body::IpvsChange(change)) => {
+            change.from == Some(*weight) || change.to == Some(*weight)
+        }
+        (Condition::WeightBelow(limit), Body::IpvsChange(change)) => {
+            change.from.is_some_and(|from| from < *limit) || change.to.is_some_and(|to| to < *limit)
+        }
+        (Condition::WeightIs(weight), Body::IpvsDestination(listed)) => listed.weight == *weight,
+        (Condition::WeightBelow(limit), Body::IpvsDestination(listed)) => listed.weight < *limit,
         (Condition::Failed, Body::Retransmit(retransmit)) => !retransmit.succeeded(),
         (
             Condition::Kind(_)
@@ -95,7 +103,7 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             if let Some(original) = &conntrack.original {
                 (source, destination) = both(original, &test);
             }
-            if let Some(reply) = &conntrack.reply {
+            for reply in [&conntrack.reply, &conntrack.previous_reply].into_iter().flatten() {
                 let (answering, answered) = both(reply, &test);
                 destination |= answering;
                 // With source translation the answer goes to another address than the one that dials.
@@ -107,13 +115,35 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             destination =
                 test(ipvs.virtual_service.into()) || ipvs.real.is_some_and(|real| test(real.into()));
         }
-        Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {}
+        Body::Icmp(icmp) => {
+            if let Some(about) = &icmp.about {
+                (source, destination) = both(&about.flow, &test);
+            }
+            source |= icmp.sender.is_some_and(|sender| test(sender.into()));
+        }
+        Body::Duplicate(duplicate) => (source, destination) = both(&duplicate.flow, &test),
+        Body::IpvsChange(change) => destination = any_of_service(change.service, change.real, &test),
+        Body::IpvsService(listed) => destination = any_of_service(listed.service, None, &test),
+        Body::IpvsDestination(listed) => {
+            destination = any_of_service(listed.service, Some(listed.real), &test);
+        }
+        Body::ConntrackCounters(_)
+        | Body::Ruleset(_)
+        | Body::Stats(_)
+        | Body::HookStatus(_)
+        | Body::Owner(_)
+        | Body::Node { .. }
+        | Body::Ready => {}
     }
     match side {
         Side::Either => source || destination,
         Side::Source => source,
         Side::Destination => destination,
     }
+}
+
+fn any_of_service(service: IpvsService, real: Option<SocketAddr>, test: impl Fn(End) -> bool) -> bool {
+    service.address().into_iter().chain(real).any(|address| test(address.into()))
 }
 
 fn both(flow: &Endpoints, test: impl Fn(End) -> bool) -> (bool, bool) {
@@ -125,6 +155,8 @@ fn device(body: &Body) -> Option<&str> {
         Body::Retransmit(retransmit) => retransmit.device.as_ref().map(crate::event::Text::as_str),
         Body::Neighbour(neighbour) => Some(neighbour.device.as_str()),
         Body::Claim(claim) => Some(claim.device.as_str()),
+        Body::Icmp(icmp) => icmp.device.as_ref().map(crate::event::Text::as_str),
+        Body::Duplicate(duplicate) => Some(duplicate.device.as_str()),
         _ => None,
     }
 }

@@ -81,8 +81,12 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
     match kind {
         RecordKind::Retransmit | RecordKind::Undo => Some(Family::Retransmit),
         RecordKind::Neighbour | RecordKind::Claim => Some(Family::Neighbour),
-        RecordKind::Conntrack => Some(Family::Conntrack),
-        RecordKind::Ipvs => Some(Family::Ipvs),
+        RecordKind::Conntrack | RecordKind::ConntrackCounters => Some(Family::Conntrack),
+        RecordKind::Ipvs | RecordKind::IpvsChange | RecordKind::IpvsService | RecordKind::IpvsDestination => {
+            Some(Family::Ipvs)
+        }
+        RecordKind::Ruleset => Some(Family::Ruleset),
+        RecordKind::Icmp | RecordKind::Duplicate => Some(Family::Path),
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner

@@ -9,7 +9,7 @@ use tracer_common::{
 use zerocopy::IntoBytes as _;
 
 use crate::{
-    event::{ATTACHED, HookState, HookStatus, NOT_NEEDED},
+    event::{ATTACHED, HookState, HookStatus, NOT_NEEDED, STANDBY},
     kernel::facts::Facts,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 const RECORD_ALIGNMENT: usize = 8;
 
 /// The longest text kept behind a record.
-const TEXT_BYTES: usize = 1024;
+pub(super) const TEXT_BYTES: usize = 1024;
 
 /// When a record made in user space is made.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,11 @@ impl Stamp {
     pub(super) fn now() -> anyhow::Result<Self> {
         let now = std::time::Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
         Ok(Self { boot_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX) })
+    }
+
+    /// Nanoseconds since boot.
+    pub(super) fn boot_ns(self) -> u64 {
+        self.boot_ns
     }
 }
 
@@ -76,6 +81,7 @@ pub(super) fn append_hook_status(buffer: &mut BytesMut, stamp: Stamp, status: &H
         way: status.attached.map_or(0, |way| way as u16),
         attached: match status.state() {
             HookState::Attached(_) => ATTACHED,
+            HookState::Standby(_) => STANDBY,
             HookState::NotNeeded => NOT_NEEDED,
             HookState::Missing => 0,
         },
@@ -86,7 +92,8 @@ pub(super) fn append_hook_status(buffer: &mut BytesMut, stamp: Stamp, status: &H
 
 /// Appends the accounting of every kernel-side kind.
 pub(super) fn append_stats(buffer: &mut BytesMut, stamp: Stamp, counters: &[KindCounters; KERNEL_KINDS]) {
-    for (kind, counted) in RecordKind::KERNEL.into_iter().zip(counters) {
+    for kind in RecordKind::KERNEL {
+        let Some(counted) = counters.get(kind as usize) else { continue };
         let &KindCounters { seen, delivered, suppressed, lost } = counted;
         let record = StatsRecord {
             seen,
@@ -107,7 +114,7 @@ mod tests {
     use tracer_common::{
         counters::KindCounters,
         hook::{HookId, Way},
-        record::KERNEL_KINDS,
+        record::{KERNEL_KINDS, RecordKind},
     };
 
     use super::{Stamp, append_hook_status, append_node, append_stats};
@@ -142,6 +149,7 @@ mod tests {
             status(Some(Way::Kprobe), true, "fentry: not here — sorry"),
             status(None, true, "module ip_vs is not loaded"),
             status(None, false, "another hook tells it"),
+            status(Some(Way::TypedTracepoint), false, "no flow is under suspicion"),
         ] {
             let events = decoded(|buffer| append_hook_status(buffer, STAMP, &status));
             assert_eq!(
@@ -180,6 +188,8 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(ends, [false, false, false, false, false, true]);
+        let mut expected = vec![false; RecordKind::KERNEL.len()];
+        expected[RecordKind::KERNEL.len() - 1] = true;
+        assert_eq!(ends, expected);
     }
 }

@@ -85,6 +85,11 @@ impl Records {
                 return;
             }
         };
+        self.append_at(stamp, netns, record, text);
+    }
+
+    /// Puts a record that is as old as that into the stream.
+    pub(super) fn append_at<R: Record>(&mut self, stamp: Stamp, netns: u32, record: &R, text: &[u8]) {
         append_record(&mut self.buffer, stamp, netns, record, text);
         if self.buffer.len() >= BATCH_BYTES {
             self.flush();

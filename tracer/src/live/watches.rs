@@ -7,8 +7,17 @@ use std::{
 
 use bytes::BytesMut;
 
-use super::watch::{Watch, Watcher};
-use crate::{kernel::Paths, namespaces::Census, probe::Options};
+use super::{
+    conntrack::ConntrackWatch,
+    ipvs::{IpvsWatch, ToldByHooks},
+    rulesets::Rulesets,
+    watch::{Watch, Watcher},
+};
+use crate::{
+    kernel::Paths,
+    namespaces::Census,
+    probe::{Options, table::Family},
+};
 
 /// How long the node's readiness waits for the first look at every namespace.
 const FIRST_ROUND: Duration = Duration::from_secs(5);
@@ -23,11 +32,11 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    pub(super) fn start(paths: &Paths, options: &Options) -> anyhow::Result<Self> {
+    pub(super) fn start(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> anyhow::Result<Self> {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
-            watcher: Watcher::start("watcher", Arc::clone(&census), watches(options))?,
-            rulesets: Watcher::start("rulesets", census, rulesets(options))?,
+            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options, ipvs_told))?,
+            rulesets: Watcher::start("rulesets", census, rulesets(paths, options))?,
         })
     }
 
@@ -54,11 +63,22 @@ impl Watchers {
 }
 
 /// What is quick, or waits for changes.
-fn watches(_options: &Options) -> Vec<Box<dyn Watch>> {
-    Vec::new()
+fn watches(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> Vec<Box<dyn Watch>> {
+    let mut watches: Vec<Box<dyn Watch>> = Vec::new();
+    if options.families.contains(&Family::Conntrack) {
+        watches.push(Box::new(ConntrackWatch::new(paths.clone())));
+    }
+    if options.families.contains(&Family::Ipvs) {
+        watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));
+    }
+    watches
 }
 
 /// What may take long.
-fn rulesets(_options: &Options) -> Vec<Box<dyn Watch>> {
-    Vec::new()
+fn rulesets(paths: &Paths, options: &Options) -> Vec<Box<dyn Watch>> {
+    if options.families.contains(&Family::Ruleset) {
+        vec![Box::new(Rulesets::new(paths.clone()))]
+    } else {
+        Vec::new()
+    }
 }

@@ -1,21 +1,27 @@
 //! One JSON object an event. Field names and words are a contract with those who parse them.
 
 mod conntrack;
+mod icmp;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod node;
 mod retransmit;
+mod ruleset;
 
 use std::{fmt, io, net::IpAddr};
 
 use serde::{Serialize, Serializer};
 
 use self::{
-    conntrack::ConntrackObject,
+    conntrack::{ConntrackObject, CountersObject},
+    icmp::{DuplicateObject, IcmpObject},
     ipvs::IpvsObject,
+    ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
     retransmit::{RetransmitObject, UndoObject},
+    ruleset::RulesetObject,
 };
 use super::context::{Context, Shown};
 use crate::event::{Body, Endpoints, Event, Protocol, Timestamp};
@@ -41,7 +47,14 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Neighbour(body) => object(buffer, event, name, NeighbourObject::from(body)),
         Body::Claim(body) => object(buffer, event, name, ClaimObject::from(body)),
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
+        Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
+        Body::IpvsChange(body) => object(buffer, event, name, IpvsChangeObject::from(body)),
+        Body::IpvsService(body) => object(buffer, event, name, IpvsServiceObject::from(&**body)),
+        Body::IpvsDestination(body) => object(buffer, event, name, IpvsDestinationObject::from(&**body)),
+        Body::Ruleset(body) => object(buffer, event, name, RulesetObject::from(body)),
+        Body::Icmp(body) => object(buffer, event, name, IcmpObject::from(body)),
+        Body::Duplicate(body) => object(buffer, event, name, DuplicateObject::from(body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
     }

@@ -1,9 +1,12 @@
 //! One line an event, for people: time, type and kind, subject, the telling facts, and where it happened.
 
 mod conntrack;
+mod icmp;
 mod ipvs;
+mod ipvs_change;
 mod neighbour;
 mod retransmit;
+mod ruleset;
 
 use std::{
     fmt::{self, Write as _},
@@ -146,8 +149,22 @@ impl Lines {
             Body::Neighbour(body) => ("neighbour", neighbour::proposal(body)),
             Body::Claim(body) => ("claim", neighbour::claim(body)),
             Body::Conntrack(body) => ("conntrack", conntrack::decision(body, arrow)),
+            // Tables come and go with every connection; what failed is for people.
+            Body::ConntrackCounters(body) if !body.tells_failures() => return Ok(()),
+            Body::ConntrackCounters(body) => ("conntrack", conntrack::counters(body)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
-            Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => {
+            Body::IpvsChange(body) => ("ipvs-change", ipvs_change::change(body, arrow)),
+            Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
+            Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),
+            Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
+            // Listings are for the state, and for programs that read JSON.
+            Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => {
                 return Ok(());
             }
         };
@@ -228,7 +245,8 @@ impl Lines {
 }
 
 fn append_ready(buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
-    let attached = context.hooks.iter().filter(|status| status.attached.is_some()).count();
+    let attached =
+        context.hooks.iter().filter(|status| matches!(status.state(), HookState::Attached(_))).count();
     write!(buffer, "# ready: {attached} of {} hooks attached", context.hooks.len())?;
     if !context.kernel.is_empty() {
         write!(buffer, " on {} ({})", context.host, context.kernel)?;
@@ -244,9 +262,10 @@ fn append_ready(buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
 fn append_hook(buffer: &mut Vec<u8>, status: &HookStatus) -> io::Result<()> {
     let hook = status.hook.and_then(table::find);
     let name = hook.map_or("unknown", |hook| hook.name);
-    match status.attached {
-        Some(way) => write!(buffer, "# hook {name}: attached by {}", way.name())?,
-        None => write!(buffer, "# missing {name}")?,
+    match status.state() {
+        HookState::Attached(way) => write!(buffer, "# hook {name}: attached by {}", way.name())?,
+        HookState::Standby(_) => write!(buffer, "# hook {name}: standing by")?,
+        HookState::Missing | HookState::NotNeeded => write!(buffer, "# missing {name}")?,
     }
     if let (None, Some(hook)) = (status.attached, hook) {
         write!(buffer, " ({})", hook.tells)?;

@@ -108,13 +108,21 @@ impl Report {
             }
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
-            Body::Owner(_) | Body::Ready => return,
+            Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Owner(_)
+            | Body::Ready => return,
             Body::Retransmit(_)
             | Body::Undo(_)
             | Body::Neighbour(_)
             | Body::Claim(_)
             | Body::Conntrack(_)
-            | Body::Ipvs(_) => {}
+            | Body::Ipvs(_)
+            | Body::Ruleset(_)
+            | Body::Icmp(_)
+            | Body::Duplicate(_)
+            | Body::IpvsChange(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -193,7 +201,18 @@ impl Report {
                 });
                 body.decision.name()
             }
-            Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => "",
+            Body::Ruleset(body) => body.change.name(),
+            Body::Icmp(body) => body.meaning(),
+            Body::Duplicate(_) => "goes-round",
+            Body::IpvsChange(body) => body.change.name(),
+            Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => "",
         }
     }
 }

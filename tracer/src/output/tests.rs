@@ -7,9 +7,10 @@ use jiff::tz::TimeZone;
 use tracer_common::{
     hook::{HookId, Way},
     record::{
-        ClaimRecord, ConntrackRecord, Flow, HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord,
-        OwnerRecord, ReadyRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
-        claim_direction, conntrack_event, ipvs_step,
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, Flow,
+        HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord, ReadyRecord, RecordHeader,
+        RecordKind, RetransmitRecord, StatsRecord, UndoRecord, claim_direction, conntrack_counter,
+        conntrack_event, ipvs_step,
     },
 };
 use zerocopy::{Immutable, IntoBytes};
@@ -201,6 +202,27 @@ fn translations(bytes: &mut Vec<u8>) {
         ..ConntrackRecord::default()
     };
     push(bytes, &full, "");
+    let reopened = ConntrackRecord {
+        event: conntrack_event::REOPENED,
+        previous_reply: Flow { source: mapped(2), ..reused.reply },
+        ..reused
+    };
+    push(bytes, &reopened, "");
+    push(bytes, &ConntrackRecord { reply: Flow::default(), ..reopened }, "");
+    push(bytes, &ConntrackRecord { event: conntrack_event::REOPEN_FAILED, ..reused }, "");
+    let mut counters = ConntrackCountersRecord {
+        header: header(RecordKind::ConntrackCounters, size_of::<ConntrackCountersRecord>()),
+        entries: 250,
+        limit: 256,
+        totals: [ABSENT_COUNT; CONNTRACK_COUNTER_PLACES],
+        growth: [0; CONNTRACK_COUNTER_PLACES],
+    };
+    counters.totals[conntrack_counter::INSERT] = 900;
+    counters.totals[conntrack_counter::DROP] = 12;
+    counters.growth[conntrack_counter::INSERT] = 4;
+    push(bytes, &counters, "");
+    counters.growth[conntrack_counter::DROP] = 3;
+    push(bytes, &ConntrackCountersRecord { limit: ABSENT_COUNT, ..counters }, "");
     let ipvs = IpvsRecord {
         header: header(RecordKind::Ipvs, size_of::<IpvsRecord>()),
         client: mapped(1),

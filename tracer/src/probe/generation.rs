@@ -6,7 +6,7 @@
 use anyhow::{Context as _, anyhow};
 use aya::{
     Btf, Ebpf, EbpfLoader, Pod, VerifierLogLevel,
-    maps::{MapData, PerCpuArray, RingBuf},
+    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
     programs::Program,
 };
 use aya_log::EbpfLogger;
@@ -16,11 +16,13 @@ use tracer_common::{
     counters::{Counters, KindCounters},
     hook::Way,
     offsets::Offsets,
-    record::KERNEL_KINDS,
+    record::{Flow, KERNEL_KINDS, RecordKind},
     settings::Settings,
+    watched::Watched,
 };
 
 use super::{
+    reopenings::Reopenings,
     table::{Attachment, Hook, Target},
     trampoline::{Trampoline, Trampolines},
 };
@@ -45,12 +47,18 @@ unsafe impl Pod for Plain<Offsets> {}
 unsafe impl Pod for Plain<Settings> {}
 // SAFETY: as above.
 unsafe impl Pod for Plain<Counters> {}
+// SAFETY: as above.
+unsafe impl Pod for Plain<Flow> {}
+// SAFETY: as above.
+unsafe impl Pod for Plain<Watched> {}
 
 /// A loaded object.
 pub(super) struct Generation {
     ebpf: Ebpf,
     ring: RingBuf<MapData>,
     counters: PerCpuArray<MapData, Plain<Counters>>,
+    watched: HashMap<MapData, Plain<Flow>, Plain<Watched>>,
+    reopenings: Reopenings,
     trampolines: Trampolines,
     attached: Vec<Trampoline>,
     /// Prints what the kernel side logs, if anybody asked for it.
@@ -85,7 +93,9 @@ impl Generation {
         let ring = RingBuf::try_from(ebpf.take_map("RECORDS").context("the object has no ring")?)?;
         let counters =
             PerCpuArray::try_from(ebpf.take_map("COUNTERS").context("the object has no counters")?)?;
-        Ok(Self { ebpf, ring, counters, trampolines, attached: Vec::new(), logger })
+        let watched = HashMap::try_from(ebpf.take_map("WATCHED").context("the object has no watch list")?)?;
+        let reopenings = Reopenings::new(&mut ebpf)?;
+        Ok(Self { ebpf, ring, counters, watched, reopenings, trampolines, attached: Vec::new(), logger })
     }
 
     /// Attaches a hook by one of its ways: all its programs, or none.
@@ -138,8 +148,25 @@ impl Generation {
         Ok(())
     }
 
-    /// Unloads what an attempt that failed half-way has loaded. A program that was not loaded says so, which is fine.
-    fn unload(&mut self, attachment: &Attachment) {
+    /// Puts a flow on the watch list, or keeps it there. Fails if the list is full.
+    pub(super) fn watch(&mut self, flow: &Flow) -> anyhow::Result<()> {
+        const WHETHER_THERE_OR_NOT: u64 = 0;
+        self.watched
+            .insert(Plain(*flow), Plain(Watched::default()), WHETHER_THERE_OR_NOT)
+            .context("cannot add to the kernel side's watch list")
+    }
+
+    /// Takes a flow off the watch list, if it is there.
+    pub(super) fn forget(&mut self, flow: &Flow) -> anyhow::Result<()> {
+        match self.watched.remove(&Plain(*flow)) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(error).context("cannot take from the kernel side's watch list"),
+        }
+    }
+
+    /// Unloads the programs of a way, and what an attempt that failed half-way has loaded. A program that was not
+    /// loaded says so, which is fine.
+    pub(super) fn unload(&mut self, attachment: &Attachment) {
         for program in attachment.programs {
             if let Some(program) = self.ebpf.program_mut(program.name) {
                 let _ = unload(program);
@@ -169,6 +196,11 @@ impl Generation {
         true
     }
 
+    /// Moves records that have waited in vain for more facts to `into`; all of them, once everything is detached.
+    pub(super) fn collect_waiting(&mut self, into: &mut BytesMut, all: bool) {
+        self.reopenings.collect(into, all);
+    }
+
     /// The counters, summed over CPUs.
     pub(super) fn counters(&self) -> anyhow::Result<[KindCounters; KERNEL_KINDS]> {
         let mut sums = self.read_counters()?;
@@ -178,6 +210,9 @@ impl Generation {
             }
             sums = self.read_counters()?;
         }
+        let reopenings = &mut sums[RecordKind::Conntrack as usize];
+        reopenings.seen += self.reopenings.collected();
+        reopenings.delivered += self.reopenings.collected();
         Ok(sums)
     }
 

@@ -105,8 +105,14 @@ pub enum Need {
     Nothing,
     /// The types of module `ip_vs`, without which its structs cannot be read.
     IpvsTypes,
+    /// The same, and that it is the first of these functions this kernel has: either tells all there is to tell.
+    IpvsTypesAndFirstOf(&'static [&'static str]),
     /// `tcp:tcp_retransmit_skb` does not tell failures itself.
     SilentFailures,
+    /// That other hook is not attached: it tells the same.
+    Without(HookId),
+    /// A flow under suspicion: the hook would cost every packet, and stands by until there is one.
+    Suspicion,
 }
 
 /// A hook.
@@ -157,6 +163,9 @@ const fn vmlinux(name: &'static str) -> Target {
 const fn module(module: &'static str, name: &'static str) -> Target {
     Target::Function { name, module: Some(module) }
 }
+
+/// Removing a service runs through one of these. The second calls the first, which most kernels have inlined there.
+const SERVICE_REMOVERS: &[&str] = &["__ip_vs_del_service", "ip_vs_unlink_service"];
 
 /// The hook of that id.
 pub fn find(id: HookId) -> Option<&'static Hook> {
@@ -298,7 +307,7 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         id: HookId::ConntrackResolveClash,
         name: "nf_ct_resolve_clash",
         family: Family::Conntrack,
-        tells: "races of equal new entries, lost or settled",
+        tells: "races of equal new entries that were settled",
         target: module("nf_conntrack", "nf_ct_resolve_clash"),
         need: Need::Nothing,
         ways: &[
@@ -307,15 +316,27 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         ],
     },
     Hook {
-        id: HookId::ConntrackEarlyDrop,
-        name: "early_drop",
+        id: HookId::ConntrackConfirm,
+        name: "__nf_conntrack_confirm",
         family: Family::Conntrack,
-        tells: "connections dropped because the table is full",
-        target: module("nf_conntrack", "early_drop"),
+        tells: "new entries that did not get into the table, and the new mapping of reopened ones",
+        target: module("nf_conntrack", "__nf_conntrack_confirm"),
         need: Need::Nothing,
         ways: &[
-            by(Way::Trampoline, &[exit("ctfull_fexit")]),
-            by(Way::Kprobe, &[entry("ctfull_entry"), exit("ctfull_return")]),
+            by(Way::Trampoline, &[exit("ctconfirm_fexit")]),
+            by(Way::Kprobe, &[entry("ctconfirm_entry"), exit("ctconfirm_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::ConntrackAllocate,
+        name: "__nf_conntrack_alloc",
+        family: Family::Conntrack,
+        tells: "connections dropped because the table is full",
+        target: module("nf_conntrack", "__nf_conntrack_alloc"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::Trampoline, &[exit("ctalloc_fexit")]),
+            by(Way::Kprobe, &[entry("ctalloc_entry"), exit("ctalloc_return")]),
         ],
     },
     Hook {
@@ -362,6 +383,132 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         target: module("ip_vs", "ip_vs_in_hook"),
         need: Need::IpvsTypes,
         ways: &[by(Way::Trampoline, &[exit("vsdecide_fexit")]), by(Way::Kprobe, &[exit("vsdecide_return")])],
+    },
+    Hook {
+        id: HookId::IcmpSend,
+        name: "icmp:icmp_send",
+        family: Family::Path,
+        tells: "ICMP errors this node sends: packets that die of TTL, find no route or do not fit",
+        target: Target::Tracepoint("icmp_send"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::TypedTracepoint, &[entry("icmpsend_btf")]),
+            by(Way::RawTracepoint, &[entry("icmpsend_raw")]),
+        ],
+    },
+    Hook {
+        id: HookId::IcmpPush,
+        name: "icmp_push_reply",
+        family: Family::Path,
+        tells: "the same, where the kernel has no tracepoint for it",
+        target: vmlinux("icmp_push_reply"),
+        need: Need::Without(HookId::IcmpSend),
+        ways: &[
+            by(Way::Trampoline, &[entry("icmppush_fentry")]),
+            by(Way::Kprobe, &[entry("icmppush_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::Icmp6Push,
+        name: "icmpv6_push_pending_frames",
+        family: Family::Path,
+        tells: "ICMPv6 errors this node sends",
+        target: vmlinux("icmpv6_push_pending_frames"),
+        need: Need::Nothing,
+        ways: &[
+            by(Way::Trampoline, &[entry("icmp6out_fentry")]),
+            by(Way::Kprobe, &[entry("icmp6out_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::IcmpReceive,
+        name: "icmp_unreach",
+        family: Family::Path,
+        tells: "ICMP errors this node receives, with the flow they are about",
+        target: vmlinux("icmp_unreach"),
+        need: Need::Nothing,
+        ways: &[by(Way::Trampoline, &[entry("icmpin_fentry")]), by(Way::Kprobe, &[entry("icmpin_kprobe")])],
+    },
+    Hook {
+        id: HookId::Icmp6Receive,
+        name: "icmpv6_notify",
+        family: Family::Path,
+        tells: "ICMPv6 errors this node receives",
+        target: vmlinux("icmpv6_notify"),
+        need: Need::Nothing,
+        ways: &[by(Way::Trampoline, &[entry("icmp6in_fentry")]), by(Way::Kprobe, &[entry("icmp6in_kprobe")])],
+    },
+    Hook {
+        id: HookId::PacketReceive,
+        name: "net:netif_receive_skb",
+        family: Family::Path,
+        tells: "packets of a flow under suspicion that come again with a lower TTL; attached only meanwhile",
+        target: Target::Tracepoint("netif_receive_skb"),
+        need: Need::Suspicion,
+        ways: &[
+            by(Way::TypedTracepoint, &[entry("received_btf")]),
+            by(Way::RawTracepoint, &[entry("received_raw")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsUpdateDestination,
+        name: "__ip_vs_update_dest",
+        family: Family::Ipvs,
+        tells: "real servers added, and weights changed",
+        target: module("ip_vs", "__ip_vs_update_dest"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[entry("vsupdest_fentry")]),
+            by(Way::Kprobe, &[entry("vsupdest_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsDeleteDestination,
+        name: "__ip_vs_del_dest",
+        family: Family::Ipvs,
+        tells: "real servers removed",
+        target: module("ip_vs", "__ip_vs_del_dest"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[entry("vsdeldest_fentry")]),
+            by(Way::Kprobe, &[entry("vsdeldest_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsAddService,
+        name: "ip_vs_add_service",
+        family: Family::Ipvs,
+        tells: "virtual services added",
+        target: module("ip_vs", "ip_vs_add_service"),
+        need: Need::IpvsTypes,
+        ways: &[
+            by(Way::Trampoline, &[exit("vsaddsvc_fexit")]),
+            by(Way::Kprobe, &[entry("vsaddsvc_entry"), exit("vsaddsvc_return")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsUnlinkService,
+        name: "ip_vs_unlink_service",
+        family: Family::Ipvs,
+        tells: "virtual services removed",
+        target: module("ip_vs", "ip_vs_unlink_service"),
+        need: Need::IpvsTypesAndFirstOf(SERVICE_REMOVERS),
+        ways: &[
+            by(Way::Trampoline, &[entry("vsunlink_fentry")]),
+            by(Way::Kprobe, &[entry("vsunlink_kprobe")]),
+        ],
+    },
+    Hook {
+        id: HookId::IpvsDeleteService,
+        name: "__ip_vs_del_service",
+        family: Family::Ipvs,
+        tells: "virtual services removed, where the kernel kept this function",
+        target: module("ip_vs", "__ip_vs_del_service"),
+        need: Need::IpvsTypesAndFirstOf(SERVICE_REMOVERS),
+        ways: &[
+            by(Way::Trampoline, &[entry("vsdelsvc_fentry")]),
+            by(Way::Kprobe, &[entry("vsdelsvc_kprobe")]),
+        ],
     },
 ];
 

@@ -5,14 +5,18 @@ use std::net::SocketAddr;
 use tracer_common::{
     counters::KindCounters,
     hook::{HookId, Way},
-    record::RecordKind,
+    record::{
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, RecordHeader, RecordKind,
+        conntrack_counter,
+    },
 };
 
 use super::State;
 use crate::event::{
-    Body, Claim, ClaimOperation, Conntrack, ConntrackEvent, Direction, Endpoints, Event, Failure,
-    HardwareAddress, HookStatus, Ipvs, IpvsDecision, Neighbour, NeighbourState, Owner, Process, Protocol,
-    Retransmit, RetransmitKind, Stats, TcpState, Text, Timestamp, Undo, Verdict,
+    Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Endpoints, Event,
+    Failure, HardwareAddress, HookStatus, Ipvs, IpvsDecision, Neighbour, NeighbourState, Owner, Process,
+    Protocol, Retransmit, RetransmitKind, Ruleset, RulesetBackend, RulesetChange, RulesetExactness,
+    RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
 };
 
 pub(crate) const NETNS: u32 = 4_026_531_840;
@@ -112,11 +116,26 @@ pub(crate) fn conntrack(event: ConntrackEvent, source: &str, destination: &str, 
         event,
         original: Some(endpoints(source, destination)),
         reply: Some(endpoints(server, source)),
+        previous_reply: None,
         tcp_state: Some("TIME_WAIT"),
         status: 0,
         mark: 0,
         zone: 0,
     })
+}
+
+/// Counters of a kernel that does not count long chains, of which so many packets were dropped since the last.
+pub(crate) fn conntrack_counters(entries: u64, limit: u64, dropped: u64, insert_failed: u64) -> Body {
+    let mut totals = [0; CONNTRACK_COUNTER_PLACES];
+    totals[conntrack_counter::CHAIN_TOO_LONG] = ABSENT_COUNT;
+    totals[conntrack_counter::INSERT] = 40_000 + entries;
+    totals[conntrack_counter::DROP] = 10 + dropped;
+    totals[conntrack_counter::INSERT_FAILED] = insert_failed;
+    let mut growth = [0; CONNTRACK_COUNTER_PLACES];
+    growth[conntrack_counter::DROP] = dropped;
+    growth[conntrack_counter::INSERT_FAILED] = insert_failed;
+    let record = ConntrackCountersRecord { header: RecordHeader::default(), entries, limit, totals, growth };
+    Body::ConntrackCounters(Box::new(ConntrackCounters::from(&record)))
 }
 
 pub(crate) fn ipvs(
@@ -151,6 +170,24 @@ pub(crate) fn stats(kind: RecordKind, seen: u64, suppressed: u64, lost: u64) -> 
         counters: KindCounters { seen, delivered, suppressed, lost },
         last_of_batch: false,
     })
+}
+
+pub(crate) fn ruleset(table: &str) -> Ruleset {
+    Ruleset {
+        backend: RulesetBackend::Legacy,
+        family: RulesetFamily(2),
+        table: Text::new(table),
+        change: RulesetChange::Found,
+        entries: 0,
+        previous: None,
+        examined: 0,
+        duplicates: 0,
+        chains: 3,
+        largest: Vec::new(),
+        changed_ms_ago: None,
+        took_us: 500,
+        exactness: RulesetExactness::Exact,
+    }
 }
 
 pub(crate) fn hook_status(hook: HookId, attached: Option<Way>, reason: &str) -> Body {
@@ -321,8 +358,19 @@ fn busy_decisions() -> Vec<(u64, Body)> {
     let client = "[2001:db8:85a3:1234:5678:8a2e:370:7334]:65535";
     events.push((120_000, ipvs(IpvsDecision::Scheduled, client, "[fd00:10:96::1:2:3]:80", Some(long), 1)));
     events.push((120_500, conntrack(ConntrackEvent::ClashResolved, client, long, long)));
+    events.push((2_000, conntrack_counters(12_000, 262_144, 0, 0)));
+    events.push((121_000, conntrack_counters(262_144, 262_144, 7, 6)));
     let event = ConntrackEvent::TableFull;
-    let full = Conntrack { event, original: None, reply: None, tcp_state: None, status: 0, mark: 0, zone: 0 };
+    let full = Conntrack {
+        event,
+        original: None,
+        reply: None,
+        previous_reply: None,
+        tcp_state: None,
+        status: 0,
+        mark: 0,
+        zone: 0,
+    };
     events.push((121_000, Body::Conntrack(full)));
     events
 }

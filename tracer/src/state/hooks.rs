@@ -30,7 +30,7 @@ impl Hooks {
 
     /// How many are attached.
     pub fn attached(&self) -> usize {
-        self.tried.values().filter(|status| status.attached.is_some()).count()
+        self.tried.values().filter(|status| matches!(status.state(), HookState::Attached(_))).count()
     }
 
     /// How many are needed and could not be attached.

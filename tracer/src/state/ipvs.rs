@@ -1,24 +1,33 @@
-//! What IPVS decided: virtual services and their real servers.
+//! What IPVS is configured to do and what it decided: virtual services and their real servers.
 
-use std::{collections::VecDeque, net::SocketAddr};
+mod administration;
+
+use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32};
 
 use super::bounded::Bounded;
-use crate::event::{Ipvs as IpvsDecided, IpvsDecision, Protocol, Timestamp};
+use crate::event::{Forwarding, Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsService, Text, Timestamp};
 
 /// Decisions that are kept in full.
 pub(super) const RECENT_DECISIONS: usize = 1_000;
+
+/// Changes of the configuration that are kept in full.
+pub(super) const RECENT_CHANGES: usize = 1_000;
 
 /// What tells one virtual service from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceKey {
     /// Inode number of the network namespace.
     pub netns: u32,
-    /// The address dialled.
-    pub address: SocketAddr,
-    /// By which protocol.
-    pub protocol: Protocol,
-    /// Firewall mark, where the service is known by one.
-    pub firewall_mark: Option<u32>,
+    /// Which of its services.
+    pub service: IpvsService,
+}
+
+impl ServiceKey {
+    /// The service a decision is about.
+    pub fn of(netns: u32, decided: &IpvsDecided) -> Self {
+        let service = IpvsService::of(decided.protocol, decided.virtual_service, decided.firewall_mark);
+        Self { netns, service }
+    }
 }
 
 /// What tells one real server of one service from another.
@@ -69,33 +78,76 @@ impl Decisions {
 /// One virtual service.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// When it was first dialled.
+    /// When it was first dialled or listed.
     pub first: Timestamp,
-    /// When it was last dialled.
+    /// When it was last dialled or changed.
     pub last: Timestamp,
     /// What was decided.
     pub decisions: Decisions,
     /// `net.ipv4.vs.conn_reuse_mode` at the last decision.
-    pub reuse_mode: i32,
+    pub reuse_mode: Option<i32>,
     /// `net.ipv4.vs.expire_nodest_conn` at the last decision.
-    pub expire_nodest: i32,
+    pub expire_nodest: Option<i32>,
+    /// Its scheduler, if that is known.
+    pub scheduler: Option<Text>,
+    /// Seconds for which a client stays with its real server, if it does.
+    pub persistence_s: Option<NonZeroU32>,
+    /// When it was removed, if it was.
+    pub removed: Option<Timestamp>,
+    /// The time of the newest word on its configuration.
+    known_at: Timestamp,
+}
+
+impl Service {
+    fn new(time: Timestamp) -> Self {
+        Self {
+            first: time,
+            last: time,
+            decisions: Decisions::default(),
+            reuse_mode: None,
+            expire_nodest: None,
+            scheduler: None,
+            persistence_s: None,
+            removed: None,
+            known_at: Timestamp::default(),
+        }
+    }
+}
+
+/// Connections a real server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Established ones.
+    pub active: u32,
+    /// Those that are not, or no more.
+    pub inactive: u32,
+    /// Persistence templates.
+    pub persistent: u32,
 }
 
 /// One real server of one service.
 #[derive(Clone, Debug)]
 pub struct Real {
-    /// When it was first chosen or met.
+    /// When it was first chosen, met or listed.
     pub first: Timestamp,
-    /// When it was last chosen or met.
+    /// When it was last chosen, met or changed.
     pub last: Timestamp,
     /// What was decided.
     pub decisions: Decisions,
-    /// Its weight at the last decision that told it.
+    /// Its weight by the newest word on it; for one that was removed, the last it had.
     pub weight: Option<i32>,
     /// The last change of its weight that was noticed: when, and from which weight.
     pub weight_changed: Option<(Timestamp, i32)>,
-    /// Whether it was still configured at the last decision.
+    /// Whether it is configured, by the newest word on it.
     pub available: bool,
+    /// When it was removed, if it was and has not come back.
+    pub removed: Option<Timestamp>,
+    /// How packets reach it, if that is known.
+    pub forwarding: Option<Forwarding>,
+    /// Its connections when it was last listed.
+    pub connections: Option<Connections>,
+    /// The time of the newest word on its configuration.
+    known_at: Timestamp,
 }
 
 /// One decision in full.
@@ -109,15 +161,28 @@ pub struct RecentDecision {
     pub decided: IpvsDecided,
 }
 
-/// The decisions of IPVS on this node.
+/// One change of the configuration in full.
+#[derive(Clone, Debug)]
+pub struct RecentChange {
+    /// When.
+    pub time: Timestamp,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// What changed.
+    pub change: IpvsChange,
+}
+
+/// IPVS on this node: what it is configured to do, and its decisions.
 #[derive(Clone, Debug)]
 pub struct Ipvs {
-    /// The virtual services dialled.
+    /// The virtual services listed or dialled.
     pub services: Bounded<ServiceKey, Service>,
     /// Their real servers.
     pub reals: Bounded<RealKey, Real>,
     /// The last decisions, oldest first.
     pub recent: VecDeque<RecentDecision>,
+    /// The last changes of the configuration, oldest first.
+    pub changes: VecDeque<RecentChange>,
     /// All decisions.
     pub total: Decisions,
 }
@@ -143,38 +208,22 @@ impl Ipvs {
             services: Bounded::new(services),
             reals: Bounded::new(reals),
             recent: VecDeque::new(),
+            changes: VecDeque::new(),
             total: Decisions::default(),
         }
     }
 
     pub(super) fn decision(&mut self, netns: u32, time: Timestamp, decided: &IpvsDecided) {
         self.total.count(decided);
-        let key = ServiceKey {
-            netns,
-            address: decided.virtual_service,
-            protocol: decided.protocol,
-            firewall_mark: decided.firewall_mark,
-        };
-        let service = self.services.touch(key, || Service {
-            first: time,
-            last: time,
-            decisions: Decisions::default(),
-            reuse_mode: decided.reuse_mode,
-            expire_nodest: decided.expire_nodest,
-        });
+        let key = ServiceKey::of(netns, decided);
+        let service = self.services.touch(key, || Service::new(time));
         service.last = service.last.max(time);
         service.decisions.count(decided);
-        (service.reuse_mode, service.expire_nodest) = (decided.reuse_mode, decided.expire_nodest);
+        service.reuse_mode = Some(decided.reuse_mode);
+        service.expire_nodest = Some(decided.expire_nodest);
 
-        let real = self.reals.touch(RealKey { service: key, address: decided.real }, || Real {
-            first: time,
-            last: time,
-            decisions: Decisions::default(),
-            weight: None,
-            weight_changed: None,
-            available: decided.available,
-        });
-        real.decision(time, decided);
+        let key = RealKey { service: key, address: decided.real };
+        self.reals.touch(key, || Real::new(time, decided.available)).decision(time, decided);
         if self.recent.len() == RECENT_DECISIONS {
             self.recent.pop_front();
         }
@@ -183,15 +232,37 @@ impl Ipvs {
 }
 
 impl Real {
+    fn new(time: Timestamp, available: bool) -> Self {
+        Self {
+            first: time,
+            last: time,
+            decisions: Decisions::default(),
+            weight: None,
+            weight_changed: None,
+            available,
+            removed: None,
+            forwarding: None,
+            connections: None,
+            known_at: Timestamp::default(),
+        }
+    }
+
     fn decision(&mut self, time: Timestamp, decided: &IpvsDecided) {
         self.last = self.last.max(time);
         self.decisions.count(decided);
+        if time < self.known_at {
+            return;
+        }
         self.available = decided.available;
         if let Some(weight) = decided.weight {
-            if let Some(before) = self.weight.filter(|&before| before != weight) {
-                self.weight_changed = Some((time, before));
-            }
-            self.weight = Some(weight);
+            self.set_weight(time, weight);
         }
+    }
+
+    fn set_weight(&mut self, time: Timestamp, weight: i32) {
+        if let Some(before) = self.weight.filter(|&before| before != weight) {
+            self.weight_changed = Some((time, before));
+        }
+        self.weight = Some(weight);
     }
 }

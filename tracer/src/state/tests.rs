@@ -6,12 +6,13 @@ use tracer_common::record::RecordKind;
 use super::{
     FlowKey, Limits, NeighbourKey, RealKey, ServiceKey, State,
     fixture::{
-        NETNS, at, busy, claim, conntrack, endpoints, event, ipvs, mac, owner, proposal, retransmit, stats,
-        undo,
+        NETNS, at, busy, claim, conntrack, conntrack_counters, endpoints, event, ipvs, mac, owner, proposal,
+        retransmit, stats, undo,
     },
 };
 use crate::event::{
-    Body, ConntrackEvent, Direction, Failure, IpvsDecision, Process, Protocol, RetransmitKind, Text, Verdict,
+    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IpvsDecision, IpvsService, Process, Protocol,
+    RetransmitKind, Text, Verdict,
 };
 
 const A: &str = "10.0.0.1:40000";
@@ -144,9 +145,7 @@ fn connections_onto_weight_0_are_told_from_others() {
         ]);
         let service = ServiceKey {
             netns: NETNS,
-            address: service.parse().unwrap(),
-            protocol: Protocol::TCP,
-            firewall_mark: None,
+            service: IpvsService::Address { protocol: Protocol::TCP, address: service.parse().unwrap() },
         };
         let key = RealKey { service, address: Some(real.parse().unwrap()) };
         let real = state.ipvs.reals.get(&key).unwrap();
@@ -173,6 +172,28 @@ fn conntrack_counts_what_it_has_no_tuple_of() {
     let entry = state.conntrack.entries.get(&key).unwrap();
     assert_eq!((entry.decisions(), entry.failures(), entry.event), (2, 1, ConntrackEvent::InsertFailed));
     assert_eq!(entry.reply.unwrap().source, "10.42.0.8:80".parse().unwrap());
+}
+
+#[test]
+fn conntrack_tables_keep_what_was_counted_last_and_what_grew() {
+    let state = after([
+        (1_000, conntrack_counters(90, 100, 0, 0)),
+        (2_000, conntrack_counters(100, 100, 3, 1)),
+        (3_000, conntrack_counters(99, 100, 4, 0)),
+    ]);
+    let table = state.conntrack.tables.get(&NETNS).unwrap();
+    assert_eq!((table.fill_permille(), table.counters.limit), (Some(990), Some(100)));
+    assert_eq!((table.growth(ConntrackCounter::Drop), table.growth(ConntrackCounter::InsertFailed)), (7, 1));
+    assert_eq!((table.failures(), table.counters.count(ConntrackCounter::ChainTooLong)), (8, None));
+    assert_eq!(state.conntrack.growth(ConntrackCounter::Drop), 7);
+    // Only what failed is told in the timeline.
+    assert_eq!(state.timeline.events().len(), 2);
+}
+
+#[test]
+fn a_table_without_a_limit_is_never_full() {
+    let state = after([(1_000, conntrack_counters(90, 0, 0, 0))]);
+    assert_eq!(state.conntrack.tables.get(&NETNS).unwrap().fill_permille(), None);
 }
 
 #[test]
@@ -218,7 +239,7 @@ proptest! {
         let limit = 10;
         let limits = Limits {
             flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, services: limit, reals: limit,
-            timeline: limit,
+            conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, timeline: limit,
         };
         let mut bounded = State::new(limits);
         let mut whole = State::default();

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, RulesetChange};
 
 /// A bounded list of the last events that tell what happened on the node.
 #[derive(Clone, Debug)]
@@ -38,7 +38,18 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Claim(_)
         | Body::Conntrack(_)
         | Body::Ipvs(_)
+        | Body::IpvsChange(_)
+        | Body::Icmp(_)
+        | Body::Duplicate(_)
         | Body::HookStatus(_) => true,
-        Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => false,
+        // Tables that are found at the start are no change.
+        Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
+        Body::ConntrackCounters(counters) => counters.tells_failures(),
+        Body::IpvsService(_)
+        | Body::IpvsDestination(_)
+        | Body::Stats(_)
+        | Body::Owner(_)
+        | Body::Node { .. }
+        | Body::Ready => false,
     }
 }

@@ -91,17 +91,27 @@ impl Subject {
                 interface_index: claim.interface_index,
                 address: claim.address,
             }),
-            Body::Ipvs(decided) => Self::Real(RealKey {
-                service: ServiceKey {
-                    netns,
-                    address: decided.virtual_service,
-                    protocol: decided.protocol,
-                    firewall_mark: decided.firewall_mark,
-                },
-                address: decided.real,
-            }),
+            Body::Icmp(icmp) => Self::Flow(FlowKey { netns, endpoints: icmp.about?.flow }),
+            Body::Duplicate(duplicate) => Self::Flow(FlowKey { netns, endpoints: duplicate.flow }),
+            Body::Ipvs(decided) => {
+                Self::Real(RealKey { service: ServiceKey::of(netns, decided), address: decided.real })
+            }
+            Body::IpvsChange(change) => {
+                let service = ServiceKey { netns, service: change.service };
+                match change.real {
+                    Some(_) => Self::Real(RealKey { service, address: change.real }),
+                    None => Self::Service(service),
+                }
+            }
             Body::HookStatus(status) => Self::Hook(status.hook?),
-            Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => return None,
+            Body::ConntrackCounters(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
+            | Body::Ruleset(_)
+            | Body::Stats(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready => return None,
         })
     }
 

@@ -6,8 +6,8 @@ use super::model::{Screen, Subject};
 use crate::{
     event::{Timestamp, Verdict},
     state::{
-        ConntrackEntry, Flow, FlowKey, Neighbour, NeighbourKey, Real, RealKey, Service, ServiceKey, State,
-        second_of,
+        ConntrackEntry, Flow, FlowKey, Neighbour, NeighbourKey, Real, RealKey, RecentChange, RecentDecision,
+        Service, ServiceKey, State, second_of,
     },
 };
 
@@ -124,6 +124,35 @@ pub(super) fn ipvs(state: &State, measure: usize, through: usize) -> Vec<IpvsRow
         rows.extend(of_service.map(|&(key, real)| IpvsRow::Real(key, real)));
     }
     rows.truncate(through);
+    rows
+}
+
+/// A row of the table of what IPVS did last.
+#[derive(Clone, Copy)]
+pub(super) enum RecentIpvs<'a> {
+    /// A decision.
+    Decision(&'a RecentDecision),
+    /// A change of its configuration.
+    Change(&'a RecentChange),
+}
+
+impl RecentIpvs<'_> {
+    /// When it was.
+    pub(super) fn time(&self) -> Timestamp {
+        match self {
+            Self::Decision(row) => row.time,
+            Self::Change(row) => row.time,
+        }
+    }
+}
+
+/// The last decisions and changes of IPVS together, the newest first.
+pub(super) fn recent_ipvs(state: &State, most: usize) -> Vec<RecentIpvs<'_>> {
+    let decisions = state.ipvs.recent.iter().rev().take(most).map(RecentIpvs::Decision);
+    let mut rows: Vec<RecentIpvs<'_>> =
+        decisions.chain(state.ipvs.changes.iter().rev().take(most).map(RecentIpvs::Change)).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.time()));
+    rows.truncate(most);
     rows
 }
 

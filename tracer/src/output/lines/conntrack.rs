@@ -1,7 +1,7 @@
 //! Decisions of connection tracking.
 
 use super::{Arrow, Columns, Facts, Weight, ends};
-use crate::event::{Conntrack, ConntrackEvent};
+use crate::event::{Conntrack, ConntrackCounters, ConntrackEvent};
 
 pub(super) fn decision(body: &Conntrack, arrow: Arrow) -> Columns {
     let subject = body
@@ -10,6 +10,9 @@ pub(super) fn decision(body: &Conntrack, arrow: Arrow) -> Columns {
     let mut facts = Facts::default();
     if let Some(reply) = &body.reply {
         facts.add(format_args!("answered as {}", ends(reply, arrow)));
+    }
+    if let Some(previous) = &body.previous_reply {
+        facts.add(format_args!("before as {}", ends(previous, arrow)));
     }
     if let Some(state) = body.tcp_state {
         facts.add(format_args!("entry in {state}"));
@@ -21,11 +24,26 @@ pub(super) fn decision(body: &Conntrack, arrow: Arrow) -> Columns {
         facts.add(format_args!("zone {}", body.zone));
     }
     let weight = match body.event {
-        ConntrackEvent::TableFull | ConntrackEvent::InsertFailed => Weight::Trouble,
+        failure if failure.is_failure() => Weight::Trouble,
         ConntrackEvent::Reused => Weight::Notable,
-        ConntrackEvent::Reopened | ConntrackEvent::SynRepeated | ConntrackEvent::ClashResolved => {
-            Weight::Usual
-        }
+        _ => Weight::Usual,
     };
     Columns { kind: body.event.name(), weight, subject, facts: facts.0, ..Columns::default() }
+}
+
+/// What failed since the line before, of how many.
+pub(super) fn counters(body: &ConntrackCounters) -> Columns {
+    let limit = body.limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+    let mut facts = Facts::default();
+    for (counter, count) in body.counts().filter(|(counter, count)| counter.is_failure() && count.growth > 0)
+    {
+        facts.add(format_args!("{counter} {} more, {} in all", count.growth, count.total));
+    }
+    Columns {
+        kind: "counters",
+        weight: Weight::Trouble,
+        subject: format!("{}{limit} entries", body.entries),
+        facts: facts.0,
+        ..Columns::default()
+    }
 }

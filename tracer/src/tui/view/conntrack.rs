@@ -11,43 +11,54 @@ use super::{
     describe::{conntrack_text, empty_text},
 };
 use crate::{
-    event::{ConntrackEvent, Timestamp},
+    event::{ConntrackCounter, ConntrackEvent, Timestamp},
     probe::table::Family,
-    state::{ConntrackEntry, FlowKey},
+    state::{ConntrackEntry, ConntrackTable, FlowKey, State},
     tui::{
         rows,
         text::{age, exact},
-        theme::Role,
+        theme::{Role, Theme},
         widget::{
+            lines::{self, Fact},
             list, rule,
             table::{Column, Fit, cell, known, number, plain, words},
         },
     },
 };
 
-/// Whether an event means that a packet was dropped.
-pub(super) fn is_failure(event: ConntrackEvent) -> bool {
-    matches!(event, ConntrackEvent::InsertFailed | ConntrackEvent::TableFull)
-}
-
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let Picture { model, state, theme } = *picture;
-    let [counts, entries] = Layout::vertical([Constraint::Length(3), Constraint::Fill(1)]).areas(area);
+    let shown_tables = tables(state);
+    let table_rows = u16::try_from(shown_tables.len()).unwrap_or(u16::MAX);
+    let heights = [
+        Constraint::Length(if shown_tables.is_empty() { 3 } else { 4 }),
+        Constraint::Length(if shown_tables.is_empty() { 0 } else { table_rows + 1 }),
+        Constraint::Fill(1),
+    ];
+    let [counts, filled, entries] = Layout::vertical(heights).areas(area);
     let counts = rule::draw(counts, buffer, theme, "Decisions", "");
-    let mut lines = [Line::from(" "), Line::from(" ")];
+    let mut decided = [Line::from(" "), Line::from(" ")];
     for event in ConntrackEvent::ALL {
         let count = state.conntrack.count(event);
         let role = match count {
             0 => Role::Dim,
-            _ if is_failure(event) => Role::Bad,
+            _ if event.is_failure() => Role::Bad,
             _ => Role::Plain,
         };
-        let line = &mut lines[usize::from(is_failure(event) || event == ConntrackEvent::ClashResolved)];
+        let line = &mut decided[usize::from(event.is_failure() || event == ConntrackEvent::ClashResolved)];
         line.push_span(Span::styled(format!(" {event} {}  ", exact(count)), theme.style(role)));
     }
-    for (line, row) in lines.iter().zip(counts.rows()) {
+    for (line, row) in decided.iter().zip(counts.rows()) {
         buffer.set_line(row.x, row.y, line, row.width);
+    }
+    if let Some(row) = counts.rows().nth(decided.len()) {
+        buffer.set_line(row.x, row.y, &counted(state, theme), row.width);
+    }
+    if !shown_tables.is_empty() {
+        let note = format!("{} of {} namespaces", shown_tables.len(), state.conntrack.tables.len());
+        let filled = rule::draw(filled, buffer, theme, "Tables", &note);
+        lines::draw(filled, buffer, theme, &shown_tables);
     }
     let now = state.now();
     let empty = empty_text(state, Family::Conntrack, "Conntrack has not decided about a known entry so far.");
@@ -55,6 +66,69 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     list::draw(entries, buffer, picture, texts, &columns(now), |range| {
         rows::conntrack(state, model.sorted_by(), range.end).split_off(range.start)
     });
+}
+
+/// What the kernel itself counted meanwhile, to hold against the decisions that were seen.
+fn counted(state: &State, theme: Theme) -> Line<'static> {
+    let mut line = Line::from(Span::styled(" counted by the kernel:", theme.style(Role::Dim)));
+    for counter in ConntrackCounter::ALL {
+        let is_failure = counter.is_failure();
+        if !is_failure && counter != ConntrackCounter::ClashResolve {
+            continue;
+        }
+        let growth = state.conntrack.growth(counter);
+        let role = match growth {
+            0 => Role::Dim,
+            _ if is_failure => Role::Bad,
+            _ => Role::Plain,
+        };
+        line.push_span(Span::styled(format!(" {counter} {} ", exact(growth)), theme.style(role)));
+    }
+    line
+}
+
+/// The tables with most failures, then the fullest.
+fn tables(state: &State) -> Vec<Fact> {
+    const TABLES: usize = 3;
+    /// Fill in thousandths is below this.
+    const FILLS: u64 = 1 << 20;
+    let measure = |table: &ConntrackTable| {
+        table
+            .failures()
+            .saturating_mul(FILLS)
+            .saturating_add(table.fill_permille().unwrap_or(0).min(FILLS - 1))
+    };
+    rows::top(state.conntrack.tables.iter(), measure, TABLES)
+        .into_iter()
+        .map(|(netns, table)| Fact { subject: format!("netns {netns}"), told: table_text(table) })
+        .collect()
+}
+
+fn table_text(table: &ConntrackTable) -> Vec<(String, Role)> {
+    /// From here on a table is about to drop connections, in thousandths.
+    const NEARLY_FULL: u64 = 900;
+    let entries = exact(table.counters.entries);
+    let fill = match (table.fill_permille(), table.counters.limit) {
+        (Some(permille), Some(limit)) => {
+            let role = if permille >= NEARLY_FULL { Role::Bad } else { Role::Plain };
+            let text =
+                format!("{} {:>3} %  {entries} of {} entries", gauge(permille), permille / 10, exact(limit));
+            (text, role)
+        }
+        _ => (format!("{entries} entries, no limit"), Role::Plain),
+    };
+    let failures = ConntrackCounter::ALL
+        .into_iter()
+        .filter(|&counter| counter.is_failure() && table.growth(counter) > 0)
+        .map(|counter| (format!("{counter} {}", exact(table.growth(counter))), Role::Bad));
+    std::iter::once(fill).chain(failures).collect()
+}
+
+/// A bar of ten cells.
+fn gauge(permille: u64) -> String {
+    const CELLS: u64 = 10;
+    let full = usize::try_from(permille.min(1_000).div_ceil(1_000 / CELLS)).unwrap_or_default();
+    format!("{}{}", "█".repeat(full), "·".repeat(10 - full.min(10)))
 }
 
 type Row<'a> = (&'a FlowKey, &'a ConntrackEntry);

@@ -3,7 +3,10 @@
 use tracer_common::hook::HookId;
 
 use crate::{
-    event::{Body, ConntrackEvent, Endpoints, Event, IpvsDecision, RetransmitKind, Verdict},
+    event::{
+        Body, ConntrackEvent, Endpoints, Event, HookState, IpvsChange, IpvsDecision, RetransmitKind, Ruleset,
+        Verdict,
+    },
     probe::table::{self, Family},
     state::{
         ANSWERERS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey, ServiceKey, State,
@@ -34,9 +37,13 @@ pub(crate) fn subject_title(state: &State, subject: Subject) -> String {
             Some(neighbour) => format!("{} on {}", key.address, neighbour.device),
             None => key.address.to_string(),
         },
-        Subject::Service(key) => format!("service {} {}", key.protocol, key.address),
-        Subject::Real(RealKey { service, address: Some(real) }) => format!("{} → {real}", service.address),
-        Subject::Real(RealKey { service, address: None }) => format!("{} → no real server", service.address),
+        Subject::Service(key) => format!("service {}", key.service),
+        Subject::Real(RealKey { service, address: Some(real) }) => {
+            format!("{} → {real}", service.service.name())
+        }
+        Subject::Real(RealKey { service, address: None }) => {
+            format!("{} → no real server", service.service.name())
+        }
         Subject::Hook(hook) => hook_name(hook).to_owned(),
     }
 }
@@ -103,6 +110,7 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
     if let Some(entry) = state.conntrack.entries.get(key) {
         facts.push(fact("conntrack", conntrack_text(entry)));
         facts.extend(entry.reply.map(|reply| fact("reply tuple", flow_name(&reply))));
+        facts.extend(entry.previous_reply.map(|reply| fact("before", flow_name(&reply))));
         facts.push(fact("decided", span(state, entry.first, entry.last)));
     }
     facts
@@ -182,12 +190,18 @@ fn service_facts(state: &State, key: &ServiceKey) -> Vec<Fact> {
     let mut facts = vec![
         fact("decisions", decisions_text(&service.decisions)),
         fact("onto drained", format!("{} new connections", exact(service.decisions.onto_drained))),
-        fact(
-            "sysctls",
-            format!("conn_reuse_mode {}, expire_nodest_conn {}", service.reuse_mode, service.expire_nodest),
-        ),
     ];
-    facts.extend(key.firewall_mark.map(|mark| fact("firewall mark", mark.to_string())));
+    if let (Some(reuse_mode), Some(expire_nodest)) = (service.reuse_mode, service.expire_nodest) {
+        let text = format!("conn_reuse_mode {reuse_mode}, expire_nodest_conn {expire_nodest}");
+        facts.push(fact("sysctls", text));
+    }
+    let mut set_up = Vec::new();
+    set_up.extend(service.scheduler.as_ref().map(|scheduler| format!("scheduler {scheduler}")));
+    set_up.extend(service.persistence_s.map(|seconds| format!("persistent for {seconds} s")));
+    set_up.extend(service.removed.map(|time| format!("removed {} ago", age(state.now(), time))));
+    if !set_up.is_empty() {
+        facts.push(fact("configured", set_up.join(" · ")));
+    }
     facts.push(fact("seen", span(state, service.first, service.last)));
     facts
 }
@@ -200,8 +214,17 @@ fn real_facts(state: &State, key: &RealKey) -> Vec<Fact> {
             .weight_changed
             .map(|(time, from)| format!(", was {from} until {} ago", age(state.now(), time)))
             .unwrap_or_default();
-        let gone = if real.available { "" } else { ", no longer configured" };
+        let gone = match real.removed {
+            Some(time) => format!(", removed {} ago", age(state.now(), time)),
+            None if real.available => String::new(),
+            None => ", no longer configured".to_owned(),
+        };
         facts.push(fact("weight", format!("{weight}{changed}{gone}")));
+    }
+    facts.extend(real.forwarding.map(|forwarding| fact("forwarding", forwarding.name().to_owned())));
+    if let Some(connections) = real.connections {
+        let (active, inactive) = (exact(connections.active.into()), exact(connections.inactive.into()));
+        facts.push(fact("connections", format!("{active} active, {inactive} not, when last listed")));
     }
     facts.push(fact("onto drained", format!("{} new connections", exact(real.decisions.onto_drained))));
     facts.push(fact("seen", span(state, real.first, real.last)));
@@ -221,6 +244,22 @@ fn hook_facts(state: &State, hook: HookId) -> Vec<Fact> {
         }
     }
     facts
+}
+
+/// What changed in the configuration of IPVS: `10.9.9.9:80 → 10.2.1.2:8080 weight 5 → 0`.
+fn change_text(change: &IpvsChange) -> String {
+    let real = change.real.map(|real| format!(" → {real}")).unwrap_or_default();
+    let weights = weights_text(change).map(|weights| format!(" {weights}")).unwrap_or_default();
+    let namespace = if change.namespace_ends { " with its network namespace" } else { "" };
+    format!("{}{real} {}{weights}{namespace}", change.service.name(), change.change)
+}
+
+/// The weights a change is about: `5 → 0`, or the one there is.
+pub(super) fn weights_text(change: &IpvsChange) -> Option<String> {
+    match (change.from, change.to) {
+        (Some(from), Some(to)) => Some(format!("{from} → {to}")),
+        (one, other) => one.or(other).map(|weight| weight.to_string()),
+    }
 }
 
 /// Why nothing of a family can be shown.
@@ -266,19 +305,53 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
                 decision.original.map(|original| format!(" {}", flow_name(&original))).unwrap_or_default();
             format!("{}{original}", decision.event)
         }
+        Body::ConntrackCounters(counters) => {
+            let grown: Vec<String> = counters
+                .counts()
+                .filter(|(counter, count)| counter.is_failure() && count.growth > 0)
+                .map(|(counter, count)| format!("{counter} {} more", exact(count.growth)))
+                .collect();
+            format!("{}, {} entries", grown.join(", "), exact(counters.entries))
+        }
         Body::Ipvs(decided) => {
             let real = decided.real.map_or("no real server".to_owned(), |real| real.to_string());
             let weight = decided.weight.map(|weight| format!(", weight {weight}")).unwrap_or_default();
             format!("{} {} → {} → {real}{weight}", decided.decision, decided.client, decided.virtual_service)
         }
+        Body::Icmp(icmp) => {
+            let about =
+                icmp.about.map(|about| format!(" about {}", flow_name(&about.flow))).unwrap_or_default();
+            let sender = icmp.sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
+            format!("{} {}{sender}{about}", icmp.meaning(), icmp.direction)
+        }
+        Body::Duplicate(duplicate) => format!(
+            "{} came {} times, ttl {} after {}, on {}",
+            flow_name(&duplicate.flow),
+            duplicate.times,
+            duplicate.ttl,
+            duplicate.previous_ttl,
+            duplicate.device
+        ),
+        Body::IpvsChange(change) => change_text(change),
         Body::HookStatus(status) => {
             let name = status.hook.map_or("unknown hook", hook_name);
-            match status.attached {
-                Some(way) => format!("{name} attached by {}", way.name()),
-                None => format!("{name} missing: {}", status.reason),
+            match status.state() {
+                HookState::Attached(way) => format!("{name} attached by {}", way.name()),
+                HookState::Standby(_) => format!("{name} stands by: {}", status.reason),
+                HookState::NotNeeded | HookState::Missing => format!("{name} missing: {}", status.reason),
             }
         }
-        Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => String::new(),
+        Body::Ruleset(ruleset) => {
+            let growth = ruleset.growth().map(|growth| format!(" ({growth:+})")).unwrap_or_default();
+            let Ruleset { change, family, table, backend, entries, .. } = ruleset;
+            format!("{family} {table} ({}) {}, {entries} rules{growth}", backend.name(), change.name())
+        }
+        Body::IpvsService(_)
+        | Body::IpvsDestination(_)
+        | Body::Stats(_)
+        | Body::Owner(_)
+        | Body::Node { .. }
+        | Body::Ready => String::new(),
     };
     (time_of_day_milliseconds(event), event.body.kind().name(), text)
 }

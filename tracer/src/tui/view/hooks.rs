@@ -30,7 +30,7 @@ struct Row<'a> {
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     /// The title, the names of the columns, and a row for each kind.
-    #[expect(clippy::cast_possible_truncation, reason = "there are six kinds")]
+    #[expect(clippy::cast_possible_truncation, reason = "there are few kinds")]
     const ACCOUNTING_ROWS: u16 = 2 + RecordKind::KERNEL.len() as u16;
     /// Below this the accounting would leave the hooks no room.
     const LEAST_HOOK_ROWS: u16 = 6;
@@ -75,6 +75,7 @@ fn attached(row: &Row<'_>) -> Cell {
         None => cell("waiting", Role::Dim),
         Some(status) => match status.state() {
             HookState::Attached(way) => cell(way.name(), Role::Good),
+            HookState::Standby(_) => cell("stands by", Role::Dim),
             HookState::NotNeeded => cell("no need", Role::Dim),
             HookState::Missing => cell("missing", Role::Warning),
         },

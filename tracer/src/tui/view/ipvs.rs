@@ -1,17 +1,20 @@
-//! Virtual services, their real servers, and the last decisions.
+//! Virtual services, their real servers, and the last decisions and changes.
 
 use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Layout, Rect},
 };
 
-use super::{Picture, describe::empty_text};
+use super::{
+    Picture,
+    describe::{empty_text, weights_text},
+};
 use crate::{
     event::{IpvsDecision, Timestamp},
     probe::table::Family,
-    state::{Decisions, RecentDecision, is_onto_drained},
+    state::{Decisions, is_onto_drained},
     tui::{
-        rows::{self, IpvsRow},
+        rows::{self, IpvsRow, RecentIpvs},
         text::{age, exact, short},
         theme::Role,
         widget::{
@@ -26,7 +29,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     /// Below this the decisions would leave the services no room.
     const LEAST_ROWS_FOR_DECISIONS: u16 = 14;
     let state = picture.state;
-    let show_decisions = area.height >= LEAST_ROWS_FOR_DECISIONS && !state.ipvs.recent.is_empty();
+    let is_eventful = !state.ipvs.recent.is_empty() || !state.ipvs.changes.is_empty();
+    let show_decisions = area.height >= LEAST_ROWS_FOR_DECISIONS && is_eventful;
     let share = if show_decisions { area.height / 3 } else { 0 };
     let [services, decisions] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
@@ -38,9 +42,9 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     });
     if show_decisions {
         let total = exact(state.ipvs.total.total());
-        let area = rule::draw(decisions, buffer, picture.theme, "Last decisions", &format!("{total} in all"));
-        let height = usize::from(area.height).saturating_sub(1);
-        let recent: Vec<&RecentDecision> = state.ipvs.recent.iter().rev().take(height).collect();
+        let told = format!("{total} decisions in all");
+        let area = rule::draw(decisions, buffer, picture.theme, "Last decisions and changes", &told);
+        let recent = rows::recent_ipvs(state, usize::from(area.height).saturating_sub(1));
         table::draw(area, buffer, picture.theme, &decision_columns(now), &recent, None);
     }
 }
@@ -70,7 +74,7 @@ fn service_columns<'a>(now: Timestamp) -> Vec<Column<IpvsRow<'a>>> {
         decision(8, Role::Bad, IpvsDecision::Dropped),
         decision(8, Role::Bad, IpvsDecision::Refused),
         number("reuse_mode", 10, 9, |row: &IpvsRow<'_>| match row {
-            IpvsRow::Service(_, service) => plain(service.reuse_mode.to_string()),
+            IpvsRow::Service(_, service) => known(service.reuse_mode.map(|mode| mode.to_string())),
             IpvsRow::Real(..) => Cell::default(),
         }),
         number("last", 5, 4, move |row: &IpvsRow<'_>| {
@@ -91,9 +95,8 @@ fn service_columns<'a>(now: Timestamp) -> Vec<Column<IpvsRow<'a>>> {
 
 fn name(row: &IpvsRow<'_>) -> Cell {
     match row {
-        IpvsRow::Service(key, _) => {
-            let mark = key.firewall_mark.map(|mark| format!(" mark {mark}")).unwrap_or_default();
-            cell(format!("{} {}{mark}", key.protocol, key.address), Role::Title)
+        IpvsRow::Service(key, service) => {
+            cell(key.service.to_string(), if service.removed.is_some() { Role::Dim } else { Role::Title })
         }
         IpvsRow::Real(key, _) => match key.address {
             Some(real) => plain(format!("  → {real}")),
@@ -104,6 +107,7 @@ fn name(row: &IpvsRow<'_>) -> Cell {
 
 fn weight(row: &IpvsRow<'_>) -> Cell {
     match row {
+        IpvsRow::Service(_, service) if service.removed.is_some() => cell("gone", Role::Bad),
         IpvsRow::Service(..) => Cell::default(),
         IpvsRow::Real(key, _) if key.address.is_none() => Cell::default(),
         IpvsRow::Real(_, real) => match real.weight {
@@ -114,29 +118,39 @@ fn weight(row: &IpvsRow<'_>) -> Cell {
     }
 }
 
-fn decision_columns<'a>(now: Timestamp) -> Vec<Column<&'a RecentDecision>> {
+fn decision_columns<'a>(now: Timestamp) -> Vec<Column<RecentIpvs<'a>>> {
     vec![
-        number("ago", 5, 1, move |row: &&RecentDecision| plain(age(now, row.time))),
-        words("decision", Fit::Left, (11, 11), 0, |row: &&RecentDecision| {
-            cell(
-                row.decided.decision.name(),
-                if is_onto_drained(&row.decided) { Role::Bad } else { Role::Plain },
-            )
+        number("ago", 5, 1, move |row: &RecentIpvs<'_>| plain(age(now, row.time()))),
+        words("decision", Fit::Left, (11, 11), 0, |row: &RecentIpvs<'_>| match row {
+            RecentIpvs::Decision(row) if is_onto_drained(&row.decided) => {
+                cell(row.decided.decision.name(), Role::Bad)
+            }
+            RecentIpvs::Decision(row) => plain(row.decided.decision.name()),
+            RecentIpvs::Change(row) => cell(row.change.change.name(), Role::Warning),
         }),
-        words("client", Fit::Middle, (21, 47), 1, |row: &&RecentDecision| {
-            plain(row.decided.client.to_string())
+        words("client", Fit::Middle, (21, 47), 1, |row: &RecentIpvs<'_>| match row {
+            RecentIpvs::Decision(row) => plain(row.decided.client.to_string()),
+            RecentIpvs::Change(row) => {
+                cell(if row.change.real.is_some() { "real server" } else { "service" }, Role::Dim)
+            }
         }),
-        words("virtual", Fit::Middle, (21, 47), 2, |row: &&RecentDecision| {
-            plain(row.decided.virtual_service.to_string())
+        words("virtual", Fit::Middle, (21, 47), 2, |row: &RecentIpvs<'_>| match row {
+            RecentIpvs::Decision(row) => plain(row.decided.virtual_service.to_string()),
+            RecentIpvs::Change(row) => plain(row.change.service.name()),
         }),
-        words("real", Fit::Middle, (21, 47), 0, |row: &&RecentDecision| {
-            row.decided.real.map_or_else(|| cell("none", Role::Bad), |real| plain(real.to_string()))
+        words("real", Fit::Middle, (21, 47), 0, |row: &RecentIpvs<'_>| match row {
+            RecentIpvs::Decision(row) => {
+                row.decided.real.map_or_else(|| cell("none", Role::Bad), |real| plain(real.to_string()))
+            }
+            RecentIpvs::Change(row) => known(row.change.real.map(|real| real.to_string())),
         }),
-        number("weight", 6, 0, |row: &&RecentDecision| {
-            known(row.decided.weight.map(|weight| weight.to_string()))
+        number("weight", 9, 0, |row: &RecentIpvs<'_>| match row {
+            RecentIpvs::Decision(row) => known(row.decided.weight.map(|weight| weight.to_string())),
+            RecentIpvs::Change(row) => known(weights_text(&row.change)),
         }),
-        words("entry met", Fit::Left, (11, 11), 3, |row: &&RecentDecision| {
-            known(row.decided.connection_state.map(str::to_owned))
+        words("entry met", Fit::Left, (11, 11), 3, |row: &RecentIpvs<'_>| match row {
+            RecentIpvs::Decision(row) => known(row.decided.connection_state.map(str::to_owned)),
+            RecentIpvs::Change(_) => Cell::default(),
         }),
     ]
 }

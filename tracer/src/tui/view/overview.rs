@@ -14,11 +14,11 @@ use ratatui::{
 use tracer_common::hook::HookId;
 
 use super::{
-    Picture, conntrack,
+    Picture,
     describe::{blind_text, conntrack_text, flow_name, hook_name, kinds_text},
 };
 use crate::{
-    event::{Timestamp, Verdict},
+    event::{HookState, Timestamp, Verdict},
     probe::table::Family,
     state::{COUNTED_FAMILIES, HISTORY_SECONDS, State, second_of},
     tui::{
@@ -106,9 +106,12 @@ fn draw_attaching(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         .into_iter()
         .filter_map(|hook| Some((hook, state.hooks.status(hook)?)))
         .map(|(hook, status)| {
-            let told = match status.attached {
-                Some(way) => vec![(format!("attached by {}", way.name()), Role::Good)],
-                None => vec![("missing".to_owned(), Role::Warning), (status.reason.to_string(), Role::Plain)],
+            let told = match status.state() {
+                HookState::Attached(way) => vec![(format!("attached by {}", way.name()), Role::Good)],
+                HookState::Standby(_) => vec![("stands by".to_owned(), Role::Good)],
+                HookState::NotNeeded | HookState::Missing => {
+                    vec![("missing".to_owned(), Role::Warning), (status.reason.to_string(), Role::Plain)]
+                }
             };
             Fact { subject: hook_name(hook).to_owned(), told }
         })
@@ -247,7 +250,7 @@ fn drained(state: &State) -> Part {
                 (format!("{} new", exact(real.decisions.onto_drained)), Role::Bad),
                 (weight, Role::Warning),
             ];
-            Some(Fact { subject: format!("{} → {}", key.service.address, key.address?), told })
+            Some(Fact { subject: format!("{} → {}", key.service.service.name(), key.address?), told })
         })
         .collect();
     let count = state.ipvs.total.onto_drained;
@@ -258,7 +261,7 @@ fn drained(state: &State) -> Part {
 fn failures(state: &State) -> Part {
     let counts: Vec<String> = crate::event::ConntrackEvent::ALL
         .into_iter()
-        .filter(|&event| conntrack::is_failure(event) && state.conntrack.count(event) > 0)
+        .filter(|&event| event.is_failure() && state.conntrack.count(event) > 0)
         .map(|event| format!("{event} {}", exact(state.conntrack.count(event))))
         .collect();
     let failed = state.conntrack.entries.iter().filter(|(_, entry)| entry.failures() > 0);

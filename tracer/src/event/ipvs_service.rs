@@ -1,0 +1,193 @@
+//! What tells services of IPVS apart, and how packets reach their real servers.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use tracer_common::record::IpvsServiceKey;
+
+use super::{Protocol, address};
+
+/// A virtual service in its network namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IpvsService {
+    /// What is dialled at an address.
+    Address {
+        /// By which protocol.
+        protocol: Protocol,
+        /// The virtual address and port.
+        address: SocketAddr,
+    },
+    /// What carries a firewall mark, wherever it goes and by whatever protocol.
+    Mark {
+        /// The mark.
+        mark: u32,
+        /// Whether it is for IPv6. IPv4 and IPv6 have services of their own.
+        is_ipv6: bool,
+    },
+}
+
+impl IpvsService {
+    /// The service of a packet to `address`: by its mark, if it was scheduled by one.
+    pub fn of(protocol: Protocol, address: SocketAddr, mark: Option<u32>) -> Self {
+        match mark {
+            Some(mark) => Self::Mark { mark, is_ipv6: address.is_ipv6() },
+            None => Self::Address { protocol, address },
+        }
+    }
+
+    /// The protocol, where it has one.
+    pub fn protocol(self) -> Option<Protocol> {
+        match self {
+            Self::Address { protocol, .. } => Some(protocol),
+            Self::Mark { .. } => None,
+        }
+    }
+
+    /// The virtual address, where it has one.
+    pub fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Address { address, .. } => Some(address),
+            Self::Mark { .. } => None,
+        }
+    }
+
+    /// The firewall mark, where it is known by one.
+    pub fn mark(self) -> Option<u32> {
+        match self {
+            Self::Address { .. } => None,
+            Self::Mark { mark, .. } => Some(mark),
+        }
+    }
+
+    /// It without its protocol: `10.9.9.9:80`, `fwmark 7`.
+    pub fn name(self) -> String {
+        match self {
+            Self::Address { address, .. } => address.to_string(),
+            Self::Mark { .. } => self.to_string(),
+        }
+    }
+}
+
+impl From<&IpvsServiceKey> for IpvsService {
+    fn from(key: &IpvsServiceKey) -> Self {
+        if key.firewall_mark != 0 {
+            return Self::Mark { mark: key.firewall_mark, is_ipv6: key.is_ipv6 != 0 };
+        }
+        // A service may wait at `::`, which is no IPv4 address.
+        let address = match address(key.address) {
+            _ if key.is_ipv6 != 0 => Ipv6Addr::from(key.address).into(),
+            address => address,
+        };
+        Self::Address { protocol: Protocol(key.protocol), address: SocketAddr::new(address, key.port) }
+    }
+}
+
+impl From<IpvsService> for IpvsServiceKey {
+    fn from(service: IpvsService) -> Self {
+        match service {
+            IpvsService::Mark { mark, is_ipv6 } => {
+                Self { firewall_mark: mark, is_ipv6: is_ipv6.into(), ..Self::default() }
+            }
+            IpvsService::Address { protocol, address } => Self {
+                address: address_bytes(address),
+                port: address.port(),
+                protocol: protocol.0,
+                is_ipv6: address.is_ipv6().into(),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// An address as records hold it.
+fn address_bytes(address: SocketAddr) -> [u8; 16] {
+    match address {
+        SocketAddr::V4(address) => Ipv4Addr::to_ipv6_mapped(address.ip()).octets(),
+        SocketAddr::V6(address) => address.ip().octets(),
+    }
+}
+
+impl fmt::Display for IpvsService {
+    /// `tcp 10.9.9.9:80`, `fwmark 7`, `fwmark 7 IPv6`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Address { protocol, address } => write!(formatter, "{protocol} {address}"),
+            Self::Mark { mark, is_ipv6: false } => write!(formatter, "fwmark {mark}"),
+            Self::Mark { mark, is_ipv6: true } => write!(formatter, "fwmark {mark} IPv6"),
+        }
+    }
+}
+
+/// How packets reach a real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Forwarding {
+    /// With the destination's address rewritten.
+    Masquerade,
+    /// The real server is this node itself.
+    Local,
+    /// Inside another packet.
+    Tunnel,
+    /// As they are, to the real server's hardware address.
+    Direct,
+    /// To the original destination, past the cache that is down.
+    Bypass,
+}
+
+impl Forwarding {
+    /// From `IP_VS_CONN_F_*` flags, of which the lowest three bits are the method; `None` for one of a newer kernel.
+    pub fn of(flags: u32) -> Option<Self> {
+        const METHOD: u32 = 7;
+        Some(match flags & METHOD {
+            0 => Self::Masquerade,
+            1 => Self::Local,
+            2 => Self::Tunnel,
+            3 => Self::Direct,
+            4 => Self::Bypass,
+            _ => return None,
+        })
+    }
+
+    /// Its name in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Masquerade => "masquerade",
+            Self::Local => "local",
+            Self::Tunnel => "tunnel",
+            Self::Direct => "direct",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::record::IpvsServiceKey;
+
+    use super::{Forwarding, IpvsService};
+    use crate::event::Protocol;
+
+    #[test]
+    fn services_are_told_as_they_are_known() {
+        for (protocol, address, mark, expected) in [
+            (Protocol::TCP, "10.9.9.9:80", None, "tcp 10.9.9.9:80"),
+            (Protocol::UDP, "[fd09::9]:53", None, "udp [fd09::9]:53"),
+            (Protocol::TCP, "[::]:80", None, "tcp [::]:80"),
+            (Protocol::TCP, "10.9.9.9:80", Some(7), "fwmark 7"),
+            (Protocol::UDP, "[fd09::9]:53", Some(7), "fwmark 7 IPv6"),
+        ] {
+            let service = IpvsService::of(protocol, address.parse().unwrap(), mark);
+            assert_eq!(service.to_string(), expected);
+            assert_eq!(IpvsService::from(&IpvsServiceKey::from(service)), service, "{expected}");
+        }
+    }
+
+    #[test]
+    fn the_forwarding_method_is_the_lowest_bits_of_the_flags() {
+        let names = |flags| Forwarding::of(flags).map(Forwarding::name);
+        assert_eq!(names(0x100), Some("masquerade"));
+        assert_eq!(names(0x183), Some("direct"));
+        assert_eq!([1, 2, 4, 7].map(names), [Some("local"), Some("tunnel"), Some("bypass"), None]);
+    }
+}

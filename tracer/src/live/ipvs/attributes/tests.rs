@@ -1,0 +1,1 @@
+//! Messages as a kernel sent them.

@@ -1,0 +1,59 @@
+//! How many rules tables have.
+
+use serde::Serialize;
+
+use super::AsText;
+use crate::event::{ChainEntries, Ruleset, RulesetExactness, RulesetFamily};
+
+#[derive(Serialize)]
+pub(super) struct RulesetObject<'a> {
+    change: &'static str,
+    backend: &'static str,
+    family: AsText<RulesetFamily>,
+    table: &'a str,
+    entries: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    growth: Option<i64>,
+    duplicates: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    examined: Option<u32>,
+    chains: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    largest: Vec<ChainObject<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed_ms_ago: Option<u32>,
+    took_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exactness: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct ChainObject<'a> {
+    chain: &'a str,
+    entries: u32,
+}
+
+impl<'a> From<&'a Ruleset> for RulesetObject<'a> {
+    fn from(body: &'a Ruleset) -> Self {
+        let chain =
+            |told: &'a ChainEntries| ChainObject { chain: told.chain.as_str(), entries: told.entries };
+        Self {
+            change: body.change.name(),
+            backend: body.backend.name(),
+            family: AsText(body.family),
+            table: body.table.as_str(),
+            entries: body.entries,
+            previous: body.previous,
+            growth: body.growth(),
+            duplicates: body.duplicates,
+            examined: (body.examined < body.entries).then_some(body.examined),
+            chains: body.chains,
+            largest: body.largest.iter().map(chain).collect(),
+            changed_ms_ago: body.changed_ms_ago,
+            took_ms: f64::from(body.took_us) / 1_000.0,
+            exactness: (body.exactness != RulesetExactness::Exact).then(|| body.exactness.name()),
+        }
+    }
+}
