@@ -47,7 +47,7 @@ fn field(offsets: &Offsets, name: &str) -> Field {
     fields[index]
 }
 
-const VMLINUX_OFFSETS: [(&str, Expected); 70] = [
+const VMLINUX_OFFSETS: [(&str, Expected); 76] = [
     ("sock_destination", same(0)),
     ("sock_source", same(4)),
     ("sock_destination_port", same(12)),
@@ -82,6 +82,12 @@ const VMLINUX_OFFSETS: [(&str, Expected); 70] = [
     ("skb_network_header", each([180, 184, 184, 184, 184])),
     ("skb_transport_header", each([178, 182, 182, 182, 182])),
     ("skb_device", same(16)),
+    ("skb_tail", each([184, 188, 188, 188, 188])),
+    ("skb_protocol", each([176, 180, 180, 180, 180])),
+    ("skb_route", same(88)),
+    ("sock_write_queue", each([368, 360, 400, 400, 400])),
+    ("icmp_message_packet", same(0)),
+    ("icmp_message_header", same(16)),
     ("segment_sequence", same(0)),
     ("segment_end_sequence", same(4)),
     ("segment_tcp_flags", same(12)),
