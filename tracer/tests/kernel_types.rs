@@ -47,7 +47,7 @@ fn field(offsets: &Offsets, name: &str) -> Field {
     fields[index]
 }
 
-const VMLINUX_OFFSETS: [(&str, Expected); 76] = [
+const VMLINUX_OFFSETS: &[(&str, Expected)] = &[
     ("sock_destination", same(0)),
     ("sock_source", same(4)),
     ("sock_destination_port", same(12)),
@@ -127,7 +127,7 @@ const VMLINUX_OFFSETS: [(&str, Expected); 76] = [
     ("zone_id", same(0)),
 ];
 
-const IP_VS_OFFSETS: [(&str, Expected); 45] = [
+const IP_VS_OFFSETS: &[(&str, Expected)] = &[
     ("ipvs_connection_family", from_6_1([22, 22, 22, 21])),
     ("ipvs_connection_protocol", from_6_1([76, 76, 76, 150])),
     ("ipvs_connection_client", from_6_1([24, 24, 24, 96])),
@@ -177,7 +177,7 @@ const IP_VS_OFFSETS: [(&str, Expected); 45] = [
 
 #[test]
 fn every_field_has_a_row_of_expected_offsets() {
-    let rows: BTreeSet<&str> = VMLINUX_OFFSETS.iter().chain(&IP_VS_OFFSETS).map(|&(name, _)| name).collect();
+    let rows: BTreeSet<&str> = VMLINUX_OFFSETS.iter().chain(IP_VS_OFFSETS).map(|&(name, _)| name).collect();
     let fields: BTreeSet<&str> = Offsets::PATHS.iter().map(|path| path.name).collect();
     assert_eq!(rows, fields);
 }
@@ -186,7 +186,7 @@ fn every_field_has_a_row_of_expected_offsets() {
 fn fields_lie_where_another_tool_found_them() {
     for (column, series) in SERIES.into_iter().enumerate() {
         let resolved = offsets::resolve(&open(series));
-        for (name, expected) in VMLINUX_OFFSETS.into_iter().chain(IP_VS_OFFSETS) {
+        for (name, expected) in VMLINUX_OFFSETS.iter().chain(IP_VS_OFFSETS) {
             let found = field(&resolved.offsets, name);
             assert_eq!(found.is_present().then_some(found.offset), expected[column], "{name} in {series}");
         }
@@ -303,6 +303,7 @@ fn tracepoints_have_the_arguments_their_kernel_gives_them() {
         ("neigh_timer_handler", [Some(2); 5]),
         ("kfree_skb", [Some(2), Some(3), Some(4), Some(4), Some(4)]),
         ("icmp_send", [None, Some(3), Some(3), Some(3), Some(3)]),
+        ("netif_receive_skb", [Some(1); 5]),
         ("no_such_event", [None; 5]),
     ];
     for (event, expected) in cases {
@@ -320,6 +321,9 @@ fn functions_are_found_with_their_module_and_arguments() {
         ("arp_send_dst", None, 9),
         ("ndisc_recv_na", None, 1),
         ("ndisc_send_skb", None, 3),
+        ("icmp_unreach", None, 1),
+        ("icmpv6_notify", None, 4),
+        ("icmpv6_push_pending_frames", None, 4),
         ("nf_conntrack_tcp_packet", Some("nf_conntrack"), 5),
         ("nf_ct_resolve_clash", Some("nf_conntrack"), 3),
         ("__nf_conntrack_alloc", Some("nf_conntrack"), 6),
@@ -347,6 +351,13 @@ fn functions_are_found_with_their_module_and_arguments() {
             assert_eq!(found.fits_every_trampoline(), arguments <= 6, "{name} in {series}");
         }
     }
+}
+
+/// By their number tracer knows which of them is the message.
+#[test]
+fn a_socket_became_the_first_argument_of_icmp_push_reply() {
+    let arguments = SERIES.map(|series| open(series).function("icmp_push_reply", None).unwrap().arguments);
+    assert_eq!(arguments, [4, 5, 5, 5, 5]);
 }
 
 /// A kernel with the module built in describes the function in its image.

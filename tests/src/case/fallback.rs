@@ -165,6 +165,18 @@ pub(super) const CASES: &[Case] = &[
         needs: IPVS_NEEDS,
         run: |setting| kprobe(setting, IPVS),
     },
+    Case {
+        name: "kprobe-ipvs-change",
+        proves: "changes of services, real servers and weights are told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Ipvs],
+        run: |setting| kprobe(setting, &["__ip_vs_update_dest", "__ip_vs_del_dest", "ip_vs_add_service"]),
+    },
+    Case {
+        name: "kprobe-ipvs-change-many",
+        proves: "of hundreds of changes in one go kprobes miss none",
+        needs: &[Need::FunctionHooks, Need::Ipvs],
+        run: |setting| kprobe(setting, &["__ip_vs_update_dest", "__ip_vs_del_dest", "ip_vs_add_service"]),
+    },
 ];
 
 const IPVS_NEEDS: &[Need] = &[Need::FunctionHooks, Need::Nftables, Need::Ipvs];
