@@ -12,16 +12,16 @@ mod flow;
 mod header;
 mod icmp;
 mod ipvs;
-mod link;
 mod ipvs_change;
 mod ipvs_listing;
+mod link;
 mod neighbour;
 mod neighbour_entry;
 mod retransmit;
 mod route;
 mod rule;
-mod sysctl;
 mod ruleset;
+mod sysctl;
 mod undo;
 mod user;
 
@@ -37,16 +37,16 @@ pub use self::{
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     icmp::{IcmpRecord, icmp_direction, icmp_part},
     ipvs::{IpvsRecord, ipvs_step},
-    link::{LINK_TYPE_BYTES, LinkRecord},
     ipvs_change::{IpvsChangeRecord, IpvsServiceKey, SCHEDULER_NAME_BYTES, ipvs_change_kind},
     ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
+    link::{LINK_TYPE_BYTES, LinkRecord},
     neighbour::{NeighbourRecord, neighbour_source},
     neighbour_entry::NeighbourEntryRecord,
     retransmit::{RetransmitRecord, retransmit_source},
     route::{NextHopRecord, RouteLookupRecord, RouteRecord, change},
     rule::RuleRecord,
-    sysctl::SysctlRecord,
     ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
+    sysctl::SysctlRecord,
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };

@@ -3,16 +3,17 @@
 use tracer_common::record::{
     AddressRecord, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord,
     IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, LinkRecord,
-    NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord,
-    RouteLookupRecord, RouteRecord, RuleRecord, RulesetRecord, StatsRecord, SysctlRecord, UndoRecord,
+    NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind,
+    RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord, RulesetRecord, StatsRecord, SysctlRecord,
+    UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
     event::{
-        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Route, Ruleset, Sysctl,
-        Text, Timestamp,
+        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Route, Ruleset,
+        Sysctl, Text, Timestamp,
     },
 };
 

@@ -44,9 +44,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let mut output = io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer(&mut output, &Diagnosis { kernel: &kernel, host: &host, hooks: &rows, risks: &risks })
-            // As an error of input or output, by which a closed pipe is known.
-            .map_err(io::Error::from)?;
+        serde_json::to_writer(
+            &mut output,
+            &Diagnosis { kernel: &kernel, host: &host, hooks: &rows, risks: &risks },
+        )
+        // As an error of input or output, by which a closed pipe is known.
+        .map_err(io::Error::from)?;
         writeln!(output)?;
     } else {
         write!(output, "{}{}", table_of(&kernel, &rows), list_of(&risks))?;

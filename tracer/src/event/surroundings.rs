@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use tracer_common::record::{
-    AddressRecord, LinkRecord, NeighbourEntryRecord, RuleRecord, SysctlRecord,
-};
+use tracer_common::record::{AddressRecord, LinkRecord, NeighbourEntryRecord, RuleRecord, SysctlRecord};
 
 use super::{
     Change, HardwareAddress, NeighbourState, Prefix, RouteProtocol, RouteTable, Text, address,

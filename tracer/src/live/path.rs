@@ -96,7 +96,10 @@ impl PathWatch {
             Ok(Ok(found)) => records.append(inode, &found, &[]),
             Ok(Err(error)) => {
                 self.told.take_back_lookup();
-                log::debug!("cannot look up {} in network namespace {inode}: {error}", lookup::peer(retransmit));
+                log::debug!(
+                    "cannot look up {} in network namespace {inode}: {error}",
+                    lookup::peer(retransmit)
+                );
             }
             Err(error @ EnterError::Stranded { .. }) => return Err(error),
             Err(error) => {
@@ -157,12 +160,7 @@ impl Watch for PathWatch {
         }
     }
 
-    fn asked(
-        &mut self,
-        question: &Question,
-        door: &Door,
-        records: &mut Records,
-    ) -> Result<(), EnterError> {
+    fn asked(&mut self, question: &Question, door: &Door, records: &mut Records) -> Result<(), EnterError> {
         let Question::Retransmit(retransmit) = question;
         if self.tells_path { self.look_up(retransmit, door, records) } else { Ok(()) }
     }

@@ -33,10 +33,19 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    pub(super) fn start(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks, unasked: &Unasked) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        paths: &Paths,
+        options: &Options,
+        ipvs_told: &ToldByHooks,
+        unasked: &Unasked,
+    ) -> anyhow::Result<Self> {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
-            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options, ipvs_told, unasked))?,
+            watcher: Watcher::start(
+                "watcher",
+                Arc::clone(&census),
+                watches(paths, options, ipvs_told, unasked),
+            )?,
             rulesets: Watcher::start("rulesets", census, rulesets(paths, options))?,
         })
     }
@@ -69,7 +78,12 @@ impl Watchers {
 }
 
 /// What is quick, or waits for changes.
-fn watches(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks, unasked: &Unasked) -> Vec<Box<dyn Watch>> {
+fn watches(
+    paths: &Paths,
+    options: &Options,
+    ipvs_told: &ToldByHooks,
+    unasked: &Unasked,
+) -> Vec<Box<dyn Watch>> {
     let mut watches: Vec<Box<dyn Watch>> = Vec::new();
     if options.families.contains(&Family::Conntrack) {
         watches.push(Box::new(ConntrackWatch::new(paths.clone())));
@@ -77,7 +91,9 @@ fn watches(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks, unasked: &
     if options.families.contains(&Family::Ipvs) {
         watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));
     }
-    watches.extend(PathWatch::new(paths, options, unasked.clone()).map(|watch| Box::new(watch) as Box<dyn Watch>));
+    watches.extend(
+        PathWatch::new(paths, options, unasked.clone()).map(|watch| Box::new(watch) as Box<dyn Watch>),
+    );
     watches
 }
 

@@ -125,8 +125,10 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let request =
-            Request::new(26, &[1_u8, 2, 3, 4]).with(1, &[9, 8, 7]).with(2, &7_u32.to_ne_bytes()).with(3, b"eth0\0");
+        let request = Request::new(26, &[1_u8, 2, 3, 4])
+            .with(1, &[9, 8, 7])
+            .with(2, &7_u32.to_ne_bytes())
+            .with(3, b"eth0\0");
         let bytes = [request.to_bytes(5, 77), request.to_bytes(6, 78)].concat();
         let messages: Vec<_> = Message::all(&bytes).collect();
         assert_eq!(messages.len(), 2);

@@ -163,7 +163,9 @@ fn outcome(message: &Message<'_>) -> Result<(), Refusal> {
     let behind = message.payload.get(size_of::<i32>() + HEADER_BYTES..).unwrap_or_default();
     let said = attributes(behind).find(|(kind, _)| *kind == TEXT);
     match said.filter(|_| message.flags & HAS_ATTRIBUTES != 0) {
-        Some((_, words)) => Err(Refusal::Said { errno: -code, words: String::from_utf8_lossy(text(words)).into_owned() }),
+        Some((_, words)) => {
+            Err(Refusal::Said { errno: -code, words: String::from_utf8_lossy(text(words)).into_owned() })
+        }
         None => Err(Refusal::Errno(-code)),
     }
 }

@@ -22,7 +22,8 @@ use self::{
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
     path::{
-        AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject, SysctlObject,
+        AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject,
+        SysctlObject,
     },
     retransmit::{RetransmitObject, UndoObject},
     ruleset::RulesetObject,

@@ -4,7 +4,8 @@ use std::{collections::VecDeque, net::IpAddr};
 
 use super::bounded::Bounded;
 use crate::event::{
-    Claim, Direction, HardwareAddress, Neighbour as NeighbourEvent, NeighbourEntry, NeighbourState, Text, Timestamp, Verdict,
+    Claim, Direction, HardwareAddress, Neighbour as NeighbourEvent, NeighbourEntry, NeighbourState, Text,
+    Timestamp, Verdict,
 };
 
 /// Proposals that are kept of one neighbour.

@@ -67,7 +67,8 @@ fn check_each_kind(events: &Events, near: &Namespace, family: Family) -> Result<
     let told = changes(events, near).with("prefix", elsewhere(family));
     let words: Vec<_> = told.events().iter().map(|event| event["change"].as_str().unwrap_or("?")).collect();
     ensure!(words == ["added", "replaced", "removed", "added", "added"], "{words:?}");
-    let times: Vec<_> = told.events().iter().map(|event| event["time"].as_str().unwrap_or_default()).collect();
+    let times: Vec<_> =
+        told.events().iter().map(|event| event["time"].as_str().unwrap_or_default()).collect();
     ensure!(times.is_sorted(), "not in order: {times:?}");
     let [added, replaced, removed, restored, blackhole] = told.events() else { unreachable!() };
     for (event, via) in [(added, &gateway), (replaced, &other), (removed, &other), (restored, &gateway)] {
@@ -106,7 +107,10 @@ pub(super) fn silent_removal(setting: &Setting) -> Result<()> {
     })?;
     let run = tracer.stop()?;
     let lost = changes(&run.events, &pair.near).with("change", "removed").with("family", "ipv4");
-    lost.clone().with("prefix", "10.50.0.0/16").all_have("found_later", true)?.all_have("via", gateway.to_string())?;
+    lost.clone()
+        .with("prefix", "10.50.0.0/16")
+        .all_have("found_later", true)?
+        .all_have("via", gateway.to_string())?;
     lost.with("prefix", "10.77.0.0/24").exactly(1)?;
     run.events.of("link", &pair.near).with("dev", NEAR_DEVICE).with("change", "down").exactly(1)?;
     // The wire's other end sees it too.
@@ -118,7 +122,9 @@ pub(super) fn rules_and_addresses(setting: &Setting) -> Result<()> {
     let pair = Pair::new()?;
     let tracer = setting.trace(&["--only", "path"])?;
     for verb in ["add", "del"] {
-        pair.near.ip(&format!("rule {verb} fwmark 0x10/0xff iif {NEAR_DEVICE} to 10.50.0.0/16 table 100 priority 90"))?;
+        pair.near.ip(&format!(
+            "rule {verb} fwmark 0x10/0xff iif {NEAR_DEVICE} to 10.50.0.0/16 table 100 priority 90"
+        ))?;
         pair.near.ip(&format!("-6 rule {verb} from fd50::/64 blackhole priority 91"))?;
         pair.near.ip(&format!("address {verb} 10.60.0.1/24 dev {NEAR_DEVICE}"))?;
         pair.near.ip(&format!("address {verb} fd60::1/64 dev {NEAR_DEVICE}"))?;
@@ -193,7 +199,8 @@ pub(super) fn flood(setting: &Setting) -> Result<()> {
         "{ROUTES} routes: {} told, {} suppressed, {} lost",
         counted.delivered, counted.suppressed, counted.lost
     ));
-    let found = changes(&run.events, &pair.near).filter("found", |event| event["found_later"] == true).count();
+    let found =
+        changes(&run.events, &pair.near).filter("found", |event| event["found_later"] == true).count();
     let elsewhere = run.events.all().iter().filter(|event| event["type"] == "route").count() as u64;
     ensure!(elsewhere == counted.delivered, "{elsewhere} lines of {} delivered", counted.delivered);
     if counted.lost == 0 {

@@ -23,7 +23,9 @@ fn descriptors(process: u32) -> Result<Vec<String>> {
     let directory = format!("/proc/{process}/fd");
     let entries = fs::read_dir(&directory).with_context(|| format!("read {directory}"))?;
     // A descriptor may be closed meanwhile.
-    Ok(entries.filter_map(|entry| Some(fs::read_link(entry.ok()?.path()).ok()?.display().to_string())).collect())
+    Ok(entries
+        .filter_map(|entry| Some(fs::read_link(entry.ok()?.path()).ok()?.display().to_string()))
+        .collect())
 }
 
 /// Every round makes namespaces, lets flows retransmit in them, and removes them while tracer runs. A wire goes when one
@@ -39,7 +41,10 @@ pub(super) fn come_and_go(setting: &Setting) -> Result<()> {
         let mut dialling = Vec::new();
         for index in 0..PAIRS {
             let pair = Pair::new()?;
-            outside.ip(&format!("link add w{round}{index} type veth peer name inside netns {}", pair.near.name()))?;
+            outside.ip(&format!(
+                "link add w{round}{index} type veth peer name inside netns {}",
+                pair.near.name()
+            ))?;
             for _ in 0..FLOWS {
                 dialling.push(traffic::dial(&pair.near, Family::V4.at(NEAR, 0), Family::V4.at(NOBODY, 80))?);
             }
@@ -47,7 +52,10 @@ pub(super) fn come_and_go(setting: &Setting) -> Result<()> {
         }
         for pair in &pairs {
             tracer.wait_for("look-ups of a namespace", |events| {
-                events.of("route", &pair.near).filter("a look-up", |event| event.get("peer").is_some()).count()
+                events
+                    .of("route", &pair.near)
+                    .filter("a look-up", |event| event.get("peer").is_some())
+                    .count()
                     >= FLOWS as u64
             })?;
         }
@@ -65,11 +73,15 @@ pub(super) fn come_and_go(setting: &Setting) -> Result<()> {
     })
     .with_context(|| format!("at first {settled}, now {:?}", descriptors(tracer.id())))?;
     // Every thread is where it began.
-    let namespaces: BTreeSet<_> = fs::read_dir(Path::new("/proc").join(tracer.id().to_string()).join("task"))?
-        .filter_map(|task| fs::read_link(task.ok()?.path().join("ns/net")).ok())
-        .collect();
+    let namespaces: BTreeSet<_> =
+        fs::read_dir(Path::new("/proc").join(tracer.id().to_string()).join("task"))?
+            .filter_map(|task| fs::read_link(task.ok()?.path().join("ns/net")).ok())
+            .collect();
     ensure!(namespaces.len() == 1, "its threads are in {namespaces:?}");
-    note(&format!("{looked_up} look-ups in {} namespaces; descriptors {settled}, at most {most}", ROUNDS * PAIRS * 2));
+    note(&format!(
+        "{looked_up} look-ups in {} namespaces; descriptors {settled}, at most {most}",
+        ROUNDS * PAIRS * 2
+    ));
     tracer.stop()?;
     Ok(())
 }

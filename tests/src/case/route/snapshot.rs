@@ -20,9 +20,9 @@ fn shown(namespace: &Namespace, arguments: &str) -> Result<Vec<Value>> {
 
 /// Some fields of each event, as text.
 fn facts(events: &Events, kind: &str, namespace: &Namespace, fields: &[&str]) -> BTreeSet<String> {
-    let told = events.of(kind, namespace).filter("of the start", |event| {
-        event.get("change").is_none_or(|change| change == "present")
-    });
+    let told = events
+        .of(kind, namespace)
+        .filter("of the start", |event| event.get("change").is_none_or(|change| change == "present"));
     told.events().iter().map(|event| pick(event, fields)).collect()
 }
 
@@ -66,8 +66,10 @@ fn addresses(events: &Events, near: &Namespace) -> Result<()> {
 }
 
 fn links(events: &Events, near: &Namespace) -> Result<()> {
-    let truth: BTreeSet<String> =
-        shown(near, "link")?.iter().map(|link| pick(link, &["ifname", "ifindex", "address", "mtu", "operstate"])).collect();
+    let truth: BTreeSet<String> = shown(near, "link")?
+        .iter()
+        .map(|link| pick(link, &["ifname", "ifindex", "address", "mtu", "operstate"]))
+        .collect();
     let told = facts(events, "link", near, &["dev", "index", "mac", "mtu", "state"]);
     ensure!(told == truth && truth.len() >= 2, "devices told {told:?}, shown {truth:?}");
     Ok(())
@@ -100,16 +102,16 @@ fn settings(events: &Events, near: &Namespace) -> Result<()> {
                     other => other,
                 })
                 .collect();
-            let text = fs::read_to_string(format!("/proc/sys/{path}")).with_context(|| format!("read {path}"))?;
+            let text =
+                fs::read_to_string(format!("/proc/sys/{path}")).with_context(|| format!("read {path}"))?;
             let truth: Vec<&str> = text.split_whitespace().collect();
             ensure!(event["value"] == truth.join(" "), "{event}, but {truth:?}");
         }
         Ok(())
     })?;
-    for (name, value) in [
-        (format!("net.ipv4.conf.{NEAR_DEVICE}.arp_ignore"), "1"),
-        ("net.ipv4.tcp_retries2".to_owned(), "9"),
-    ] {
+    for (name, value) in
+        [(format!("net.ipv4.conf.{NEAR_DEVICE}.arp_ignore"), "1"), ("net.ipv4.tcp_retries2".to_owned(), "9")]
+    {
         events.of("sysctl", near).with("name", name).exactly(1)?.all_have("value", value)?;
     }
     Ok(())

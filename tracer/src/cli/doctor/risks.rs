@@ -135,7 +135,9 @@ fn neighbours_nearly_full(facts: &Facts) -> Option<Risk> {
     let entries = facts.surroundings.ipv4_neighbours;
     is_nearly_full(entries, limit).then(|| Risk {
         id: "neighbours-nearly-full",
-        setting: format!("{entries} IPv4 neighbours here alone, of {limit} (gc_thresh3) for all namespaces together"),
+        setting: format!(
+            "{entries} IPv4 neighbours here alone, of {limit} (gc_thresh3) for all namespaces together"
+        ),
         why: "when the table is full, new neighbours are not looked for and packets to them are dropped",
         advice: "raise net.ipv4.neigh.default.gc_thresh1, 2 and 3",
     })
@@ -186,7 +188,12 @@ mod tests {
     use crate::live::Device;
 
     fn device(name: &str, link_type: &str) -> Device {
-        Device { name: name.to_owned(), link_type: link_type.to_owned(), is_up: true, speaks_arp: link_type != "dummy" }
+        Device {
+            name: name.to_owned(),
+            link_type: link_type.to_owned(),
+            is_up: true,
+            speaks_arp: link_type != "dummy",
+        }
     }
 
     /// A node with a wire and nothing risky.
@@ -249,10 +256,8 @@ mod tests {
 
     #[test]
     fn each_other_rule_holds_by_its_settings() {
-        let full = Facts {
-            conntrack_entries: Some(800),
-            ..with(&[("net.netfilter.nf_conntrack_max", "1000")])
-        };
+        let full =
+            Facts { conntrack_entries: Some(800), ..with(&[("net.netfilter.nf_conntrack_max", "1000")]) };
         assert_eq!(ids(&full), ["conntrack-nearly-full"]);
         let mut crowded = with(&[("net.ipv4.neigh.default.gc_thresh3", "100")]);
         crowded.surroundings.ipv4_neighbours = 90;

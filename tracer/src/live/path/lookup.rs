@@ -8,8 +8,8 @@ use tracer_common::record::{DEVICE_NAME_BYTES, RetransmitRecord, RouteLookupReco
 use super::{
     parse,
     wire::{
-        self, AF_INET, NETLINK_ROUTE, NeighbourHeader, RTM_F_LOOKUP_TABLE, RTM_GETNEIGH, RTM_GETROUTE, RTM_NEWNEIGH,
-        RTM_NEWROUTE, RouteHeader,
+        self, AF_INET, NETLINK_ROUTE, NeighbourHeader, RTM_F_LOOKUP_TABLE, RTM_GETNEIGH, RTM_GETROUTE,
+        RTM_NEWNEIGH, RTM_NEWROUTE, RouteHeader,
     },
 };
 use crate::netlink::{Asking, Refusal, Request};

@@ -8,9 +8,9 @@ use tracer_common::record::{
 use zerocopy::IntoBytes as _;
 
 use super::{
-    told::Told,
     parse::{self, Route},
     tables::{Routes, Table},
+    told::Told,
     wire::{
         self, AF_INET, AF_INET6, AF_UNSPEC, AddressHeader, LinkHeader, NETLINK_ROUTE, NeighbourHeader,
         RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_DELRULE, RTM_GETADDR, RTM_GETLINK, RTM_GETNEIGH,
@@ -131,7 +131,9 @@ impl Watched {
                         self.take_in(&message, told, records);
                     }
                 }
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => self.note_loss(&mut listening, told),
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                    self.note_loss(&mut listening, told)
+                }
                 Err(error) => {
                     log::warn!("changes in network namespace {} are no longer seen: {error}", self.inode);
                     return;
@@ -207,7 +209,8 @@ impl Watched {
         records.append(self.inode, &LinkRecord { change, ..link }, &[]);
         if matches!(change, change::DOWN | change::REMOVED | change::REPLACED) {
             let gone = link.interface_index;
-            self.needs.routes |= self.routes.as_ref().is_some_and(|routes| routes.has_ipv4(|index, _| index == gone));
+            self.needs.routes |=
+                self.routes.as_ref().is_some_and(|routes| routes.has_ipv4(|index, _| index == gone));
         }
     }
 
@@ -223,7 +226,8 @@ impl Watched {
         records.append(self.inode, &AddressRecord { change, device, ..address }, &[]);
         if change == change::REMOVED {
             let gone = address.address;
-            self.needs.routes |= self.routes.as_ref().is_some_and(|routes| routes.has_ipv4(|_, source| source == gone));
+            self.needs.routes |=
+                self.routes.as_ref().is_some_and(|routes| routes.has_ipv4(|_, source| source == gone));
         }
     }
 
@@ -297,9 +301,12 @@ fn append_route(inode: u32, route: &Route, records: &mut Records) {
 pub(super) fn read_tables(routes_kept: usize) -> Result<Tables, Refusal> {
     let mut asking = Asking::open(NETLINK_ROUTE)?;
     let mut tables = Tables::default();
-    read_list(&mut asking, &Request::new(RTM_GETLINK, &LinkHeader::default()), &mut tables.links, |message| {
-        (message.kind == RTM_NEWLINK).then(|| parse::link(message)).flatten()
-    })?;
+    read_list(
+        &mut asking,
+        &Request::new(RTM_GETLINK, &LinkHeader::default()),
+        &mut tables.links,
+        |message| (message.kind == RTM_NEWLINK).then(|| parse::link(message)).flatten(),
+    )?;
     let request = Request::new(RTM_GETADDR, &AddressHeader::default());
     read_list(&mut asking, &request, &mut tables.addresses, |message| {
         (message.kind == RTM_NEWADDR).then(|| parse::address(message)).flatten()
@@ -333,7 +340,9 @@ fn read_list<T: super::tables::Kept>(
         }
         match listed {
             Ok(true) => {}
-            Ok(false) | Err(Refusal::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT) | Refusal::Said { .. }) => return Ok(()),
+            Ok(false) | Err(Refusal::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT) | Refusal::Said { .. }) => {
+                return Ok(());
+            }
             Err(error) => return Err(error),
         }
     }
@@ -352,7 +361,8 @@ fn read_routes(
         let request = Request::new(RTM_GETROUTE, &RouteHeader { family, ..RouteHeader::default() });
         for _ in 0..ATTEMPTS {
             let listed = asking.dump(&request, |message| {
-                let Some(mut route) = (message.kind == RTM_NEWROUTE).then(|| parse::route(message)).flatten() else {
+                let Some(mut route) = (message.kind == RTM_NEWROUTE).then(|| parse::route(message)).flatten()
+                else {
                     return;
                 };
                 // A family the kernel does without is answered with all there are.
@@ -368,7 +378,8 @@ fn read_routes(
             });
             match listed {
                 Ok(true) => {}
-                Ok(false) | Err(Refusal::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT) | Refusal::Said { .. }) => break,
+                Ok(false)
+                | Err(Refusal::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT) | Refusal::Said { .. }) => break,
                 Err(error) => return Err(error),
             }
         }

@@ -53,9 +53,8 @@ impl Surroundings {
         let Tables { links, addresses, rules, routes } = namespace::read_tables(ROUTES)?;
         let is_ipv4 = |address: [u8; 16]| Ipv6Addr::from(address).to_ipv4_mapped().is_some();
         let own = |rule: &&RuleRecord| rule.ip_version == 4 && !USUAL_RULES.contains(&rule.priority);
-        let is_default = |route: &&RouteRecord| {
-            route.prefix_bits == 0 && route.table == 254 && is_ipv4(route.prefix)
-        };
+        let is_default =
+            |route: &&RouteRecord| route.prefix_bits == 0 && route.table == 254 && is_ipv4(route.prefix);
         let mut ipv4_neighbours = 0;
         namespace::read_neighbours(|entry| ipv4_neighbours += u64::from(is_ipv4(entry.address)))?;
         let default_devices: BTreeSet<u32> = routes

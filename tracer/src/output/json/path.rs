@@ -57,11 +57,7 @@ struct NextHopObject<'a> {
 
 impl<'a> From<&'a NextHop> for NextHopObject<'a> {
     fn from(hop: &'a NextHop) -> Self {
-        Self {
-            via: hop.gateway.map(AsText),
-            dev: hop.device.as_ref().map(Text::as_str),
-            weight: hop.weight,
-        }
+        Self { via: hop.gateway.map(AsText), dev: hop.device.as_ref().map(Text::as_str), weight: hop.weight }
     }
 }
 

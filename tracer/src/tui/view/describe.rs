@@ -6,8 +6,8 @@ use tracer_common::hook::HookId;
 
 use crate::{
     event::{
-        Body, ConntrackEvent, Endpoints, Event, HookState, IpvsChange, IpvsDecision, LookupResult, RetransmitKind,
-        Ruleset, Text, Verdict,
+        Body, ConntrackEvent, Endpoints, Event, HookState, IpvsChange, IpvsDecision, LookupResult,
+        RetransmitKind, Ruleset, Text, Verdict,
     },
     probe::table::{self, Family},
     state::{
@@ -364,7 +364,13 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
         Body::Link(link) => format!("{} {}", link.device, link.change.name_of_state()),
         Body::Rule(rule) => {
             let table = rule.table.map(|table| format!(" {table}")).unwrap_or_default();
-            format!("{} of IPv{}: {}{table} {}", rule.priority, rule.ip_version, rule.action, rule.change.name())
+            format!(
+                "{} of IPv{}: {}{table} {}",
+                rule.priority,
+                rule.ip_version,
+                rule.action,
+                rule.change.name()
+            )
         }
         Body::Sysctl(sysctl) => format!("{} = {}", sysctl.name, sysctl.value),
         Body::NeighbourEntry(entry) => format!("{} {}", entry.address, entry.state),
