@@ -141,7 +141,10 @@ impl Watched {
             }
         }
         if self.routes_kept() > routes_kept {
-            log::debug!("network namespace {} has more routes than are kept", self.inode);
+            log::warn!(
+                "network namespace {} has more routes than are kept: what changes while messages are lost is not told",
+                self.inode
+            );
             self.routes = None;
         }
         self.listening = Some(listening);
