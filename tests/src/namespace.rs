@@ -78,6 +78,13 @@ impl Namespace {
         self.enter(|| command::run(program, arguments))
     }
 
+    /// Runs a program in it, with `input` on its standard input.
+    pub fn feed(&self, program: &[&str], input: &str) -> Result<()> {
+        let (name, arguments) = program.split_first().context("no program to run")?;
+        self.enter(|| command::output_with_input(Command::new(name).args(arguments), input))?;
+        Ok(())
+    }
+
     /// Sets a kernel parameter of it, named by its path below `/proc/sys`.
     pub fn sysctl(&self, name: &str, value: &str) -> Result<()> {
         self.enter(|| {

@@ -50,7 +50,8 @@ pub(crate) struct TableCount {
 pub(crate) enum Exactness {
     /// The table at one moment.
     Exact,
-    /// The table at one moment, but jumps to long chains may be counted as rules of theirs.
+    /// The table at one moment; what was not looked at counts, and may hold a few that are no rules: jumps to long
+    /// chains, heads and ends of chains.
     AtMost,
     /// A table that kept changing while it was counted.
     Moving,

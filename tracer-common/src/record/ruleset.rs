@@ -54,7 +54,7 @@ pub mod ruleset_flag {
     pub const HAS_PREVIOUS: u16 = 1;
     /// The table is gone.
     pub const REMOVED: u16 = 2;
-    /// Jumps to long chains may be counted as rules of theirs.
+    /// What was not looked at may hold a few that are no rules: jumps to long chains, heads and ends of chains.
     pub const AT_MOST: u16 = 4;
     /// The table changed while it was counted.
     pub const MOVING: u16 = 8;

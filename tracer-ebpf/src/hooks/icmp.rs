@@ -6,6 +6,7 @@ use aya_ebpf::{
 };
 use tracer_common::{
     hook::HookId,
+    offsets::ABSENT,
     record::{IcmpRecord, icmp_direction, icmp_part},
 };
 
@@ -68,6 +69,9 @@ fn icmppush_kprobe(context: ProbeContext) -> u32 {
 /// `struct icmp_bxm`: the packet that gave cause, and the header of the message.
 #[inline(always)]
 fn emit_pushed(message: Pointer) {
+    if offset!(icmp_message_header) == ABSENT {
+        return;
+    }
     let header = message.wrapping_add(offset!(icmp_message_header) as usize);
     let [icmp_type, icmp_code] = Probed::load::<[u8; 2]>(header);
     let skb = read::<Probed, Pointer>(message, offset!(icmp_message_packet));
@@ -119,6 +123,9 @@ fn icmp6out_kprobe(context: ProbeContext) -> u32 {
 #[inline(always)]
 fn emit_pushed_v6(sock: Pointer, header: Pointer) {
     const HEADER_BYTES: usize = 8;
+    if offset!(sock_write_queue) == ABSENT {
+        return;
+    }
     let [icmp_type, icmp_code] = Probed::load::<[u8; 2]>(header);
     // An empty queue's first entry is the queue.
     let queue = sock.wrapping_add(offset!(sock_write_queue) as usize);

@@ -89,7 +89,8 @@ impl fmt::Display for RulesetFamily {
 pub enum RulesetExactness {
     /// The table at one moment.
     Exact,
-    /// The table at one moment, but jumps to long chains may be counted as rules of theirs.
+    /// The table at one moment; what was not looked at may hold a few that are no rules: jumps to long chains, heads
+    /// and ends of chains.
     AtMost,
     /// A table that kept changing while it was counted.
     Moving,

@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 use tracer_common::{
     hook::{HookId, Way},
     record::{
-        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, Flow,
-        HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord, ReadyRecord, RecordHeader,
-        RecordKind, RetransmitRecord, StatsRecord, UndoRecord, claim_direction, conntrack_counter,
-        conntrack_event, ipvs_step,
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ClaimRecord, ConntrackCountersRecord, ConntrackRecord,
+        DuplicateRecord, Flow, HookStatusRecord, IcmpRecord, IpvsRecord, NeighbourRecord, NodeRecord,
+        OwnerRecord, ReadyRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+        claim_direction, conntrack_counter, conntrack_event, icmp_direction, icmp_part, ipvs_step,
     },
 };
 use zerocopy::{Immutable, IntoBytes};
@@ -237,7 +237,11 @@ fn translations(bytes: &mut Vec<u8>) {
         steps: ipvs_step::FOUND,
         verdict: 2,
         connection_state: 5,
+        connection_flags: 3,
+        firewall_mark: 7,
         has_destination: 1,
+        available: 1,
+        persistent: 1,
         ..IpvsRecord::default()
     };
     push(bytes, &ipvs, "");
@@ -249,6 +253,60 @@ fn translations(bytes: &mut Vec<u8>) {
         ..ipvs
     };
     push(bytes, &without_server, "");
+}
+
+fn path(bytes: &mut Vec<u8>) {
+    let udp = Flow { protocol: 17, ..flow() };
+    let died = IcmpRecord {
+        header: header(RecordKind::Icmp, size_of::<IcmpRecord>()),
+        flow: udp,
+        device: name("eth0"),
+        icmp_type: 11,
+        version: 4,
+        direction: icmp_direction::OUT,
+        ttl: 1,
+        parts: icmp_part::HEADER | icmp_part::PORTS,
+        ip_id: 77,
+        ..IcmpRecord::default()
+    };
+    push(bytes, &died, "");
+    let too_big = IcmpRecord {
+        flow: Flow { source: v6(1), destination: v6(2), ..udp },
+        sender: v6(9),
+        mtu_bytes: 1_300,
+        icmp_type: 2,
+        version: 6,
+        direction: icmp_direction::IN,
+        ttl: 63,
+        ..died
+    };
+    push(bytes, &too_big, "");
+    push(
+        bytes,
+        &IcmpRecord {
+            parts: icmp_part::HEADER,
+            icmp_type: 3,
+            icmp_code: 1,
+            direction: 0,
+            sender: mapped(9),
+            ..died
+        },
+        "",
+    );
+    push(bytes, &IcmpRecord { parts: 0, icmp_type: 12, device: [0; 16], ..died }, "");
+    let again = DuplicateRecord {
+        header: header(RecordKind::Duplicate, size_of::<DuplicateRecord>()),
+        flow: udp,
+        device: name("eth0"),
+        times: 3,
+        ip_id: 77,
+        ttl: 60,
+        previous_ttl: 62,
+        first_ttl: 64,
+        ..DuplicateRecord::default()
+    };
+    push(bytes, &again, "");
+    push(bytes, &DuplicateRecord { flow: v6_flow(), ip_id: 0, ..again }, "");
 }
 
 fn stats(counted: RecordKind, seen: u64, lost: u64, last_of_batch: u16) -> StatsRecord {
@@ -289,6 +347,7 @@ pub(crate) fn every_event() -> Block {
     retransmits(&mut bytes);
     neighbours(&mut bytes);
     translations(&mut bytes);
+    path(&mut bytes);
     bytes.extend(hook_status(HookId::IpvsSchedule, Some(Way::Kprobe), ""));
     for (counted, seen, lost, last) in [
         (RecordKind::Retransmit, 4, 0, 0),

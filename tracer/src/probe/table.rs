@@ -324,7 +324,7 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         need: Need::Nothing,
         ways: &[
             by(Way::Trampoline, &[exit("ctconfirm_fexit")]),
-            by(Way::Kprobe, &[entry("ctconfirm_entry"), exit("ctconfirm_return")]),
+            by(Way::Kprobe, &[entry("ctconfirm_entry"), exit("ctconfirm_ret")]),
         ],
     },
     Hook {

@@ -112,7 +112,7 @@ impl Tables {
         }
         let is_same = self.info(table).ok().flatten().as_ref() == Some(info);
         let exactness = match (walk.is_done(), is_same) {
-            (false, _) => Exactness::Partial,
+            (false, _) => Exactness::AtMost,
             (true, true) => Exactness::Exact,
             (true, false) => return Err(Failure::Changed),
         };

@@ -61,6 +61,11 @@ impl Tally {
         self.chain_entries = self.chain_entries.saturating_add(entries);
     }
 
+    /// Rules that are there, but not looked at, whatever their chain.
+    pub(crate) fn unseen_elsewhere(&mut self, entries: u32) {
+        self.entries = self.entries.saturating_add(entries);
+    }
+
     /// Rules of the chain so far.
     pub(crate) fn chain_entries(&self) -> u32 {
         self.chain_entries

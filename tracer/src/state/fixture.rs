@@ -12,11 +12,15 @@ use tracer_common::{
 };
 
 use super::State;
-use crate::event::{
-    Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Endpoints, Event,
-    Failure, HardwareAddress, HookStatus, Ipvs, IpvsDecision, Neighbour, NeighbourState, Owner, Process,
-    Protocol, Retransmit, RetransmitKind, Ruleset, RulesetBackend, RulesetChange, RulesetExactness,
-    RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
+use crate::{
+    event::{
+        Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Duplicate,
+        Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsDecision, Neighbour,
+        NeighbourState, Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset,
+        RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp,
+        Undo, Verdict,
+    },
+    probe::table::{Family, find},
 };
 
 pub(crate) const NETNS: u32 = 4_026_531_840;
@@ -163,6 +167,45 @@ pub(crate) fn ipvs(
     })
 }
 
+pub(crate) fn icmp(
+    direction: Direction,
+    icmp_type: u8,
+    icmp_code: u8,
+    source: &str,
+    destination: &str,
+) -> Body {
+    Body::Icmp(Icmp {
+        direction,
+        protocol: Protocol::ICMP,
+        icmp_type,
+        icmp_code,
+        about: Some(Quoted {
+            flow: endpoints(source, destination),
+            has_ports: true,
+            ttl: 1,
+            ip_id: Some(4_711),
+        }),
+        sender: (direction == Direction::In).then(|| endpoints(source, destination).destination.ip()),
+        mtu_bytes: None,
+        device: Some(Text::new("eth0")),
+        interface_index: 2,
+    })
+}
+
+/// Of a loop of two routers.
+pub(crate) fn duplicate(source: &str, destination: &str, times: u32, ttl: u8) -> Body {
+    Body::Duplicate(Duplicate {
+        flow: endpoints(source, destination),
+        ttl,
+        previous_ttl: ttl + 2,
+        first_ttl: 63,
+        times,
+        ip_id: Some(4_711),
+        device: Text::new("eth0"),
+        interface_index: 2,
+    })
+}
+
 pub(crate) fn stats(kind: RecordKind, seen: u64, suppressed: u64, lost: u64) -> Body {
     let delivered = seen - suppressed - lost;
     Body::Stats(Stats {
@@ -217,7 +260,12 @@ fn attach(hook: HookId) -> Body {
         HookId::RetransmitFailed | HookId::RetransmitUndo => {
             hook_status(hook, None, "the kernel has neither fentry (CONFIG_FUNCTION_TRACER) nor kprobes")
         }
-        hook if hook >= HookId::IpvsLookup => {
+        HookId::PacketReceive => {
+            let attached = Some(Way::TypedTracepoint);
+            let reason = Text::new("attached while a flow is under suspicion");
+            Body::HookStatus(HookStatus { hook: Some(hook), attached, is_needed: false, reason })
+        }
+        hook if find(hook).is_some_and(|row| row.family == Family::Ipvs) => {
             hook_status(hook, None, "module ip_vs is not loaded; tried again when it is")
         }
         HookId::RetransmitSegment
@@ -246,6 +294,7 @@ pub(crate) fn busy() -> State {
     events.extend(busy_flows());
     events.extend(busy_neighbours());
     events.extend(busy_decisions());
+    events.extend(busy_path());
     events.sort_by_key(|&(milliseconds, _)| milliseconds);
     let samples = [
         stats(RecordKind::Retransmit, 1_234_567, 1_000, 42),
@@ -325,6 +374,20 @@ fn busy_neighbours() -> Vec<(u64, Body)> {
         let held = mac(u8::try_from(index).unwrap());
         events.push((22_000 + index * 510, proposal(&address, Verdict::Confirmed, Some(held), Some(held))));
     }
+    events
+}
+
+fn busy_path() -> Vec<(u64, Body)> {
+    let (source, destination) = ("10.42.1.17:41000", "10.42.9.4:8080");
+    let mut events = Vec::new();
+    for packet in 0..6u64 {
+        let time = 112_000 + packet * 1_000;
+        for (times, ttl) in [(2, 61), (3, 59), (5, 55), (9, 47), (17, 31)] {
+            events.push((time, duplicate(source, destination, times, ttl)));
+        }
+        events.push((time, icmp(Direction::Out, 11, 0, source, destination)));
+    }
+    events.push((118_500, icmp(Direction::In, 3, 3, "10.42.1.99:53000", "10.42.0.2:53")));
     events
 }
 

@@ -57,3 +57,38 @@ impl<'a> From<&'a Ruleset> for RulesetObject<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RulesetObject;
+    use crate::{
+        event::{ChainEntries, Ruleset, RulesetChange, RulesetExactness, Text},
+        state::fixture,
+    };
+
+    #[test]
+    fn what_is_absent_is_left_out() {
+        let found = Ruleset { entries: 5, examined: 5, ..fixture::ruleset("filter") };
+        let json = serde_json::to_string(&RulesetObject::from(&found)).expect("plain fields");
+        assert_eq!(
+            json,
+            r#"{"change":"found","backend":"legacy","family":"ip","table":"filter","entries":5,"duplicates":0,"chains":3,"took_ms":0.5}"#
+        );
+        let grown = Ruleset {
+            change: RulesetChange::Grown,
+            entries: 200_000,
+            previous: Some(5),
+            examined: 20_000,
+            duplicates: 19_000,
+            largest: vec![ChainEntries { chain: Text::new("leaked"), entries: 199_995 }],
+            changed_ms_ago: Some(1_500),
+            exactness: RulesetExactness::AtMost,
+            ..found
+        };
+        let json = serde_json::to_string(&RulesetObject::from(&grown)).expect("plain fields");
+        assert_eq!(
+            json,
+            r#"{"change":"grown","backend":"legacy","family":"ip","table":"filter","entries":200000,"previous":5,"growth":199995,"duplicates":19000,"examined":20000,"chains":3,"largest":[{"chain":"leaked","entries":199995}],"changed_ms_ago":1500,"took_ms":0.5,"exactness":"at-most"}"#
+        );
+    }
+}

@@ -23,7 +23,7 @@ pub(super) fn table(body: &Ruleset) -> Columns {
         (0, _) => {}
         (duplicates, false) => facts.add(format_args!("{duplicates} {}", plural(duplicates, "duplicate"))),
         (duplicates, true) => {
-            facts.add(format_args!("{duplicates} of the first {} duplicates", body.examined));
+            facts.add(format_args!("{duplicates} duplicates among the first {}", body.examined));
         }
     }
     if body.change != RulesetChange::Removed {
@@ -45,4 +45,50 @@ pub(super) fn table(body: &Ruleset) -> Columns {
 
 fn plural(count: u32, word: &str) -> String {
     if count == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+    use crate::{
+        event::{ChainEntries, Ruleset, RulesetChange, RulesetExactness, Text},
+        state::fixture,
+    };
+
+    #[test]
+    fn a_line_tells_growth_duplicates_and_the_longest_chains() {
+        let chain = |name, entries| ChainEntries { chain: Text::new(name), entries };
+        let found = Ruleset { entries: 1, examined: 1, ..fixture::ruleset("nat") };
+        let grown = Ruleset {
+            change: RulesetChange::Grown,
+            entries: 1_200,
+            examined: 1_200,
+            previous: Some(200),
+            duplicates: 900,
+            largest: vec![chain("KUBE-SERVICES", 900), chain("a", 200), chain("b", 99), chain("c", 1)],
+            ..fixture::ruleset("filter")
+        };
+        let long = Ruleset { examined: 1_000, exactness: RulesetExactness::AtMost, ..grown.clone() };
+        let gone = Ruleset { change: RulesetChange::Removed, previous: Some(7), ..fixture::ruleset("leak") };
+        let cases = [
+            (found, "ip nat (legacy)", "1 rule, 3 chains"),
+            (
+                grown,
+                "ip filter (legacy)",
+                "1200 rules, +1000 from 200, 900 duplicates, 3 chains, KUBE-SERVICES 900, a 200, b 99",
+            ),
+            (
+                long,
+                "ip filter (legacy)",
+                "at most 1200 rules, +1000 from 200, 900 duplicates among the first 1000, 3 chains, KUBE-SERVICES 900, \
+                 a 200, b 99",
+            ),
+            (gone, "ip leak (legacy)", "0 rules, -7 from 7"),
+        ];
+        for (ruleset, subject, facts) in cases {
+            let columns = table(&ruleset);
+            assert_eq!((columns.subject.as_str(), columns.facts.as_str()), (subject, facts));
+            assert_eq!(columns.kind, ruleset.change.name());
+        }
+    }
 }

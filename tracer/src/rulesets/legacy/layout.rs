@@ -163,6 +163,11 @@ impl Kind {
         self.number(info, self.info_bytes - size_of::<u32>()) as usize
     }
 
+    /// How many entries a table has, heads and ends of chains included.
+    pub(super) fn entries(&self, info: &Info) -> u32 {
+        self.number(info, self.info_bytes - 2 * size_of::<u32>())
+    }
+
     /// The built-in chain whose first entry is at this offset.
     pub(super) fn chain_at(&self, info: &Info, offset: usize) -> Option<&'static str> {
         let valid_hooks = self.number(info, offset_of!(GetInfo<5>, valid_hooks));
