@@ -1,6 +1,6 @@
 //! One namespace: what it has, what the kernel tells of it, and what is told of that.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use tracer_common::record::{
     AddressRecord, DEVICE_NAME_BYTES, LinkRecord, NeighbourEntryRecord, NextHopRecord, RuleRecord, change,
@@ -105,7 +105,7 @@ impl Watched {
 
     /// The descriptor that can be read when something changed.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.listening.as_ref().map(|listening| listening.as_fd())
+        self.listening.as_ref().map(AsFd::as_fd)
     }
 
     /// How many routes are kept.
