@@ -133,3 +133,36 @@ impl Routes {
         *self.sysctls.touch((netns, sysctl.name.clone()), || sysctl.clone()) = sysctl.clone();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::record::{Flow, RouteLookupRecord};
+
+    use super::Routes;
+    use crate::event::{LookupResult, RouteLookup, RouteType, Timestamp};
+
+    fn lookup(route_type: u8) -> RouteLookup {
+        let flow = Flow { source: [1; 16], destination: [2; 16], ..Flow::default() };
+        RouteLookup::from(&RouteLookupRecord { flow, route_type, ..RouteLookupRecord::default() })
+    }
+
+    #[test]
+    fn the_newest_answer_is_kept_and_when_it_became_another() {
+        let mut routes = Routes::new(10, 10);
+        let at = |boot_ns| Timestamp { boot_ns, wall_ns: 0 };
+        let peer = lookup(1).flow.destination.ip();
+        for (time, route_type, expected, changed) in [
+            (10, 1, 1, None),
+            (20, 1, 1, None),
+            (30, 2, 2, Some(30)),
+            (25, 1, 2, Some(30)),
+            (40, 2, 2, Some(30)),
+        ] {
+            routes.lookup(7, at(time), &lookup(route_type));
+            let reached = routes.reached(7, peer).unwrap();
+            assert_eq!(reached.result, LookupResult::Route(RouteType(expected)), "at {time}");
+            assert_eq!(reached.changed, changed.map(at), "at {time}");
+        }
+        assert!(routes.reached(8, peer).is_none());
+    }
+}

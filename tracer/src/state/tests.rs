@@ -317,7 +317,8 @@ proptest! {
         let limit = 10;
         let limits = Limits {
             flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, services: limit, reals: limit,
-            conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, peers: limit, surroundings: limit, timeline: limit,
+            conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, peers: limit,
+            surroundings: limit, timeline: limit,
         };
         let mut bounded = State::new(limits);
         let mut whole = State::default();

@@ -1,6 +1,6 @@
 //! One namespace: what it has, what the kernel tells of it, and what is told of that.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use tracer_common::record::{
     AddressRecord, DEVICE_NAME_BYTES, LinkRecord, NeighbourEntryRecord, NextHopRecord, RuleRecord, change,
@@ -105,7 +105,7 @@ impl Watched {
 
     /// The descriptor that can be read when something changed.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.listening.as_ref().map(|listening| listening.as_fd())
+        self.listening.as_ref().map(AsFd::as_fd)
     }
 
     /// How many routes are kept.
@@ -141,7 +141,10 @@ impl Watched {
             }
         }
         if self.routes_kept() > routes_kept {
-            log::debug!("network namespace {} has more routes than are kept", self.inode);
+            log::warn!(
+                "network namespace {} has more routes than are kept: what changes while messages are lost is not told",
+                self.inode
+            );
             self.routes = None;
         }
         self.listening = Some(listening);

@@ -253,3 +253,44 @@ fn hardware_address(value: &[u8]) -> ([u8; HARDWARE_ADDRESS_BYTES], u8) {
     }
     (bytes, u8::try_from(value.len()).unwrap_or(u8::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{address, link, neighbour, route, rule};
+    use crate::netlink::Message;
+
+    proptest! {
+        #[test]
+        fn no_payload_makes_a_parser_fail(payload in prop::collection::vec(any::<u8>(), 0..200)) {
+            let message = Message { kind: 24, flags: 0, sequence: 0, port: 0, payload: &payload };
+            if let Some(found) = route(&message) {
+                prop_assert_eq!(usize::from(found.record.next_hops), found.next_hops.len());
+            }
+            let _ = (address(&message), link(&message), neighbour(&message), rule(&message));
+        }
+
+        #[test]
+        fn next_hops_are_told_as_far_as_they_are_whole(cut in 0_usize..56, gateways in prop::collection::vec(any::<[u8; 4]>(), 1..4)) {
+            let mut next_hops = Vec::new();
+            for gateway in &gateways {
+                next_hops.extend_from_slice(&16_u16.to_ne_bytes());
+                next_hops.extend_from_slice(&[0, 1, 2, 0, 0, 0, 8, 0, 5, 0]);
+                next_hops.extend_from_slice(gateway);
+            }
+            let kept = next_hops.len().saturating_sub(cut);
+            let mut payload = vec![2, 24, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0];
+            payload.extend_from_slice(&u16::try_from(kept + 4).unwrap().to_ne_bytes());
+            payload.extend_from_slice(&9_u16.to_ne_bytes());
+            payload.extend_from_slice(&next_hops[..kept]);
+            let message = Message { kind: 24, flags: 0, sequence: 0, port: 0, payload: &payload };
+            let found = route(&message).unwrap();
+            prop_assert_eq!(found.next_hops.len(), kept / 16);
+            for (next_hop, gateway) in found.next_hops.iter().zip(&gateways) {
+                prop_assert_eq!(&next_hop.gateway[12..], gateway);
+                prop_assert_eq!((next_hop.weight, next_hop.interface_index), (2, 2));
+            }
+        }
+    }
+}

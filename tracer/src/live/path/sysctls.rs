@@ -69,7 +69,8 @@ pub(super) struct Sysctls {
 #[derive(Debug)]
 struct Known {
     settings: Settings,
-    read: Instant,
+    /// When to look again.
+    due: Instant,
 }
 
 impl Sysctls {
@@ -88,13 +89,15 @@ impl Sysctls {
         for (name, value) in &settings {
             append(inode, change::PRESENT, &[name, value], records);
         }
-        self.namespaces.insert(inode, Known { settings, read: Instant::now() });
+        // The first time comes sooner or later, so that the namespaces of the start are not all read at once for ever.
+        let early = Duration::from_secs(u64::from(inode) % INTERVAL.as_secs());
+        self.namespaces.insert(inode, Known { settings, due: Instant::now() + INTERVAL - early });
     }
 
     /// Tells what changed in the calling thread's namespace, if it is time to look again.
     pub(super) fn tell_changes(&mut self, inode: u32, records: &mut Records) {
         let Some(known) = self.namespaces.get_mut(&inode) else { return };
-        if known.read.elapsed() < INTERVAL {
+        if Instant::now() < known.due {
             return;
         }
         let settings = read(&self.root, &self.wanted);
@@ -107,7 +110,7 @@ impl Sysctls {
                 Some(_) => {}
             }
         }
-        *known = Known { settings, read: Instant::now() };
+        *known = Known { settings, due: Instant::now() + INTERVAL };
     }
 
     pub(super) fn forget(&mut self, inode: u32) {

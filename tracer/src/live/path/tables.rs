@@ -271,3 +271,109 @@ fn keep_other_next_hops(route: &mut Route, gone: &Route) -> bool {
     route.next_hops = left.into();
     !route.next_hops.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::record::{LinkRecord, NextHopRecord, RouteRecord, change};
+
+    use super::{IFF_RUNNING, IFF_UP, Route, Routes, Table};
+
+    /// Of IPv4; `last` tells next hops apart.
+    fn v4(metric: u32, last: u8) -> Route {
+        let mapped = |byte| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, byte];
+        let record = RouteRecord {
+            prefix: mapped(0),
+            gateway: mapped(last),
+            metric,
+            prefix_bits: 24,
+            ..RouteRecord::default()
+        };
+        Route { record, next_hops: Box::default() }
+    }
+
+    /// Of IPv6, with several next hops if there are.
+    fn v6(gateways: &[u8]) -> Route {
+        let address = |byte| [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, byte];
+        let mut record = RouteRecord { prefix: address(0), prefix_bits: 64, ..RouteRecord::default() };
+        if let [single] = gateways {
+            record.gateway = address(*single);
+            return Route { record, next_hops: Box::default() };
+        }
+        record.next_hops = u16::try_from(gateways.len()).unwrap();
+        let next_hops = gateways.iter().map(|&byte| NextHopRecord {
+            gateway: address(byte),
+            weight: 1,
+            ..NextHopRecord::default()
+        });
+        Route { record, next_hops: next_hops.collect() }
+    }
+
+    fn of(routes: &[Route]) -> Routes {
+        let mut table = Routes::default();
+        routes.iter().for_each(|route| table.insert(route.clone(), false));
+        table
+    }
+
+    /// What a comparison with the kernel's table tells.
+    fn told(mut before: Routes, now: &[Route]) -> Vec<(Route, u8)> {
+        let mut told = Vec::new();
+        before.become_routes(of(now), |route, change| told.push((route.clone(), change)));
+        assert_eq!(before.len(), of(now).len());
+        told
+    }
+
+    #[test]
+    fn a_comparison_tells_what_differs() {
+        let table: [(&str, &[Route], &[Route], &[(Route, u8)]); 6] = [
+            ("nothing", &[v4(0, 1), v4(1, 1)], &[v4(1, 1), v4(0, 1)], &[]),
+            ("gone", &[v4(0, 1)], &[], &[(v4(0, 1), change::REMOVED)]),
+            ("new", &[], &[v4(0, 1)], &[(v4(0, 1), change::ADDED)]),
+            ("another next hop", &[v4(0, 1)], &[v4(0, 2)], &[(v4(0, 2), change::REPLACED)]),
+            ("one beside it", &[v4(0, 1)], &[v4(0, 1), v4(0, 2)], &[(v4(0, 2), change::ADDED)]),
+            ("a next hop less", &[v6(&[1, 2])], &[v6(&[1])], &[(v6(&[1]), change::REPLACED)]),
+        ];
+        for (name, before, now, expected) in table {
+            assert_eq!(told(of(before), now), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_table_follows_what_the_kernel_tells() {
+        let mut routes = of(&[v4(0, 1), v4(0, 2), v4(5, 1)]);
+        routes.insert(v4(0, 1), false);
+        assert_eq!(routes.len(), 3, "told twice, there once");
+        routes.remove(&v4(0, 2));
+        routes.insert(v4(5, 9), true);
+        assert_eq!(told(routes, &[v4(0, 1), v4(5, 9)]), []);
+
+        let mut routes = of(&[v6(&[1])]);
+        // Adding a next hop tells the whole route, removing one only what goes.
+        routes.insert(v6(&[1, 2, 3]), false);
+        routes.remove(&v6(&[2]));
+        assert_eq!(told(of(&[v6(&[1, 3])]), &[v6(&[1, 3])]), []);
+        routes.remove(&v6(&[3]));
+        assert_eq!(routes.len(), 1);
+        assert_eq!(told(routes, &[v6(&[1])]), []);
+        let mut routes = of(&[v6(&[1, 2])]);
+        routes.remove(&v6(&[1, 2]));
+        assert_eq!(routes.len(), 0);
+    }
+
+    #[test]
+    fn a_device_is_told_when_it_begins_or_ceases_to_work_or_becomes_another() {
+        let link =
+            |flags, mtu_bytes| LinkRecord { interface_index: 2, flags, mtu_bytes, ..LinkRecord::default() };
+        let works = IFF_UP | IFF_RUNNING;
+        let mut table = Table::default();
+        for (name, link, expected) in [
+            ("new", link(0, 1500), Some(change::ADDED)),
+            ("switched on, without a wire", link(IFF_UP, 1500), Some(change::REPLACED)),
+            ("works", link(works, 1500), Some(change::UP)),
+            ("counts something", link(works, 1500), None),
+            ("smaller packets", link(works, 1400), Some(change::REPLACED)),
+            ("wire pulled", link(IFF_UP, 1400), Some(change::DOWN)),
+        ] {
+            assert_eq!(table.insert(&link), expected, "{name}");
+        }
+    }
+}

@@ -40,7 +40,7 @@ impl Told {
             unasked,
             route_budget: KindBudget::default(),
             lookup_budget: KindBudget::default(),
-            known: Default::default(),
+            known: [KindCounters::default(); 2],
         }
     }
 

@@ -1,7 +1,7 @@
 //! Routes, how peers are reached, and what routing depends on. What there was at the start has no lines.
 
 use super::{Arrow, Columns, Facts, Weight};
-use crate::event::{Address, Change, Link, Route, RouteLookup, RouteType, Rule, Sysctl};
+use crate::event::{Address, Change, Link, Route, RouteLookup, RouteType, Rule, Sysctl, Text};
 
 pub(super) fn route(body: &Route) -> Columns {
     let mut facts = Facts::default();
@@ -12,7 +12,7 @@ pub(super) fn route(body: &Route) -> Columns {
         facts.add(format_args!("via {gateway}"));
     }
     for hop in &body.next_hops {
-        let device = hop.device.as_ref().map_or("", |device| device.as_str());
+        let device = hop.device.as_ref().map_or("", Text::as_str);
         match hop.gateway {
             Some(gateway) => facts.add(format_args!("via {gateway} dev {device} weight {}", hop.weight)),
             None => facts.add(format_args!("dev {device} weight {}", hop.weight)),
@@ -166,7 +166,7 @@ fn found_later(facts: &mut Facts, is_found_later: bool) {
     }
 }
 
-fn place(device: Option<&crate::event::Text>) -> String {
+fn place(device: Option<&Text>) -> String {
     device.map_or_else(String::new, |device| format!(" dev {device}"))
 }
 

@@ -109,6 +109,13 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
         facts.push(fact("owner", owner.join(" · ")));
         facts.push(fact("seen", span(state, flow.first, flow.last)));
     }
+    if let Some(reached) = state.routes.reached(key.netns, key.endpoints.destination.ip()) {
+        let mut way = vec![route_fact(reached.result, reached.gateway, reached.device.as_ref())];
+        way.extend(reached.neighbour_state.map(|state| format!("next hop {state}")));
+        way.extend(reached.neighbour.map(|hardware| format!("at {hardware}")));
+        way.extend(reached.changed.map(|time| format!("another since {}", time_of_day(time))));
+        facts.push(fact("way there", way.join(" · ")));
+    }
     if let Some(entry) = state.conntrack.entries.get(key) {
         facts.push(fact("conntrack", conntrack_text(entry)));
         facts.extend(entry.reply.map(|reply| fact("reply tuple", flow_name(&reply))));
