@@ -14,11 +14,13 @@ mod conntrack_race;
 mod fallback;
 mod icmp;
 mod ipvs;
+mod ipvs_change;
 mod lifecycle;
 mod loops;
 mod neighbour;
 mod reconcile;
 mod retransmit;
+mod route;
 mod ruleset;
 mod storm;
 
@@ -77,10 +79,12 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         neighbour::CASES,
         claim::CASES,
         conntrack::CASES,
+        ipvs_change::CASES,
         conntrack_race::CASES,
         conntrack_counters::CASES,
         ipvs::CASES,
         ruleset::CASES,
+        route::CASES,
         icmp::CASES,
         loops::CASES,
         storm::CASES,

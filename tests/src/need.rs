@@ -22,6 +22,8 @@ pub enum Need {
     Queue,
     /// IPVS, with type information of the module, and `ipvsadm`.
     Ipvs,
+    /// IPVS and `ipvsadm`, whether its types are described or not.
+    Ipvsadm,
     /// IPVS as a module that can be unloaded.
     IpvsUnloadable,
     /// A processor that is not emulated.
@@ -66,6 +68,8 @@ impl Need {
                 in_namespace(|namespace| namespace.proc_net("stat/nf_conntrack").map(drop))
                     .map(|error| format!("no connection tracking: {error}"))
             }
+            Self::Ipvs => ipvsadm_missing().or_else(ipvs_types_missing),
+            Self::Ipvsadm => ipvsadm_missing(),
             Self::Queue => {
                 load("nfnetlink_queue");
                 load("nft_queue");
@@ -76,7 +80,6 @@ impl Need {
                 })
                 .map(|error| format!("no rules that queue: {error}"))
             }
-            Self::Ipvs => ipvs_missing(),
             Self::IpvsUnloadable => ipvs_fixed(),
             Self::RealProcessor => fs::read_to_string("/proc/cpuinfo")
                 .is_ok_and(|text| text.contains("QEMU TCG"))
@@ -111,19 +114,21 @@ pub fn load(module: &str) {
     let _ = command::run("modprobe", &format!("--quiet {module}"));
 }
 
-fn ipvs_missing() -> Option<String> {
+fn ipvsadm_missing() -> Option<String> {
     load("ip_vs");
     load("ip_vs_rr");
     if !Path::new("/proc/net/ip_vs").exists() {
         return Some("this kernel has no IPVS".to_owned());
     }
-    if !Path::new("/sys/kernel/btf/ip_vs").exists() {
-        return Some("this kernel has no type information of the module ip_vs".to_owned());
-    }
     match Command::new("ipvsadm").arg("--version").output() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Some("no ipvsadm".to_owned()),
         _ => None,
     }
+}
+
+fn ipvs_types_missing() -> Option<String> {
+    (!Path::new("/sys/kernel/btf/ip_vs").exists())
+        .then(|| "this kernel has no type information of the module ip_vs".to_owned())
 }
 
 fn ipvs_fixed() -> Option<String> {

@@ -102,7 +102,7 @@ impl Queue {
     /// Takes in what has come; whether an acknowledgement was among it.
     fn receive(&mut self) -> Result<bool> {
         let mut is_acknowledged = false;
-        let mut buffer = [0; 1 << 16];
+        let mut buffer = [0; 8 << 10];
         loop {
             let bytes = match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
                 Ok(length) => &buffer[..length],

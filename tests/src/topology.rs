@@ -293,12 +293,14 @@ impl Routers {
     }
 }
 
-/// Makes a namespace forward packets, whichever way it would send to their source.
+/// Makes a namespace forward packets, whichever way it would send to their source, and send no redirects: those share
+/// a rate limit with the errors cases count.
 pub fn forward(namespace: &Namespace) -> Result<()> {
     namespace.sysctl("net/ipv4/ip_forward", "1")?;
     namespace.sysctl("net/ipv6/conf/all/forwarding", "1")?;
     for scope in ["all", "default"] {
         namespace.sysctl(&format!("net/ipv4/conf/{scope}/rp_filter"), "0")?;
+        namespace.sysctl(&format!("net/ipv4/conf/{scope}/send_redirects"), "0")?;
     }
     Ok(())
 }

@@ -18,18 +18,19 @@ use reduce::{Kernel, Roots};
 const MODULES: [&str; 2] = ["ip_vs", "nf_conntrack"];
 
 /// The tracepoints tracer hooks, or asks about.
-const TRACEPOINTS: [&str; 7] = [
+const TRACEPOINTS: [&str; 8] = [
     "icmp_send",
     "inet_sock_set_state",
     "kfree_skb",
     "neigh_timer_handler",
     "neigh_update",
+    "netif_receive_skb",
     "tcp_retransmit_skb",
     "tcp_retransmit_synack",
 ];
 
 /// The functions tracer hooks, and two with too many arguments for older kernels' trampolines.
-const FUNCTIONS: [&str; 22] = [
+const FUNCTIONS: [&str; 26] = [
     "__ip_vs_del_dest",
     "__ip_vs_del_service",
     "__ip_vs_update_dest",
@@ -39,6 +40,10 @@ const FUNCTIONS: [&str; 22] = [
     "arp_send_dst",
     "arp_xmit",
     "early_drop",
+    "icmp_push_reply",
+    "icmp_unreach",
+    "icmpv6_notify",
+    "icmpv6_push_pending_frames",
     "ip_vs_add_service",
     "ip_vs_conn_expire_now",
     "ip_vs_conn_in_get_proto",

@@ -222,9 +222,9 @@ fn reused_established(setting: &Setting) -> Result<()> {
     let challenges = Counters::tcp(&cluster.servers[0])?;
     let second = traffic::dial(&cluster.client, client(FAMILY), virtual_service(FAMILY))?;
     until_repeated(&cluster.client, &before, 2)?;
-    let challenged = Counters::tcp(&cluster.servers[0])?.growth(&challenges, "TcpExtTCPSYNChallenge")?;
+    let asked = Counters::tcp(&cluster.servers[0])?.growth(&challenges, "TcpExtTCPSYNChallenge")?;
     drop((second, accepted));
-    ensure!(challenged > 0, "the old server was not asked again");
+    ensure!(asked > 0, "the old server was not asked again");
     let events = finish(tracer)?;
     let reused = told(&events, &cluster.director, FAMILY, "reused");
     reused.exactly(1)?.all_have("tcp_state", "ESTABLISHED")?;

@@ -1,6 +1,9 @@
 //! Conntrack's counters, which need no hook.
 
-use anyhow::{Result, ensure};
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::{
     Case, Setting,
@@ -35,46 +38,62 @@ const NAMES: [(&str, &str); 9] = [
     ("clash_resolve", "clashres"),
 ];
 
-/// Flows begin in one namespace, and none in another. Truth: the kernel's own table.
+/// Flows fill the table of one namespace, and the other gets ICMP errors about a flow it did not track, which it counts
+/// as such. Truth: the kernel's own tables.
 fn counters(setting: &Setting) -> Result<()> {
     const FLOWS: u16 = 200;
     const FIRST_PORT: u16 = 20_000;
     const PORT: u16 = 80;
+    const CLOSED_PORT: u16 = 9;
     const FAMILY: Family = Family::V4;
     let pair = Pair::new()?;
+    pair.near.nft(TRACK)?;
+    pair.near.nft(&format!(
+        "table inet blind {{ chain out {{ type filter hook output priority -300; \
+         udp dport {CLOSED_PORT} notrack; }}; }}"
+    ))?;
     pair.far.nft(TRACK)?;
     let receiver = traffic::udp(&pair.far, FAMILY.at(FAR, PORT))?;
     let tracer = setting.trace(&["--only", "conntrack"])?;
-    // At first sight, before the node is ready.
-    let first = tracer.ask(|events| first_told(events, &pair.far))?;
-    ensure!(first == 0, "entries before any flow: {first}");
-    let before = Counters::conntrack(&pair.far)?;
-    traffic::knock_from(&pair.near, FAMILY.host(NEAR), FIRST_PORT..FIRST_PORT + FLOWS, FAMILY.at(FAR, PORT))?;
-    let after = Counters::conntrack(&pair.far)?;
-    drop(receiver);
-    ensure!(after.growth(&before, "insert")? == u64::from(FLOWS), "not every flow got an entry");
-    tracer.wait_for("the growth", |events| grown(events, &pair.far, "insert") == u64::from(FLOWS))?;
+    tracer.wait_for("the first sight of both", |events| {
+        [&pair.near, &pair.far].iter().all(|namespace| last_told(events, namespace)["count"] == 0)
+    })?;
+    let before = Counters::conntrack(&pair.near)?;
+    let ports = FIRST_PORT..FIRST_PORT + FLOWS;
+    traffic::knock_from(&pair.near, FAMILY.host(NEAR), ports, FAMILY.at(FAR, PORT))?;
+    traffic::knock(&pair.near, FAMILY.at(NEAR, FIRST_PORT), FAMILY.at(FAR, CLOSED_PORT))?;
+    let errors = Counters::conntrack(&pair.near)?.growth(&before, "icmp_error")?;
+    ensure!(errors > 0, "the kernel counted no ICMP error");
+    let entries = number(&pair.far, "nf_conntrack_count")?;
+    ensure!(entries >= u64::from(FLOWS), "not every flow got an entry: {entries}");
+    tracer.wait_for("the growth", |events| {
+        grown(events, &pair.near, "error") == errors && last_told(events, &pair.far)["count"] == entries
+    })?;
     let events = tracer.stop()?.events;
-    let told = events.of("conntrack-counters", &pair.far);
-    ensure!(told.count() <= 1 + 3, "{} events of one burst", told.count());
-    let last = told.events()[told.events().len() - 1];
-    for (name, column) in NAMES {
-        let kernel = after.value(column)?;
-        ensure!(last[name].as_u64() == Some(kernel), "{name} is {kernel}, and told is {last}");
+    drop(receiver);
+    for namespace in [&pair.near, &pair.far] {
+        let (last, kernel) = (last_told(&events, namespace), Counters::conntrack(namespace)?);
+        for (name, column) in NAMES {
+            let kernel = kernel.value(column)?;
+            ensure!(last[name] == kernel, "{name} is {kernel}, and told is {last}");
+        }
+        ensure!(last.get("chaintoolong").is_some() == kernel.value("chainlength").is_ok(), "{last}");
+        let limit = number(namespace, "nf_conntrack_max")?;
+        ensure!(last["max"] == limit, "not of {limit} at most: {last}");
+        // One at first sight, and no more than the burst took seconds.
+        let told = events.of("conntrack-counters", namespace).count();
+        super::note(&format!("{told} events of {}", namespace.name()));
     }
-    ensure!(last.get("chaintoolong").is_some() == after.value("chainlength").is_ok(), "{last}");
-    let limit: u64 = pair
-        .far
-        .enter(|| Ok(std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max")?))?
-        .trim()
-        .parse()?;
-    ensure!(last["count"] == u64::from(FLOWS) && last["max"] == limit, "not {FLOWS} of {limit}: {last}");
-    // Nothing happened there, so there is no more than the first sight of it.
-    events.of("conntrack-counters", &pair.near).exactly(1)?.all_have("insert", 0)?;
     Ok(())
 }
 
-fn first_told(events: &Events, namespace: &Namespace) -> Result<u64> {
-    let told = events.of("conntrack-counters", namespace);
-    Ok(told.first()?["count"].as_u64().unwrap_or(u64::MAX))
+fn number(namespace: &Namespace, name: &str) -> Result<u64> {
+    let path = format!("/proc/sys/net/netfilter/{name}");
+    let text = namespace.enter(|| fs::read_to_string(&path).with_context(|| format!("read {path}")))?;
+    text.trim().parse().with_context(|| format!("{path}: {text}"))
+}
+
+/// The last event about a namespace; null if there is none.
+fn last_told(events: &Events, namespace: &Namespace) -> Value {
+    events.of("conntrack-counters", namespace).events().last().copied().cloned().unwrap_or_default()
 }

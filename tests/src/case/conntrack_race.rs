@@ -1,8 +1,10 @@
 //! Races of equal new entries, made without chance: a queue of the ruleset holds two packets behind the look-up of their
 //! entries and before these get into the table, and lets both go on.
 //!
-//! Kernels before 6.8 look a packet up once more when it leaves the queue, and find the winner. So a rule changes the
-//! packet's source port ahead of the queue: the entry keeps the tuple of before, and the look-up finds nothing.
+//! Older kernels (5.10 and 6.1, not 6.12) look a packet up once more when it leaves the queue, and find the winner. So a
+//! rule changes the packet's source port ahead of the queue: the entry keeps the tuple of before, and the look-up finds
+//! nothing. The queue stands behind the translation of sources, which would give the second flow a port of its own once
+//! the first is in the table.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -77,7 +79,7 @@ impl Race {
             "table inet race {{ \
              chain zones {{ type filter hook prerouting priority -300; ct zone set {ZONE}; }}; \
              chain translation {{ type nat hook prerouting priority -100; {translation} }}; \
-             chain hold {{ type filter hook input priority 0; \
+             chain hold {{ type filter hook input priority 200; \
              meta l4proto {protocol} {only_syns} ct mark set {MARK} {protocol} sport set 9 queue num {QUEUE}; }}; }}"
         ))?;
         let tracer = setting.trace(&["--only", "conntrack"])?;
@@ -91,15 +93,15 @@ impl Race {
         self.queue.hold(2)?;
         self.queue.release()?;
         let column = if counter == "clash_resolve" { "clashres" } else { counter };
-        let counted = Counters::conntrack(&self.pair.far)?.growth(&self.before, column)?;
-        ensure!(counted == 1, "{counter} grew by {counted}: there was no race");
+        let growth = Counters::conntrack(&self.pair.far)?.growth(&self.before, column)?;
+        ensure!(growth == 1, "{counter} grew by {growth}: there was no race");
         let far = &self.pair.far;
-        self.tracer.wait_for("the counters", |events| grown(events, far, counter) == counted)?;
+        self.tracer.wait_for("the counters", |events| grown(events, far, counter) == growth)?;
         let after = Counters::conntrack(far)?;
         let events = finish(self.tracer)?;
-        for (event, counter) in [("clash-resolved", "clashres"), ("insert-failed", "insert_failed")] {
-            let counted = after.growth(&self.before, counter)?;
-            events.of("conntrack", far).with("event", event).exactly(counted)?;
+        for (event, column) in [("clash-resolved", "clashres"), ("insert-failed", "insert_failed")] {
+            let growth = after.growth(&self.before, column)?;
+            events.of("conntrack", far).with("event", event).exactly(growth)?;
         }
         events.of("conntrack", &self.pair.near).exactly(0)?;
         Ok((events, self.pair))

@@ -142,10 +142,40 @@ pub(super) const CASES: &[Case] = &[
         run: |setting| kprobe(setting, IPVS),
     },
     Case {
+        name: "kprobe-ipvs-dropped",
+        proves: "SYNs towards a removed server are told by kprobes",
+        needs: IPVS_NEEDS,
+        run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
+        name: "kprobe-ipvs-udp",
+        proves: "decisions about datagrams are told by kprobes",
+        needs: IPVS_NEEDS,
+        run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
+        name: "kprobe-ipvs-nested",
+        proves: "a packet that passes IPVS in two namespaces at once is told once in each by kprobes",
+        needs: IPVS_NEEDS,
+        run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
         name: "kprobe-ipvs-refused",
         proves: "a SYN for a service without servers is told as refused by kprobes",
         needs: IPVS_NEEDS,
         run: |setting| kprobe(setting, IPVS),
+    },
+    Case {
+        name: "kprobe-ipvs-change",
+        proves: "changes of services, real servers and weights are told by kprobes",
+        needs: &[Need::FunctionHooks, Need::Ipvs],
+        run: |setting| kprobe(setting, &["__ip_vs_update_dest", "__ip_vs_del_dest", "ip_vs_add_service"]),
+    },
+    Case {
+        name: "kprobe-ipvs-change-many",
+        proves: "of hundreds of changes in one go kprobes miss none",
+        needs: &[Need::FunctionHooks, Need::Ipvs],
+        run: |setting| kprobe(setting, &["__ip_vs_update_dest", "__ip_vs_del_dest", "ip_vs_add_service"]),
     },
 ];
 

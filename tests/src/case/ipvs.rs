@@ -1,9 +1,14 @@
 //! Decisions of IPVS. Truth: `ipvsadm`, and the clients' own counters of repeated SYNs.
 
+mod datagram;
+mod forward;
 mod gone;
 mod late;
+mod nested;
+mod raw;
 mod reuse;
 mod service;
+mod sticky;
 
 use anyhow::Result;
 
@@ -43,7 +48,13 @@ pub(super) const CASES: &[Case] = &[
         name: "ipvs-reused-drained",
         proves: "with conn_reuse_mode=0 reused source ports reach a drained server, each told as reused at weight 0",
         needs: NEEDS,
-        run: reuse::reused,
+        run: |setting| reuse::reused(setting, Family::V4),
+    },
+    Case {
+        name: "ipvs-reused-drained-v6",
+        proves: "the same over IPv6",
+        needs: NEEDS,
+        run: |setting| reuse::reused(setting, Family::V6),
     },
     Case {
         name: "ipvs-rescheduled",
@@ -64,10 +75,88 @@ pub(super) const CASES: &[Case] = &[
         run: gone::dropped,
     },
     Case {
+        name: "ipvs-gone-rescheduled",
+        proves: "with expire_nodest_conn=1 the entry of a removed server gives way, told as rescheduled",
+        needs: NEEDS,
+        run: gone::replaced,
+    },
+    Case {
         name: "ipvs-refused",
         proves: "a SYN for a service without servers is told as refused",
         needs: NEEDS,
         run: gone::refused,
+    },
+    Case {
+        name: "ipvs-udp",
+        proves: "of UDP, first datagrams are told, and those towards a removed server; ordinary ones never",
+        needs: NEEDS,
+        run: |setting| datagram::decisions(setting, Family::V4),
+    },
+    Case {
+        name: "ipvs-udp-v6",
+        proves: "the same over IPv6",
+        needs: NEEDS,
+        run: |setting| datagram::decisions(setting, Family::V6),
+    },
+    Case {
+        name: "ipvs-udp-one-packet",
+        proves: "with one-packet scheduling every datagram is told as scheduled",
+        needs: NEEDS,
+        run: datagram::one_packet,
+    },
+    Case {
+        name: "ipvs-overloaded",
+        proves: "first packets dropped by drop_packet, before any server is chosen, are told as dropped",
+        needs: NEEDS,
+        run: datagram::overloaded,
+    },
+    Case {
+        name: "ipvs-sctp",
+        proves: "of SCTP, INITs are told as scheduled, reused and dropped, and other chunks never",
+        needs: NEEDS,
+        run: raw::sctp,
+    },
+    Case {
+        name: "ipvs-tunnel",
+        proves: "connections to a tunnelled server are told as such",
+        needs: NEEDS,
+        run: forward::tunnel,
+    },
+    Case {
+        name: "ipvs-direct",
+        proves: "connections to a directly routed server are told as such",
+        needs: NEEDS,
+        run: forward::direct,
+    },
+    Case {
+        name: "ipvs-persistent",
+        proves: "connections of a persistent service are told once, with weight 0 once the server is drained",
+        needs: NEEDS,
+        run: sticky::persistent,
+    },
+    Case {
+        name: "ipvs-fwmark",
+        proves: "a service known by a firewall mark is told with its mark and with what was dialled",
+        needs: NEEDS,
+        run: sticky::marked_service,
+    },
+    Case {
+        name: "ipvs-marked-packets",
+        proves: "a mark on packets to a service known by its address is not taken for the service's",
+        needs: NEEDS,
+        run: sticky::marked_packets,
+    },
+    Case {
+        name: "ipvs-nested",
+        proves: "a packet that passes IPVS in two namespaces at once is told once in each",
+        needs: NEEDS,
+        run: nested::nested,
+    },
+    Case {
+        name: "ipvs-rate",
+        proves: "of thousands of new connections a second, as many are seen as ipvsadm counts, and accounted for",
+        needs: NEEDS,
+        run: raw::rate,
     },
 ];
 

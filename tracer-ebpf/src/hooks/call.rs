@@ -118,56 +118,51 @@ impl<C: Call> RunningCalls<C> {
     /// The innermost of the task's calls that answers to a description.
     #[inline(always)]
     pub(crate) fn find(&self, is_it: impl Fn(&C) -> bool) -> Option<&'static mut C> {
-        if !C::GROUP.waits() {
-            return None;
-        }
-        let mut place = Place::of_current_task();
-        place.depth = NESTED_CALLS;
-        while place.depth > 0 {
-            place.depth -= 1;
-            if let Some(call) = self.0.get_ptr_mut(place) {
-                // SAFETY: only hooks of this call change the value, and it stays until one of them removes it.
-                let call = unsafe { &mut *call };
-                if is_it(call) {
-                    return Some(call);
-                }
-            }
-        }
-        None
+        let call = self.0.get_ptr_mut(self.place(is_it)?)?;
+        // SAFETY: only hooks of this call change the value, and it stays until one of them removes it.
+        Some(unsafe { &mut *call })
     }
 
     /// Takes the innermost of the task's calls that answers to a description. What lies on top of it is left over.
     #[inline(always)]
     pub(crate) fn end(&self, is_it: impl Fn(&C) -> bool) -> Option<C> {
+        let place = self.place(is_it)?;
+        // SAFETY: only hooks of this call change the value.
+        let call = *unsafe { self.0.get(place) }?;
+        if self.0.remove(place).is_ok() {
+            C::GROUP.count(-1);
+        }
+        self.forget_above(place.task, place.depth + 1);
+        Some(call)
+    }
+
+    /// Where the innermost of the task's calls is that answers to a description.
+    #[inline(always)]
+    fn place(&self, is_it: impl Fn(&C) -> bool) -> Option<Place> {
         if !C::GROUP.waits() {
             return None;
         }
+        let mut found = None;
         let mut place = Place::of_current_task();
-        place.depth = NESTED_CALLS;
-        while place.depth > 0 {
-            place.depth -= 1;
+        while place.depth < NESTED_CALLS {
+            // No place is empty below one that is taken.
             // SAFETY: only hooks of this call change the value.
-            let Some(&call) = (unsafe { self.0.get(place) }) else { continue };
-            if is_it(&call) {
-                if self.0.remove(place).is_ok() {
-                    C::GROUP.count(-1);
-                }
-                self.forget_above(place.task, place.depth + 1);
-                return Some(call);
+            let Some(call) = (unsafe { self.0.get(place) }) else { break };
+            if is_it(call) {
+                found = Some(place);
             }
+            place.depth += 1;
         }
-        None
+        found
     }
 
     /// Throws away a task's calls from a depth on.
     #[inline(always)]
     fn forget_above(&self, task: u64, depth: u64) {
         let mut place = Place { task, depth };
-        while place.depth < NESTED_CALLS {
-            if self.0.remove(place).is_ok() {
-                C::GROUP.count(-1);
-                count_lost::<C::Record>();
-            }
+        while place.depth < NESTED_CALLS && self.0.remove(place).is_ok() {
+            C::GROUP.count(-1);
+            count_lost::<C::Record>();
             place.depth += 1;
         }
     }

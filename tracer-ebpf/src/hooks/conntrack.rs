@@ -41,7 +41,7 @@ fn ctconfirm_entry(context: ProbeContext) -> u32 {
 }
 
 #[kretprobe(function = "__nf_conntrack_confirm")]
-fn ctconfirm_return(context: RetProbeContext) -> u32 {
+fn ctconfirm_ret(context: RetProbeContext) -> u32 {
     if let Some([skb, ..]) = call::take(&context) {
         confirmed(skb as Pointer, context.ret());
     }

@@ -6,6 +6,7 @@ use aya_ebpf::{
 };
 use tracer_common::{
     hook::HookId,
+    offsets::ABSENT,
     record::{IcmpRecord, icmp_direction, icmp_part},
 };
 
@@ -52,15 +53,17 @@ fn icmpsend_raw(context: RawTracePointContext) -> i32 {
 /// requests pass here too.
 #[fentry(function = "icmp_push_reply")]
 fn icmppush_fentry(context: FEntryContext) -> i32 {
-    emit_pushed(if setting!(icmp_push_message) == 0 { context.arg(0) } else { context.arg(1) });
+    // Both are read first: a choice of the place to read from would be arithmetic on the context, which the verifier
+    // forbids.
+    let (first, second): (Pointer, Pointer) = (context.arg(0), context.arg(1));
+    emit_pushed(if setting!(icmp_push_message) == 0 { first } else { second });
     0
 }
 
 #[kprobe(function = "icmp_push_reply")]
 fn icmppush_kprobe(context: ProbeContext) -> u32 {
-    let message = if setting!(icmp_push_message) == 0 { context.arg(0) } else { context.arg(1) };
-    if let Some(message) = message {
-        emit_pushed(message);
+    if let (Some(first), Some(second)) = (context.arg::<Pointer>(0), context.arg::<Pointer>(1)) {
+        emit_pushed(if setting!(icmp_push_message) == 0 { first } else { second });
     }
     0
 }
@@ -68,6 +71,9 @@ fn icmppush_kprobe(context: ProbeContext) -> u32 {
 /// `struct icmp_bxm`: the packet that gave cause, and the header of the message.
 #[inline(always)]
 fn emit_pushed(message: Pointer) {
+    if offset!(icmp_message_header) == ABSENT {
+        return;
+    }
     let header = message.wrapping_add(offset!(icmp_message_header) as usize);
     let [icmp_type, icmp_code] = Probed::load::<[u8; 2]>(header);
     let skb = read::<Probed, Pointer>(message, offset!(icmp_message_packet));
@@ -119,6 +125,9 @@ fn icmp6out_kprobe(context: ProbeContext) -> u32 {
 #[inline(always)]
 fn emit_pushed_v6(sock: Pointer, header: Pointer) {
     const HEADER_BYTES: usize = 8;
+    if offset!(sock_write_queue) == ABSENT {
+        return;
+    }
     let [icmp_type, icmp_code] = Probed::load::<[u8; 2]>(header);
     // An empty queue's first entry is the queue.
     let queue = sock.wrapping_add(offset!(sock_write_queue) as usize);

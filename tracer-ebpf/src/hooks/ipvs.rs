@@ -260,7 +260,8 @@ fn asked<A: Access>(question: &Question) {
     let namespace = read::<A, Pointer>(service, offset!(ipvs_service_namespace));
     let net = read::<A, Pointer>(namespace, offset!(ipvs_net));
     let netns = netns_inode::<A>(net);
-    let call = header as u64;
+    let (call, packet) = (header as u64, skb as u64);
+    let is_this = |pending: &Pending| pending.header == call && pending.skb == packet;
     // 0: no real server; less: it failed; more: the packet turned out not to be meant for the service.
     let ignored = if connection.is_null() { Probed::load::<i32>(ignored) } else { 0 };
     if ignored > 0 {
@@ -268,7 +269,7 @@ fn asked<A: Access>(question: &Question) {
     }
     if !connection.is_null() || ignored < 0 {
         let (met, state) = PENDING_IPVS
-            .end(|pending| pending.header == call)
+            .end(is_this)
             .map_or((0, 0), |pending| (pending.record.steps, pending.record.connection_state));
         emit(HookId::IpvsSchedule, netns, |record: &mut IpvsRecord| {
             fill::sysctls::<A>(record, namespace);
@@ -288,7 +289,7 @@ fn asked<A: Access>(question: &Question) {
     if !is_wanted(netns) || first::is_in_icmp::<A>(header) {
         return;
     }
-    if let Some(pending) = PENDING_IPVS.find(|pending| pending.header == call) {
+    if let Some(pending) = PENDING_IPVS.find(is_this) {
         pending.record.steps |= ipvs_step::SCHEDULE_ASKED;
         fill::packet::<A>(&mut pending.record, skb, header, service);
         return;
@@ -323,7 +324,8 @@ fn decided(pending: &Pending, verdict: i32) {
 fn dropped_unasked(skb: Pointer, net: Pointer) {
     let Some(ends) = first::ends_of_first_packet(skb) else { return };
     emit(HookId::IpvsVerdict, netns_inode::<Direct>(net), |record: &mut IpvsRecord| {
-        fill::sysctls::<Direct>(record, read::<Direct, Pointer>(net, offset!(net_ipvs)));
+        // The kernel image does not describe what the module keeps there, so it has no type.
+        fill::sysctls::<Probed>(record, read::<Direct, Pointer>(net, offset!(net_ipvs)));
         record.steps = if first::has_mark(ends.protocol) { ipvs_step::SYN } else { 0 };
         record.client = ends.source;
         record.virtual_address = ends.destination;

@@ -194,7 +194,7 @@ mod tests {
 
     const NEWER: &str = "entries  clashres found new invalid ignore delete chainlength insert insert_failed drop \
         early_drop icmp_error  expect_new expect_create expect_delete search_restart\n";
-    /// Before 5.13 nothing counted chains that are too long.
+    /// Of 5.10, which does not count chains that are too long.
     const OLDER: &str = "entries  clashres found new invalid ignore delete delete_list insert insert_failed drop \
         early_drop icmp_error  expect_new expect_create expect_delete search_restart\n";
 

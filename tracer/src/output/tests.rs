@@ -1,5 +1,7 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
+mod path;
+
 use std::io;
 
 use bytes::Bytes;
@@ -7,10 +9,12 @@ use jiff::tz::TimeZone;
 use tracer_common::{
     hook::{HookId, Way},
     record::{
-        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, Flow,
-        HookStatusRecord, IpvsRecord, NeighbourRecord, NodeRecord, OwnerRecord, ReadyRecord, RecordHeader,
-        RecordKind, RetransmitRecord, StatsRecord, UndoRecord, claim_direction, conntrack_counter,
-        conntrack_event, ipvs_step,
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ClaimRecord, ConntrackCountersRecord, ConntrackRecord,
+        DuplicateRecord, Flow, HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsCounts,
+        IpvsDestinationRecord, IpvsRecord, IpvsServiceKey, IpvsServiceRecord, NeighbourRecord, NodeRecord,
+        OwnerRecord, ReadyRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+        claim_direction, conntrack_counter, conntrack_event, icmp_direction, icmp_part, ipvs_change_kind,
+        ipvs_listed_why, ipvs_step,
     },
 };
 use zerocopy::{Immutable, IntoBytes};
@@ -202,27 +206,6 @@ fn translations(bytes: &mut Vec<u8>) {
         ..ConntrackRecord::default()
     };
     push(bytes, &full, "");
-    let reopened = ConntrackRecord {
-        event: conntrack_event::REOPENED,
-        previous_reply: Flow { source: mapped(2), ..reused.reply },
-        ..reused
-    };
-    push(bytes, &reopened, "");
-    push(bytes, &ConntrackRecord { reply: Flow::default(), ..reopened }, "");
-    push(bytes, &ConntrackRecord { event: conntrack_event::REOPEN_FAILED, ..reused }, "");
-    let mut counters = ConntrackCountersRecord {
-        header: header(RecordKind::ConntrackCounters, size_of::<ConntrackCountersRecord>()),
-        entries: 250,
-        limit: 256,
-        totals: [ABSENT_COUNT; CONNTRACK_COUNTER_PLACES],
-        growth: [0; CONNTRACK_COUNTER_PLACES],
-    };
-    counters.totals[conntrack_counter::INSERT] = 900;
-    counters.totals[conntrack_counter::DROP] = 12;
-    counters.growth[conntrack_counter::INSERT] = 4;
-    push(bytes, &counters, "");
-    counters.growth[conntrack_counter::DROP] = 3;
-    push(bytes, &ConntrackCountersRecord { limit: ABSENT_COUNT, ..counters }, "");
     let ipvs = IpvsRecord {
         header: header(RecordKind::Ipvs, size_of::<IpvsRecord>()),
         client: mapped(1),
@@ -235,7 +218,11 @@ fn translations(bytes: &mut Vec<u8>) {
         steps: ipvs_step::FOUND,
         verdict: 2,
         connection_state: 5,
+        connection_flags: 3,
+        firewall_mark: 7,
         has_destination: 1,
+        available: 1,
+        persistent: 1,
         ..IpvsRecord::default()
     };
     push(bytes, &ipvs, "");
@@ -247,6 +234,123 @@ fn translations(bytes: &mut Vec<u8>) {
         ..ipvs
     };
     push(bytes, &without_server, "");
+    administration(bytes);
+}
+
+fn administration(bytes: &mut Vec<u8>) {
+    let service = IpvsServiceKey { address: mapped(9), port: 80, protocol: 6, ..IpvsServiceKey::default() };
+    let by_mark = IpvsServiceKey { firewall_mark: 7, is_ipv6: 1, ..IpvsServiceKey::default() };
+    let added = IpvsChangeRecord {
+        header: RecordHeader {
+            hook: HookId::IpvsAddService as u16,
+            ..header(RecordKind::IpvsChange, size_of::<IpvsChangeRecord>())
+        },
+        service,
+        change: ipvs_change_kind::ADDED,
+        scheduler: name("rr"),
+        ..IpvsChangeRecord::default()
+    };
+    push(bytes, &added, "");
+    let drained = IpvsChangeRecord {
+        real: v6(3),
+        real_port: 8080,
+        has_real: 1,
+        change: ipvs_change_kind::WEIGHT,
+        connection_flags: 0x103,
+        from: 5,
+        scheduler: name(""),
+        ..added
+    };
+    push(bytes, &drained, "");
+    let removed = IpvsChangeRecord {
+        header: header(RecordKind::IpvsChange, size_of::<IpvsChangeRecord>()),
+        service: by_mark,
+        change: ipvs_change_kind::REMOVED,
+        namespace_ends: 1,
+        ..drained
+    };
+    push(bytes, &removed, "");
+    let counts =
+        IpvsCounts { connections: 3, packets_in: 30, packets_out: 20, bytes_in: 3_000, bytes_out: 2_000 };
+    let listed = IpvsServiceRecord {
+        header: header(RecordKind::IpvsService, size_of::<IpvsServiceRecord>()),
+        service,
+        scheduler: name("wlc"),
+        flags: 1,
+        persistence_timeout_s: 600,
+        counts,
+        ..IpvsServiceRecord::default()
+    };
+    push(bytes, &listed, "");
+    let server = IpvsDestinationRecord {
+        header: header(RecordKind::IpvsDestination, size_of::<IpvsDestinationRecord>()),
+        service: by_mark,
+        real: v6(3),
+        real_port: 8080,
+        weight: 100,
+        active_connections: 2,
+        inactive_connections: 1,
+        counts,
+        ..IpvsDestinationRecord::default()
+    };
+    push(bytes, &server, "");
+    push(bytes, &IpvsDestinationRecord { why: ipvs_listed_why::GONE, ..server }, "");
+    // Counts alone are no news.
+    push(bytes, &IpvsDestinationRecord { why: ipvs_listed_why::COUNTS, ..server }, "");
+}
+
+fn path(bytes: &mut Vec<u8>) {
+    let udp = Flow { protocol: 17, ..flow() };
+    let died = IcmpRecord {
+        header: header(RecordKind::Icmp, size_of::<IcmpRecord>()),
+        flow: udp,
+        device: name("eth0"),
+        icmp_type: 11,
+        version: 4,
+        direction: icmp_direction::OUT,
+        ttl: 1,
+        parts: icmp_part::HEADER | icmp_part::PORTS,
+        ip_id: 77,
+        ..IcmpRecord::default()
+    };
+    push(bytes, &died, "");
+    let too_big = IcmpRecord {
+        flow: Flow { source: v6(1), destination: v6(2), ..udp },
+        sender: v6(9),
+        mtu_bytes: 1_300,
+        icmp_type: 2,
+        version: 6,
+        direction: icmp_direction::IN,
+        ttl: 63,
+        ..died
+    };
+    push(bytes, &too_big, "");
+    push(
+        bytes,
+        &IcmpRecord {
+            parts: icmp_part::HEADER,
+            icmp_type: 3,
+            icmp_code: 1,
+            direction: 0,
+            sender: mapped(9),
+            ..died
+        },
+        "",
+    );
+    push(bytes, &IcmpRecord { parts: 0, icmp_type: 12, device: [0; 16], ..died }, "");
+    let again = DuplicateRecord {
+        header: header(RecordKind::Duplicate, size_of::<DuplicateRecord>()),
+        flow: udp,
+        device: name("eth0"),
+        times: 3,
+        ip_id: 77,
+        ttl: 60,
+        previous_ttl: 62,
+        first_ttl: 64,
+        ..DuplicateRecord::default()
+    };
+    push(bytes, &again, "");
+    push(bytes, &DuplicateRecord { flow: v6_flow(), ip_id: 0, ..again }, "");
 }
 
 fn stats(counted: RecordKind, seen: u64, lost: u64, last_of_batch: u16) -> StatsRecord {
@@ -287,6 +391,7 @@ pub(crate) fn every_event() -> Block {
     retransmits(&mut bytes);
     neighbours(&mut bytes);
     translations(&mut bytes);
+    path(&mut bytes);
     bytes.extend(hook_status(HookId::IpvsSchedule, Some(Way::Kprobe), ""));
     for (counted, seen, lost, last) in [
         (RecordKind::Retransmit, 4, 0, 0),

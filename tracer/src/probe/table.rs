@@ -324,7 +324,7 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         need: Need::Nothing,
         ways: &[
             by(Way::Trampoline, &[exit("ctconfirm_fexit")]),
-            by(Way::Kprobe, &[entry("ctconfirm_entry"), exit("ctconfirm_return")]),
+            by(Way::Kprobe, &[entry("ctconfirm_entry"), exit("ctconfirm_ret")]),
         ],
     },
     Hook {
@@ -470,8 +470,8 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         target: module("ip_vs", "__ip_vs_del_dest"),
         need: Need::IpvsTypes,
         ways: &[
-            by(Way::Trampoline, &[entry("vsdeldest_fentry")]),
-            by(Way::Kprobe, &[entry("vsdeldest_kprobe")]),
+            by(Way::Trampoline, &[entry("vsrmdest_fentry")]),
+            by(Way::Kprobe, &[entry("vsrmdest_kprobe")]),
         ],
     },
     Hook {

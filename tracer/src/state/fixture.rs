@@ -6,17 +6,21 @@ use tracer_common::{
     counters::KindCounters,
     hook::{HookId, Way},
     record::{
-        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, RecordHeader, RecordKind,
-        conntrack_counter,
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, IpvsCounts, RecordHeader,
+        RecordKind, conntrack_counter,
     },
 };
 
 use super::State;
-use crate::event::{
-    Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Endpoints, Event,
-    Failure, HardwareAddress, HookStatus, Ipvs, IpvsDecision, Neighbour, NeighbourState, Owner, Process,
-    Protocol, Retransmit, RetransmitKind, Ruleset, RulesetBackend, RulesetChange, RulesetExactness,
-    RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
+use crate::{
+    event::{
+        Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Duplicate,
+        Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsChange, IpvsChangeKind,
+        IpvsDecision, IpvsForward, IpvsService, ListedDestination, ListedWhy, Neighbour, NeighbourState,
+        Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset, RulesetBackend, RulesetChange,
+        RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
+    },
+    probe::table::{Family, find},
 };
 
 pub(crate) const NETNS: u32 = 4_026_531_840;
@@ -163,6 +167,83 @@ pub(crate) fn ipvs(
     })
 }
 
+pub(crate) fn icmp(
+    direction: Direction,
+    icmp_type: u8,
+    icmp_code: u8,
+    source: &str,
+    destination: &str,
+) -> Body {
+    Body::Icmp(Icmp {
+        direction,
+        protocol: Protocol::ICMP,
+        icmp_type,
+        icmp_code,
+        about: Some(Quoted {
+            flow: endpoints(source, destination),
+            has_ports: true,
+            ttl: 1,
+            ip_id: Some(4_711),
+        }),
+        sender: (direction == Direction::In).then(|| endpoints(source, destination).destination.ip()),
+        mtu_bytes: None,
+        device: Some(Text::new("eth0")),
+        interface_index: 2,
+    })
+}
+
+/// Of a loop of two routers.
+pub(crate) fn duplicate(source: &str, destination: &str, times: u32, ttl: u8) -> Body {
+    Body::Duplicate(Duplicate {
+        flow: endpoints(source, destination),
+        ttl,
+        previous_ttl: ttl + 2,
+        first_ttl: 63,
+        times,
+        ip_id: Some(4_711),
+        device: Text::new("eth0"),
+        interface_index: 2,
+    })
+}
+
+pub(crate) fn ipvs_change(
+    change: IpvsChangeKind,
+    service: &str,
+    real: Option<&str>,
+    from: Option<i32>,
+    to: Option<i32>,
+) -> Body {
+    Body::IpvsChange(IpvsChange {
+        service: tcp_service(service),
+        real: real.map(|real| real.parse().unwrap()),
+        change,
+        from,
+        to,
+        forwarding: real.map(|_| IpvsForward::Nat),
+        scheduler: real.is_none().then(|| Text::new("rr")),
+        namespace_ends: false,
+        by_comparison: false,
+    })
+}
+
+pub(crate) fn tcp_service(address: &str) -> IpvsService {
+    IpvsService::Address { protocol: Protocol::TCP, address: address.parse().unwrap() }
+}
+
+pub(crate) fn listed(why: ListedWhy, service: &str, real: &str, weight: i32) -> Body {
+    Body::IpvsDestination(Box::new(ListedDestination {
+        service: tcp_service(service),
+        real: real.parse().unwrap(),
+        why,
+        weight,
+        forwarding: Some(IpvsForward::Nat),
+        active_connections: 12,
+        inactive_connections: 3_400,
+        persistent_connections: 0,
+        counts: IpvsCounts::default(),
+    }))
+}
+
 pub(crate) fn stats(kind: RecordKind, seen: u64, suppressed: u64, lost: u64) -> Body {
     let delivered = seen - suppressed - lost;
     Body::Stats(Stats {
@@ -217,7 +298,12 @@ fn attach(hook: HookId) -> Body {
         HookId::RetransmitFailed | HookId::RetransmitUndo => {
             hook_status(hook, None, "the kernel has neither fentry (CONFIG_FUNCTION_TRACER) nor kprobes")
         }
-        hook if hook >= HookId::IpvsLookup => {
+        HookId::PacketReceive => {
+            let attached = Some(Way::TypedTracepoint);
+            let reason = Text::new("attached while a flow is under suspicion");
+            Body::HookStatus(HookStatus { hook: Some(hook), attached, is_needed: false, reason })
+        }
+        hook if find(hook).is_some_and(|row| row.family == Family::Ipvs) => {
             hook_status(hook, None, "module ip_vs is not loaded; tried again when it is")
         }
         HookId::RetransmitSegment
@@ -246,6 +332,7 @@ pub(crate) fn busy() -> State {
     events.extend(busy_flows());
     events.extend(busy_neighbours());
     events.extend(busy_decisions());
+    events.extend(busy_path());
     events.sort_by_key(|&(milliseconds, _)| milliseconds);
     let samples = [
         stats(RecordKind::Retransmit, 1_234_567, 1_000, 42),
@@ -328,9 +415,31 @@ fn busy_neighbours() -> Vec<(u64, Body)> {
     events
 }
 
+fn busy_path() -> Vec<(u64, Body)> {
+    let (source, destination) = ("10.42.1.17:41000", "10.42.9.4:8080");
+    let mut events = Vec::new();
+    for packet in 0..6u64 {
+        let time = 112_000 + packet * 1_000;
+        for (times, ttl) in [(2, 61), (3, 59), (5, 55), (9, 47), (17, 31)] {
+            events.push((time, duplicate(source, destination, times, ttl)));
+        }
+        events.push((time, icmp(Direction::Out, 11, 0, source, destination)));
+    }
+    events.push((118_500, icmp(Direction::In, 3, 3, "10.42.1.99:53000", "10.42.0.2:53")));
+    events
+}
+
 fn busy_decisions() -> Vec<(u64, Body)> {
     let (service, drained, healthy) = ("10.96.0.10:443", "10.42.2.17:8443", "10.42.5.3:8443");
-    let mut events = Vec::new();
+    let idle = "10.42.8.8:8443";
+    let mut events = vec![
+        (1_100, listed(ListedWhy::News, service, drained, 100)),
+        (1_100, listed(ListedWhy::News, service, healthy, 100)),
+        (1_100, listed(ListedWhy::News, service, idle, 100)),
+        (76_900, ipvs_change(IpvsChangeKind::Weight, service, Some(drained), Some(100), Some(0))),
+        (119_000, ipvs_change(IpvsChangeKind::Removed, service, Some(idle), Some(100), None)),
+        (119_500, ipvs_change(IpvsChangeKind::Added, "10.96.8.8:80", None, None, None)),
+    ];
     for index in 0..40u64 {
         let client = format!("10.42.1.{}:{}", 10 + index, 40_000 + index);
         let weight = if index < 15 { 100 } else { 0 };

@@ -4,16 +4,18 @@ use proptest::prelude::*;
 use tracer_common::record::RecordKind;
 
 use super::{
-    FlowKey, Limits, NeighbourKey, RealKey, ServiceKey, State,
+    FlowKey, IcmpKey, Limits, NeighbourKey, RealKey, ServiceKey, State,
     fixture::{
-        NETNS, at, busy, claim, conntrack, conntrack_counters, endpoints, event, ipvs, mac, owner, proposal,
-        retransmit, stats, undo,
+        NETNS, at, busy, claim, conntrack, conntrack_counters, duplicate, endpoints, event, icmp, ipvs,
+        ipvs_change, listed, mac, owner, proposal, retransmit, stats, tcp_service, undo,
     },
 };
 use crate::event::{
-    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IpvsDecision, IpvsService, Process, Protocol,
-    RetransmitKind, Text, Verdict,
+    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IcmpClass, IpvsChangeKind, IpvsDecision,
+    IpvsService, ListedWhy, Process, Protocol, RetransmitKind, Text, Verdict,
 };
+
+use crate::probe::table::Family;
 
 const A: &str = "10.0.0.1:40000";
 const B: &str = "10.0.0.2:80";
@@ -213,6 +215,46 @@ fn time_is_that_of_the_newest_event_and_never_goes_back() {
     assert_eq!((state.began(), state.now()), (at(5_000), at(9_000)));
 }
 
+#[test]
+fn weights_are_those_of_the_newest_word() {
+    const SERVICE: &str = "10.96.0.1:80";
+    const REAL: &str = "10.42.0.7:8080";
+    let weight = |from, to| ipvs_change(IpvsChangeKind::Weight, SERVICE, Some(REAL), Some(from), Some(to));
+    let removed = |from| ipvs_change(IpvsChangeKind::Removed, SERVICE, Some(REAL), Some(from), None);
+    let added = |to| ipvs_change(IpvsChangeKind::Added, SERVICE, Some(REAL), None, Some(to));
+    let news = |weight| listed(ListedWhy::News, SERVICE, REAL, weight);
+    let gone = |weight| listed(ListedWhy::Gone, SERVICE, REAL, weight);
+    let decided = |weight| ipvs(IpvsDecision::Scheduled, A, SERVICE, Some(REAL), weight);
+    // What happened in which second; the weight, when it changed from which, whether the server is there.
+    let table = [
+        ("listed", vec![(1, news(5))], 5, None, true),
+        ("drained", vec![(1, news(5)), (2, weight(5, 0))], 0, Some((2, 5)), true),
+        ("known by its change", vec![(2, weight(5, 0))], 0, Some((2, 5)), true),
+        ("an older listing", vec![(3, weight(5, 0)), (2, news(5))], 0, Some((3, 5)), true),
+        ("a newer listing", vec![(2, weight(5, 0)), (3, news(7))], 7, Some((3, 0)), true),
+        ("removed", vec![(1, news(5)), (2, removed(5))], 5, None, false),
+        ("come back", vec![(1, news(5)), (2, removed(5)), (3, added(1))], 1, Some((3, 5)), true),
+        ("gone from the list", vec![(1, news(5)), (2, gone(5))], 5, None, false),
+        ("decided before", vec![(3, weight(5, 0)), (2, decided(5))], 0, Some((3, 5)), true),
+    ];
+    for (name, events, expected, changed, available) in table {
+        let state = after(events.into_iter().map(|(seconds, body)| (seconds * 1_000, body)));
+        let service = ServiceKey { netns: NETNS, service: tcp_service(SERVICE) };
+        let key = RealKey { service, address: Some(REAL.parse().unwrap()) };
+        let real = state.ipvs.reals.get(&key).unwrap();
+        let changed = changed.map(|(seconds, from)| (at(seconds * 1_000), from));
+        assert_eq!((real.weight, real.weight_changed), (Some(expected), changed), "{name}");
+        assert_eq!((real.available, real.removed.is_none()), (available, available), "{name}");
+    }
+}
+
+#[test]
+fn what_was_never_known_is_not_missed() {
+    let gone = listed(ListedWhy::Gone, "10.96.0.1:80", "10.42.0.7:8080", 1);
+    let state = after([(1_000, gone)]);
+    assert!(state.ipvs.reals.is_empty() && state.ipvs.services.is_empty());
+}
+
 fn any_body() -> impl Strategy<Value = Body> {
     let port = 1u16..60;
     let kind = proptest::sample::select(&RetransmitKind::ALL[..]);
@@ -229,8 +271,44 @@ fn any_body() -> impl Strategy<Value = Body> {
         (decision, port.clone(), 0i32..2).prop_map(|(decision, port, weight)| {
             ipvs(decision, A, &format!("10.96.0.1:{port}"), Some(B), weight)
         }),
-        port.prop_map(|port| conntrack(ConntrackEvent::Reused, &format!("10.0.0.1:{port}"), B, B)),
+        port.clone().prop_map(|port| conntrack(ConntrackEvent::Reused, &format!("10.0.0.1:{port}"), B, B)),
+        (1u8..60).prop_map(|host| icmp(Direction::Out, 11, 0, A, &format!("10.0.0.{host}:80"))),
+        port.prop_map(|port| duplicate(&format!("10.0.0.1:{port}"), B, 2, 60)),
     ]
+}
+
+#[test]
+fn icmp_errors_are_gathered_by_direction_and_destination() {
+    let state = after([
+        (100, icmp(Direction::Out, 11, 0, A, B)),
+        (200, icmp(Direction::Out, 11, 0, "10.0.0.7:1", B)),
+        (300, icmp(Direction::Out, 3, 1, A, B)),
+        (400, icmp(Direction::In, 11, 0, A, B)),
+    ]);
+    let key = |is_sent| IcmpKey { netns: NETNS, is_sent, destination: Some("10.0.0.2".parse().unwrap()) };
+    let (sent, received) =
+        (state.path.icmp.get(&key(true)).unwrap(), state.path.icmp.get(&key(false)).unwrap());
+    assert_eq!((sent.counts, sent.meaning, sent.sender), ([2, 1, 0, 0], "host-unreachable", None));
+    assert_eq!((sent.first, sent.last), (at(100), at(300)));
+    assert_eq!((received.counts[0], received.sender), (1, Some("10.0.0.2".parse().unwrap())));
+    assert_eq!(state.path.icmp.len(), 2);
+    assert_eq!(IcmpClass::ALL.map(|class| state.path.count(class)), [3, 1, 0, 0]);
+    assert_eq!((state.timeline.events().len(), state.events()), (4, 4));
+}
+
+#[test]
+fn a_loop_is_told_by_its_packets_and_their_last_ttl() {
+    let rounds = [(2, 61), (3, 59), (5, 55)];
+    let state = after(
+        [100, 1_100]
+            .into_iter()
+            .flat_map(|time| rounds.map(|(times, ttl)| (time, duplicate(A, B, times, ttl)))),
+    );
+    let key = FlowKey { netns: NETNS, endpoints: endpoints(A, B) };
+    let found = state.path.loops.get(&key).unwrap();
+    assert_eq!((found.packets, found.most_times, found.step, found.lowest_ttl), (2, 5, 2, 55));
+    assert_eq!((found.first, found.last, found.device.as_str()), (at(100), at(1_100), "eth0"));
+    assert_eq!(state.rates.of(Family::Path).unwrap().at(0), 3);
 }
 
 proptest! {
@@ -239,7 +317,8 @@ proptest! {
         let limit = 10;
         let limits = Limits {
             flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, services: limit, reals: limit,
-            conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, timeline: limit,
+            conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, peers: limit,
+            surroundings: limit, timeline: limit,
         };
         let mut bounded = State::new(limits);
         let mut whole = State::default();
@@ -251,6 +330,7 @@ proptest! {
         let sizes = [
             bounded.flows.len(), bounded.neighbours.len(), bounded.conntrack.entries.len(),
             bounded.ipvs.services.len(), bounded.ipvs.reals.len(), bounded.timeline.events().len(),
+            bounded.path.icmp.len(), bounded.path.loops.len(),
         ];
         prop_assert!(sizes.iter().all(|&size| size <= limit), "{sizes:?}");
         // The whole state forgets nothing: what its rows count is what was applied.
@@ -264,7 +344,13 @@ proptest! {
         prop_assert_eq!(proposals, counted(|body| matches!(body, Body::Neighbour(_))));
         let decisions: u64 = whole.ipvs.reals.iter().map(|(_, real)| real.decisions.total()).sum();
         prop_assert_eq!(decisions, counted(|body| matches!(body, Body::Ipvs(_))));
+        let packets: u64 = whole.path.loops.iter().map(|(_, row)| row.packets).sum();
+        prop_assert_eq!(packets, counted(|body| matches!(body, Body::Duplicate(_))));
         // Totals do not depend on the limits.
+        prop_assert_eq!(
+            bounded.path.count(IcmpClass::TimeExceeded),
+            counted(|body| matches!(body, Body::Icmp(_)))
+        );
         prop_assert_eq!(bounded.ipvs.total, whole.ipvs.total);
         prop_assert_eq!(
             bounded.conntrack.count(ConntrackEvent::Reused),

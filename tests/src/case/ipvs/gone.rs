@@ -32,6 +32,30 @@ pub(super) fn dropped(setting: &Setting) -> Result<()> {
     Ok(())
 }
 
+/// The same with `expire_nodest_conn` 1, and no conntrack entry in the way: the old entry gives way, and the connection
+/// reaches the other server. Truth: the server that accepts it.
+pub(super) fn replaced(setting: &Setting) -> Result<()> {
+    let service = Service::new(Family::V4, false)?;
+    service.add_server(0, 1)?;
+    service.connect_and_close(0)?;
+    service.add_server(1, 1)?;
+    service.remove_server(0)?;
+    service.set("conn_reuse_mode", 0)?;
+    // Only now: set before, the removal would have taken the entry along.
+    service.set("expire_nodest_conn", 1)?;
+    let tracer = setting.trace(&["--only", "ipvs"])?;
+    let accepted = service.connect_and_close_all(1)?;
+    ensure!(accepted == [0, 1], "accepted {accepted:?}");
+    let events = finish(tracer)?;
+    service
+        .told(&events, 0, "rescheduled")
+        .exactly(1)?
+        .all_have("real", service.server(1).to_string())?
+        .all_have("expire_nodest", 1)?;
+    service.all(&events).exactly(1)?;
+    Ok(())
+}
+
 /// A service without servers: the SYN is refused, and the client told. Truth: the client's error.
 pub(super) fn refused(setting: &Setting) -> Result<()> {
     let service = Service::new(Family::V4, false)?;

@@ -1,90 +1,103 @@
 //! Source ports that are used again while IPVS still has their old entry.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use super::service::{Service, finish};
-use crate::{case::Setting, topology::Family, traffic};
+use crate::{
+    case::{Setting, note},
+    counters::Counters,
+    topology::Family,
+    traffic,
+};
 
-const CONNECTIONS: u16 = 6;
+const CONNECTIONS: u16 = 100;
 
 /// A service whose one server served all connections, and was then drained in favour of the other.
-fn drained() -> Result<Service> {
-    let service = Service::new(Family::V4, false)?;
+fn drained(family: Family) -> Result<Service> {
+    let service = Service::new(family, false)?;
     service.add_server(0, 1)?;
-    for number in 0..CONNECTIONS {
-        service.connect_and_close(number)?;
-    }
+    let accepted = service.connect_and_close_all(CONNECTIONS)?;
+    ensure!(accepted == [CONNECTIONS.into(), 0], "accepted {accepted:?}");
     service.add_server(1, 1)?;
     service.set_weight(0, 0)?;
     Ok(service)
 }
 
 /// `conn_reuse_mode` 0: every connection from a port used before reaches the drained server. Truth: the server that
-/// accepts it, and the weight given.
-pub(super) fn reused(setting: &Setting) -> Result<()> {
-    let service = drained()?;
+/// accepts it, the weight given, and the connections `ipvsadm` counts: no new ones.
+pub(super) fn reused(setting: &Setting, family: Family) -> Result<()> {
+    let service = drained(family)?;
     service.set("conn_reuse_mode", 0)?;
     let tracer = setting.trace(&["--only", "ipvs"])?;
-    for number in 0..CONNECTIONS {
-        service.connect_and_close(number)?;
-    }
+    let accepted = service.connect_and_close_all(CONNECTIONS)?;
+    ensure!(accepted == [CONNECTIONS.into(), 0], "accepted {accepted:?}");
     tracer
         .wait_for("every reuse", |events| service.all_told(events, "reused").count() >= CONNECTIONS.into())?;
     let events = finish(tracer)?;
     for number in 0..CONNECTIONS {
-        service
-            .told(&events, number, "reused")
-            .exactly(1)?
-            .all_have("real", service.server(0).to_string())?
-            .all_have("weight", 0)?
-            .all_have("conn_state", "TIME_WAIT")?
-            .all_have("reuse_mode", 0)?
-            .all_have("expire_nodest", 0)?;
+        service.told(&events, number, "reused").exactly(1)?;
     }
-    service.all_told(&events, "scheduled").exactly(0)?;
-    service.all_told(&events, "rescheduled").exactly(0)?;
-    Ok(())
+    service
+        .all(&events)
+        .exactly(CONNECTIONS.into())?
+        .all_have("decision", "reused")?
+        .all_have("real", service.server(0).to_string())?
+        .all_have("weight", 0)?
+        .all_have("available", true)?
+        .all_have("forward", "nat")?
+        .all_have("conn_state", "TIME_WAIT")?
+        .all_have("reuse_mode", 0)?
+        .all_have("expire_nodest", 0)?;
+    service.wait_for_count(0, CONNECTIONS.into())?;
+    service.wait_for_count(1, 0)
 }
 
-/// `conn_reuse_mode` 1: the same connections are scheduled anew. Truth: the weights leave only the other server.
+/// `conn_reuse_mode` 1: the same connections are scheduled anew. Truth: the server that accepts them, and the
+/// connections `ipvsadm` counts for it.
 pub(super) fn rescheduled(setting: &Setting) -> Result<()> {
-    let service = drained()?;
+    let service = drained(Family::V4)?;
     service.set("conn_reuse_mode", 1)?;
     let tracer = setting.trace(&["--only", "ipvs"])?;
-    for number in 0..CONNECTIONS {
-        service.connect_and_close(number)?;
-    }
+    let accepted = service.connect_and_close_all(CONNECTIONS)?;
+    ensure!(accepted == [0, CONNECTIONS.into()], "accepted {accepted:?}");
     tracer.wait_for("every rescheduling", |events| {
         service.all_told(events, "rescheduled").count() >= CONNECTIONS.into()
     })?;
     let events = finish(tracer)?;
     for number in 0..CONNECTIONS {
-        service
-            .told(&events, number, "rescheduled")
-            .exactly(1)?
-            .all_have("real", service.server(1).to_string())?
-            .all_have("weight", 1)?
-            .all_have("reuse_mode", 1)?;
+        service.told(&events, number, "rescheduled").exactly(1)?;
     }
-    service.all_told(&events, "reused").exactly(0)?;
-    Ok(())
+    service
+        .all(&events)
+        .exactly(CONNECTIONS.into())?
+        .all_have("decision", "rescheduled")?
+        .all_have("real", service.server(1).to_string())?
+        .all_have("weight", 1)?
+        .all_have("conn_state", "TIME_WAIT")?
+        .all_have("reuse_mode", 1)?;
+    service.wait_for_count(0, CONNECTIONS.into())?;
+    service.wait_for_count(1, CONNECTIONS.into())
 }
 
 /// A server dies before it answers, and is drained: with `expire_nodest_conn` 1 and a confirmed conntrack entry the
 /// next SYN only removes the old entry and is dropped; the one after it is scheduled, and the client connects. Truth:
-/// the connection that succeeds at the other server after repeated SYNs.
+/// the connection that succeeds at the other server, and the SYNs the client counts: each is told once. From the drop to
+/// the next SYN the client waits for its timeout, which is about a second at least.
 pub(super) fn delayed(setting: &Setting) -> Result<()> {
     let service = Service::new(Family::V4, true)?;
     service.add_server(0, 1)?;
     service.silence(0)?;
     service.set("expire_nodest_conn", 1)?;
     let tracer = setting.trace(&["--only", "ipvs"])?;
+    let before = Counters::tcp(&service.cluster.client)?;
     let dialling = service.dial(0)?;
     tracer.wait_for("the first SYN", |events| !service.told(events, 0, "scheduled").is_empty())?;
     service.add_server(1, 1)?;
     service.set_weight(0, 0)?;
     let connection = traffic::wait_connected(dialling)?;
     service.close(connection)?;
+    let syns = 1 + Counters::tcp(&service.cluster.client)?.growth(&before, "TcpExtTCPSynRetrans")?;
     tracer.wait_for("the second scheduling", |events| service.told(events, 0, "scheduled").count() >= 2)?;
     let events = finish(tracer)?;
     service
@@ -98,5 +111,30 @@ pub(super) fn delayed(setting: &Setting) -> Result<()> {
     let reals: Vec<_> = scheduled.events().iter().map(|event| event["real"].as_str()).collect();
     let (first, second) = (service.server(0).to_string(), service.server(1).to_string());
     ensure!(reals == [Some(first.as_str()), Some(second.as_str())], "scheduled to {reals:?}");
+    // SYNs repeated before the server was drained met the first entry.
+    let reused = service.told(&events, 0, "reused").count();
+    service.all(&events).exactly(syns)?.exactly(3 + reused)?;
+    let delayed = service.told(&events, 0, "delayed");
+    let waited = seconds(scheduled.events()[1])? - seconds(delayed.first()?)?;
+    ensure!(waited >= SYN_TIMEOUT_SECONDS, "the client waited {waited} s only");
+    note(&format!("delayed: the client's next SYN came {waited:.3} s after the one that was dropped"));
     Ok(())
+}
+
+/// Half the shortest time after which a client repeats a SYN (`TCP_TIMEOUT_INIT`): either packet may be late.
+const SYN_TIMEOUT_SECONDS: f64 = 0.5;
+
+/// The time of day of an event, in seconds. A case does not go on past midnight twice.
+fn seconds(event: &Value) -> Result<f64> {
+    let time =
+        event["time"].as_str().and_then(|time| time.split('T').nth(1)).context("an event has a time")?;
+    let [hours, minutes, seconds] = time
+        .trim_end_matches(|last: char| !last.is_ascii_digit())
+        .split(':')
+        .map(|part| part.parse::<f64>().with_context(|| format!("the time {time}")))
+        .collect::<Result<Vec<_>>>()?[..]
+    else {
+        bail!("the time {time}");
+    };
+    Ok(hours * 3600.0 + minutes * 60.0 + seconds)
 }

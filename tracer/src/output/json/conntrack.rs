@@ -79,3 +79,60 @@ impl<'a> From<&'a ConntrackCounters> for CountersObject<'a> {
         Self { count: body.entries, max: body.limit, totals: Totals(body), grown: Grown(body) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ConntrackObject, CountersObject};
+    use crate::{
+        event::{Body, ConntrackEvent},
+        state::fixture::{conntrack, conntrack_counters, endpoints},
+    };
+
+    fn json(body: &Body) -> String {
+        match body {
+            Body::Conntrack(body) => serde_json::to_string(&ConntrackObject::from(body)).unwrap(),
+            Body::ConntrackCounters(body) => serde_json::to_string(&CountersObject::from(&**body)).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_reopening_tells_the_old_mapping_and_the_new_one_if_it_is_known() {
+        const CLIENT: &str = "10.0.0.1:40000";
+        let mut reopened = conntrack(ConntrackEvent::Reopened, CLIENT, "10.9.9.9:80", "10.42.0.8:8080");
+        let Body::Conntrack(body) = &mut reopened else { panic!() };
+        body.previous_reply = Some(endpoints("10.42.0.7:8080", CLIENT));
+        let original =
+            r#""original":{"src":"10.0.0.1","sport":40000,"dst":"10.9.9.9","dport":80,"protocol":"tcp"}"#;
+        let reply = |server: &str| {
+            format!(r#"{{"src":"{server}","sport":8080,"dst":"10.0.0.1","dport":40000,"protocol":"tcp"}}"#)
+        };
+        let known = format!(
+            r#"{{"event":"reopened",{original},"reply":{},"previous_reply":{},"tcp_state":"TIME_WAIT"}}"#,
+            reply("10.42.0.8"),
+            reply("10.42.0.7")
+        );
+        assert_eq!(json(&reopened), known);
+        let Body::Conntrack(body) = &mut reopened else { panic!() };
+        body.reply = None;
+        let unknown = format!(
+            r#"{{"event":"reopened",{original},"previous_reply":{},"tcp_state":"TIME_WAIT"}}"#,
+            reply("10.42.0.7")
+        );
+        assert_eq!(json(&reopened), unknown);
+    }
+
+    #[test]
+    fn counters_the_kernel_lacks_are_left_out_as_is_growth_where_there_is_none() {
+        let totals = r#""found":0,"invalid":0,"insert":40090,"insert_failed":FAILED,"drop":DROPPED,"early_drop":0,"error":0,"search_restart":0,"clash_resolve":0"#;
+        let with = |failed: &str, dropped: &str| {
+            format!(
+                r#"{{"count":90,"max":100,{}"#,
+                totals.replace("FAILED", failed).replace("DROPPED", dropped)
+            )
+        };
+        assert_eq!(json(&conntrack_counters(90, 100, 0, 0)), with("0", "10") + "}");
+        let grown = r#","grown":{"insert_failed":1,"drop":3}}"#;
+        assert_eq!(json(&conntrack_counters(90, 100, 3, 1)), with("1", "13") + grown);
+    }
+}

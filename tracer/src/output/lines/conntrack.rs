@@ -47,3 +47,35 @@ pub(super) fn counters(body: &ConntrackCounters) -> Columns {
         ..Columns::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Arrow, Weight, counters, decision};
+    use crate::{
+        event::{Body, ConntrackEvent},
+        state::fixture::{conntrack, conntrack_counters, endpoints},
+    };
+
+    #[test]
+    fn a_reopening_tells_both_mappings() {
+        const CLIENT: &str = "10.0.0.1:40000";
+        let mut reopened = conntrack(ConntrackEvent::Reopened, CLIENT, "10.9.9.9:80", "10.42.0.8:80");
+        let Body::Conntrack(body) = &mut reopened else { panic!() };
+        body.previous_reply = Some(endpoints("10.42.0.7:80", CLIENT));
+        let columns = decision(body, Arrow::Ascii);
+        assert_eq!(columns.subject, "10.0.0.1:40000 -> 10.9.9.9:80 tcp");
+        assert_eq!(
+            columns.facts,
+            "answered as 10.42.0.8:80 -> 10.0.0.1:40000, before as 10.42.0.7:80 -> 10.0.0.1:40000, \
+             entry in TIME_WAIT"
+        );
+    }
+
+    #[test]
+    fn failures_are_told_with_how_full_the_table_is() {
+        let Body::ConntrackCounters(body) = conntrack_counters(90, 100, 3, 0) else { panic!() };
+        let columns = counters(&body);
+        assert_eq!((columns.subject.as_str(), columns.weight), ("90 of 100 entries", Weight::Trouble));
+        assert_eq!(columns.facts, "drop 3 more, 13 in all");
+    }
+}

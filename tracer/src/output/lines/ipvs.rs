@@ -10,8 +10,12 @@ pub(super) fn decision(body: &Ipvs, arrow: Arrow) -> Columns {
         (Some(real), None) => facts.add(format_args!("real {real}")),
         (None, _) => facts.add(format_args!("no real server")),
     }
-    if let Some(forward) = body.forward.filter(|&forward| forward != IpvsForward::Nat) {
-        facts.add(format_args!("by {}", forward.name()));
+    match body.forward {
+        None | Some(IpvsForward::Nat) => {}
+        Some(IpvsForward::Local) => facts.add(format_args!("on this node")),
+        Some(IpvsForward::Tunnel) => facts.add(format_args!("by tunnel")),
+        Some(IpvsForward::Direct) => facts.add(format_args!("routed directly")),
+        Some(IpvsForward::Bypass) => facts.add(format_args!("sent on where it was addressed")),
     }
     if body.persistent {
         facts.add(format_args!("persistent"));

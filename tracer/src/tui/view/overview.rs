@@ -18,7 +18,7 @@ use super::{
     describe::{blind_text, conntrack_text, flow_name, hook_name, kinds_text},
 };
 use crate::{
-    event::{HookState, Timestamp, Verdict},
+    event::{HookState, IcmpClass, Timestamp, Verdict},
     probe::table::Family,
     state::{COUNTED_FAMILIES, HISTORY_SECONDS, State, second_of},
     tui::{
@@ -201,9 +201,20 @@ fn flows(state: &State) -> Part {
     Part {
         family: Family::Retransmit,
         title: "Peers that segments are resent to",
-        note: total(state.flows.len(), "flow"),
+        note: resent_note(state),
         facts,
     }
+}
+
+/// How many flows there are, and what their packets met.
+fn resent_note(state: &State) -> String {
+    let died = state.path.count(IcmpClass::TimeExceeded);
+    let loops = state.path.loops.len();
+    let mut notes = vec![total(state.flows.len(), "flow")];
+    notes.push(if died == 0 { String::new() } else { format!("{} died of TTL", exact(died)) });
+    notes.push(if loops == 0 { String::new() } else { format!("{} in a loop", total(loops, "flow")) });
+    notes.retain(|note| !note.is_empty());
+    notes.join(" · ")
 }
 
 fn answerers(state: &State) -> Part {
