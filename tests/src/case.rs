@@ -20,6 +20,7 @@ mod loops;
 mod neighbour;
 mod reconcile;
 mod retransmit;
+mod route;
 mod ruleset;
 mod storm;
 
@@ -83,6 +84,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         conntrack_counters::CASES,
         ipvs::CASES,
         ruleset::CASES,
+        route::CASES,
         icmp::CASES,
         loops::CASES,
         storm::CASES,

@@ -4,7 +4,7 @@ use std::{
     io::{self, ErrorKind, Read},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     ops::Range,
-    os::fd::{AsRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd, RawFd},
 };
 
 use anyhow::{Context, Result, bail};
@@ -26,15 +26,27 @@ pub fn dial(namespace: &Namespace, from: SocketAddr, to: SocketAddr) -> Result<T
 
 /// As [`dial`], in the namespace of the calling thread.
 pub fn dial_here(from: SocketAddr, to: SocketAddr) -> Result<TcpStream> {
+    let dialling = prepare_here(from)?;
+    connect_prepared(dialling.as_raw_fd(), to).with_context(|| format!("from {from}"))?;
+    Ok(dialling.into())
+}
+
+/// A TCP socket bound to an address in the namespace of the calling thread, not connected yet.
+pub fn prepare_here(from: SocketAddr) -> Result<OwnedFd> {
     let family = if from.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let dialling: OwnedFd =
         socket(family, SockType::Stream, flags, SockProtocol::Tcp).context("make a TCP socket")?;
     setsockopt(&dialling, sockopt::ReuseAddr, &true).context("set SO_REUSEADDR")?;
     bind(dialling.as_raw_fd(), &SockaddrStorage::from(from)).with_context(|| format!("bind to {from}"))?;
-    match connect_socket(dialling.as_raw_fd(), &SockaddrStorage::from(to)) {
-        Ok(()) | Err(Errno::EINPROGRESS) => Ok(dialling.into()),
-        Err(error) => Err(error).with_context(|| format!("connect {from} to {to}")),
+    Ok(dialling)
+}
+
+/// Starts to connect a socket that was prepared, and does not wait.
+pub fn connect_prepared(prepared: RawFd, to: SocketAddr) -> Result<()> {
+    match connect_socket(prepared, &SockaddrStorage::from(to)) {
+        Ok(()) | Err(Errno::EINPROGRESS) => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("connect to {to}")),
     }
 }
 

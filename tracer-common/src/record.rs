@@ -4,6 +4,7 @@
 //! IPv6 address; ports are in host order; hardware addresses are [`HARDWARE_ADDRESS_BYTES`] long, the unused tail
 //! zero. Absent numbers are zero unless a field says otherwise.
 
+mod address;
 mod claim;
 mod conntrack;
 mod duplicate;
@@ -13,13 +14,19 @@ mod icmp;
 mod ipvs;
 mod ipvs_change;
 mod ipvs_listing;
+mod link;
 mod neighbour;
+mod neighbour_entry;
 mod retransmit;
+mod route;
+mod rule;
 mod ruleset;
+mod sysctl;
 mod undo;
 mod user;
 
 pub use self::{
+    address::AddressRecord,
     claim::{ClaimRecord, claim_direction, claim_source},
     conntrack::{
         ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, ConntrackRecord, conntrack_counter,
@@ -32,9 +39,14 @@ pub use self::{
     ipvs::{IpvsRecord, ipvs_step},
     ipvs_change::{IpvsChangeRecord, IpvsServiceKey, SCHEDULER_NAME_BYTES, ipvs_change_kind},
     ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
+    link::{LINK_TYPE_BYTES, LinkRecord},
     neighbour::{NeighbourRecord, neighbour_source},
+    neighbour_entry::NeighbourEntryRecord,
     retransmit::{RetransmitRecord, retransmit_source},
+    route::{NextHopRecord, RouteLookupRecord, RouteRecord, change},
+    rule::RuleRecord,
     ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
+    sysctl::SysctlRecord,
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };

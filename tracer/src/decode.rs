@@ -1,17 +1,19 @@
 //! From blocks to events.
 
 use tracer_common::record::{
-    ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord, IcmpRecord,
-    IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, NeighbourRecord, NodeRecord,
-    OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RulesetRecord, StatsRecord, UndoRecord,
+    AddressRecord, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord,
+    IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, LinkRecord,
+    NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind,
+    RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord, RulesetRecord, StatsRecord, SysctlRecord,
+    UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
     event::{
-        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Ruleset, Text,
-        Timestamp,
+        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Route, Ruleset,
+        Sysctl, Text, Timestamp,
     },
 };
 
@@ -123,6 +125,21 @@ impl Decoder {
                 Body::Node { kernel: name(), host: name() }
             }
             RecordKind::Ready => Body::Ready,
+            RecordKind::Route => {
+                let (route, next_hops) = read::<RouteRecord>(record)?;
+                Body::Route(Route::from_record(&route, next_hops))
+            }
+            RecordKind::RouteLookup => Body::RouteLookup((&read::<RouteLookupRecord>(record)?.0).into()),
+            RecordKind::Address => Body::Address((&read::<AddressRecord>(record)?.0).into()),
+            RecordKind::Link => Body::Link((&read::<LinkRecord>(record)?.0).into()),
+            RecordKind::Rule => Body::Rule((&read::<RuleRecord>(record)?.0).into()),
+            RecordKind::NeighbourEntry => {
+                Body::NeighbourEntry((&read::<NeighbourEntryRecord>(record)?.0).into())
+            }
+            RecordKind::Sysctl => {
+                let (setting, text) = read::<SysctlRecord>(record)?;
+                Body::Sysctl(Sysctl::from_record(&setting, text))
+            }
             RecordKind::Ruleset => {
                 let (ruleset, names) = read::<RulesetRecord>(record)?;
                 Body::Ruleset(Ruleset::from_record(&ruleset, names))

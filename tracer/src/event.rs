@@ -3,6 +3,7 @@
 //! A record holds raw facts of one kernel; an event is what they tell on any. Every conversion is a pure function of
 //! the record, so a session shows on another machine what it showed on its own.
 
+mod change;
 mod claim;
 mod conntrack;
 mod conntrack_counters;
@@ -18,13 +19,16 @@ mod ipvs_service;
 mod neighbour;
 mod owner;
 mod retransmit;
+mod route;
 mod ruleset;
 mod stats;
+mod surroundings;
 mod text;
 mod undo;
 
 pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
 pub use self::{
+    change::Change,
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
     conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
@@ -36,12 +40,14 @@ pub use self::{
     ipvs::{Ipvs, IpvsDecision, IpvsForward},
     ipvs_change::{IpvsChange, IpvsChangeKind},
     ipvs_listing::{ListedDestination, ListedService, ListedWhy},
-    ipvs_service::{Forwarding, IpvsService},
+    ipvs_service::IpvsService,
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
     owner::{Owner, Owners, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
+    route::{LookupResult, NextHop, Prefix, Route, RouteLookup, RouteProtocol, RouteTable, RouteType},
     ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily},
     stats::Stats,
+    surroundings::{Address, Link, NeighbourEntry, Rule, Sysctl},
     text::Text,
     undo::Undo,
 };
@@ -121,6 +127,20 @@ pub enum Body {
     },
     /// Every hook has been tried.
     Ready,
+    /// A routing table changed.
+    Route(Route),
+    /// How a flow's peer is reached.
+    RouteLookup(RouteLookup),
+    /// An address of this node.
+    Address(Address),
+    /// A network device.
+    Link(Link),
+    /// The rules that choose a routing table changed.
+    Rule(Rule),
+    /// An entry of a neighbour table.
+    NeighbourEntry(NeighbourEntry),
+    /// A setting of the kernel.
+    Sysctl(Sysctl),
     /// How many rules a table has.
     Ruleset(Ruleset),
 }
@@ -146,7 +166,25 @@ impl Body {
             Self::Owner(_) => RecordKind::Owner,
             Self::Node { .. } => RecordKind::Node,
             Self::Ready => RecordKind::Ready,
+            Self::Route(_) => RecordKind::Route,
+            Self::RouteLookup(_) => RecordKind::RouteLookup,
+            Self::Address(_) => RecordKind::Address,
+            Self::Link(_) => RecordKind::Link,
+            Self::Rule(_) => RecordKind::Rule,
+            Self::NeighbourEntry(_) => RecordKind::NeighbourEntry,
+            Self::Sysctl(_) => RecordKind::Sysctl,
             Self::Ruleset(_) => RecordKind::Ruleset,
+        }
+    }
+
+    /// Whether it tells what there was when tracer looked first, rather than what happened.
+    pub fn is_snapshot(&self) -> bool {
+        match self {
+            Self::NeighbourEntry(_) => true,
+            Self::Address(Address { change, .. })
+            | Self::Link(Link { change, .. })
+            | Self::Sysctl(Sysctl { change, .. }) => *change == Change::Present,
+            _ => false,
         }
     }
 }

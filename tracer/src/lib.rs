@@ -8,6 +8,7 @@ pub mod filter;
 pub mod kernel;
 pub mod live;
 pub mod namespaces;
+mod netlink;
 pub mod output;
 pub mod probe;
 mod rulesets;

@@ -8,6 +8,7 @@ mod conntrack;
 mod encode;
 mod ipvs;
 mod owners;
+mod path;
 mod rulesets;
 mod suspicion;
 mod watch;
@@ -24,10 +25,14 @@ use bytes::BytesMut;
 use tokio::sync::mpsc;
 use tracer_common::record::{ReadyRecord, RecordHeader};
 
+#[cfg(test)]
+pub(crate) use self::path::Device;
+pub(crate) use self::path::{Settings, Surroundings, read_settings};
 use self::{
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
     ipvs::ToldByHooks,
     owners::Owners,
+    path::{Asked, Unasked},
     suspicion::Suspicion,
     watches::Watchers,
 };
@@ -103,6 +108,7 @@ struct Collector {
     owners: Owners,
     suspicion: Suspicion,
     watchers: Watchers,
+    asked: Asked,
     ipvs_told: ToldByHooks,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
@@ -116,11 +122,11 @@ impl Collector {
         blocks: mpsc::Sender<Block>,
     ) -> anyhow::Result<Self> {
         let owners = Owners::new(paths.proc.clone());
-        let ipvs_told = ToldByHooks::default();
-        let watchers = Watchers::start(&paths, &options, &ipvs_told)?;
+        let (ipvs_told, unasked) = (ToldByHooks::default(), Unasked::default());
+        let watchers = Watchers::start(&paths, &options, &ipvs_told, &unasked)?;
         let probes = Probes::new(paths, facts, options)?;
-        let suspicion = Suspicion::default();
-        Ok(Self { probes, owners, suspicion, watchers, ipvs_told, blocks, buffer: BytesMut::new() })
+        let (suspicion, asked) = (Suspicion::default(), Asked::new(unasked));
+        Ok(Self { probes, owners, suspicion, watchers, ipvs_told, asked, blocks, buffer: BytesMut::new() })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -201,6 +207,7 @@ impl Collector {
             // Who owns a socket is told before the record that needs it.
             let records = self.buffer.split();
             self.owners.look_up(&records, &mut self.buffer);
+            self.asked.ask(&records, &self.watchers);
             // The clock does not fail; and if it did, a flow would be suspected one record later.
             if let (true, Ok(stamp)) = (self.probes.can_watch(), Stamp::now()) {
                 self.suspicion.note(&records, stamp.boot_ns());

@@ -38,6 +38,13 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Stats(_)
         | Body::HookStatus(_)
         | Body::Ready
+        | Body::Route(_)
+        | Body::RouteLookup(_)
+        | Body::Address(_)
+        | Body::Link(_)
+        | Body::Rule(_)
+        | Body::NeighbourEntry(_)
+        | Body::Sysctl(_)
         | Body::Ruleset(_) => true,
     }
 }

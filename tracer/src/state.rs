@@ -14,6 +14,7 @@ mod ipvs;
 mod neighbours;
 mod path;
 mod rates;
+mod routes;
 mod rulesets;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use self::{
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
 };
@@ -58,6 +60,10 @@ pub struct Limits {
     pub services: usize,
     /// Real servers of all services.
     pub reals: usize,
+    /// Peers whose way was looked up.
+    pub peers: usize,
+    /// Addresses, devices and settings, each.
+    pub surroundings: usize,
     /// Tables of rules.
     pub tables: usize,
     /// Addresses ICMP errors were about.
@@ -78,6 +84,8 @@ impl Default for Limits {
             conntrack_tables: 1_024,
             services: 10_000,
             reals: 50_000,
+            peers: 20_000,
+            surroundings: 50_000,
             tables: 8_192,
             icmp_subjects: 20_000,
             loops: 10_000,
@@ -112,6 +120,8 @@ pub struct State {
     pub conntrack: Conntrack,
     /// Decisions of IPVS.
     pub ipvs: Ipvs,
+    /// How peers are reached, and what that depends on.
+    pub routes: Routes,
     /// How many rules the tables have.
     pub rulesets: Rulesets,
     /// What the way of packets came to.
@@ -143,6 +153,7 @@ impl State {
             neighbours: Bounded::new(limits.neighbours),
             conntrack: Conntrack::new(limits.conntrack_entries, limits.conntrack_tables),
             ipvs: Ipvs::new(limits.services, limits.reals),
+            routes: Routes::new(limits.peers, limits.surroundings),
             rulesets: Bounded::new(limits.tables),
             path: Path::new(limits.icmp_subjects, limits.loops),
             rates: Rates::default(),
@@ -199,6 +210,16 @@ impl State {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
             Body::Ready => self.hooks.ready = true,
+            Body::Route(route) => {
+                self.rates.count(Family::Path, time);
+                self.routes.route(route);
+            }
+            Body::RouteLookup(lookup) => self.routes.lookup(netns, time, lookup),
+            Body::Address(address) => self.routes.address(netns, address),
+            Body::Link(link) => self.routes.link(netns, link),
+            Body::Rule(_) => self.rates.count(Family::Path, time),
+            Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
+            Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if timeline::is_told(body) {
@@ -245,6 +266,7 @@ impl State {
             + self.conntrack.tables.evicted()
             + self.ipvs.services.evicted()
             + self.ipvs.reals.evicted()
+            + self.routes.evicted()
             + self.rulesets.evicted()
             + self.path.icmp.evicted()
             + self.path.loops.evicted()

@@ -101,7 +101,7 @@ fn changes(setting: &Setting) -> Result<()> {
         let changes = events.of("ipvs-change", namespace);
         changes.clone().with("by_comparison", true).exactly(0)?;
         changes.clone().with("service", "10.9.9.9:80").all_have("protocol", "tcp")?;
-        changes.with("real", "10.9.8.1:80").with("change", "added").all_have("forwarding", "masquerade")?;
+        changes.with("real", "10.9.8.1:80").with("change", "added").all_have("forward", "nat")?;
         let services = events.of("ipvs-change", namespace).without("real").with("change", "added");
         services.exactly(DIALECTS.len() as u64)?.all_have("scheduler", "rr")?;
     }

@@ -302,7 +302,7 @@ fn only_one_family(setting: &Setting) -> Result<()> {
     for line in run.events.all() {
         let kind = line["type"].as_str().unwrap_or_default();
         ensure!(
-            ["ready", "neighbour", "claim", "hook", "stats"].contains(&kind),
+            ["ready", "neighbour", "neighbour-entry", "sysctl", "claim", "hook", "stats"].contains(&kind),
             "not of that family: {line}"
         );
     }

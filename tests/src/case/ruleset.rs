@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs,
 };
 
@@ -148,8 +149,8 @@ fn growth(setting: &Setting) -> Result<()> {
         let rule = |number: u32| format!("10.7.{lot}.{number}");
         let (mut legacy, mut nft) = ("*filter\n".to_owned(), String::new());
         for number in 0..LOT {
-            legacy += &format!("-A leaked -s {}/32 -j RETURN\n", rule(number));
-            nft += &format!("add rule ip leak every ip saddr {} return\n", rule(number));
+            writeln!(legacy, "-A leaked -s {}/32 -j RETURN", rule(number))?;
+            writeln!(nft, "add rule ip leak every ip saddr {} return", rule(number))?;
         }
         restore(&namespace, "iptables-legacy-restore", &(legacy + "COMMIT\n"))?;
         namespace.nft(&nft)?;
@@ -160,8 +161,8 @@ fn growth(setting: &Setting) -> Result<()> {
     tracer.ask(|events| -> Result<()> {
         for (backend, table, added) in [("legacy", "filter", LOTS * LOT), ("nft", "leak", LOTS * LOT)] {
             let reports = events.of("ruleset", &namespace).with("backend", backend).with("table", table);
-            let told = reports.events().iter().filter(|event| event["change"] == "grown").count();
-            ensure!(told <= LOTS as usize / 2, "{told} reports of {table} for {added} rules");
+            let told = reports.clone().with("change", "grown").count();
+            ensure!(told <= u64::from(LOTS) / 2, "{told} reports of {table} for {added} rules");
             let grown: i64 = reports.events().iter().filter_map(|event| event["growth"].as_i64()).sum();
             ensure!(grown == i64::from(added), "{table} is told to have grown by {grown}, not {added}");
         }
@@ -177,7 +178,7 @@ fn growth(setting: &Setting) -> Result<()> {
 }
 
 /// The modules that are loaded, and the tables of iptables in some namespaces.
-fn what_is_there(namespaces: &[Namespace]) -> Result<(BTreeSet<String>, Vec<String>)> {
+fn what_is_there(namespaces: &[Namespace]) -> (BTreeSet<String>, Vec<String>) {
     let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
     let modules = modules.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
     let mut tables = Vec::new();
@@ -187,21 +188,21 @@ fn what_is_there(namespaces: &[Namespace]) -> Result<(BTreeSet<String>, Vec<Stri
             tables.push(namespace.proc_net(file).unwrap_or_default());
         }
     }
-    Ok((modules, tables))
+    (modules, tables)
 }
 
 fn nothing_made(setting: &Setting) -> Result<()> {
     let [one, other] = ["one", "other"].map(Namespace::new);
     let namespaces = [one?, other?];
     restore(&namespaces[0], "iptables-legacy-restore", NAT)?;
-    let before = what_is_there(&namespaces)?;
+    let before = what_is_there(&namespaces);
     let tracer = setting.trace(&[])?;
     tracer.wait_for("the tables of one namespace", |events| told(events, &namespaces[0]).len() >= 2)?;
     let samples = |events: &Events| events.all().iter().filter(|event| event["type"] == "stats").count();
     let had = tracer.ask(samples);
     tracer.wait_for("some more rounds", |events| samples(events) >= had + 3)?;
     let run = tracer.stop()?;
-    let after = what_is_there(&namespaces)?;
+    let after = what_is_there(&namespaces);
     ensure!(before == after, "there was {before:?}, there is {after:?}");
     let tables: BTreeMap<_, Told> = told(&run.events, &namespaces[1]);
     ensure!(tables.is_empty(), "tables of an empty namespace: {tables:?}");

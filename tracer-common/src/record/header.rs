@@ -87,6 +87,20 @@ kinds! {
     Node = 67 "node" NodeRecord,
     /// Every hook has been tried.
     Ready = 68 "ready" ReadyRecord,
+    /// A change of a routing table; next hops follow where there are several.
+    Route = 69 "route" RouteRecord,
+    /// How the kernel would send to a flow's peer.
+    RouteLookup = 70 "route-lookup" RouteLookupRecord,
+    /// An address of this node.
+    Address = 71 "address" AddressRecord,
+    /// A network device.
+    Link = 72 "link" LinkRecord,
+    /// A rule that chooses a routing table.
+    Rule = 73 "rule" RuleRecord,
+    /// An entry of a neighbour table, found by looking.
+    NeighbourEntry = 74 "neighbour-entry" NeighbourEntryRecord,
+    /// A setting of the kernel; its name and value follow.
+    Sysctl = 75 "sysctl" SysctlRecord,
     /// Conntrack's counters of one namespace.
     ConntrackCounters = 76 "conntrack-counters" ConntrackCountersRecord,
     /// How many rules a table has; the names of the table and its longest chains follow.

@@ -64,9 +64,13 @@ pub struct RetransmitRecord {
     pub command: [u8; COMMAND_NAME_BYTES],
     /// Name of the outgoing device, empty where unknown.
     pub device: [u8; DEVICE_NAME_BYTES],
+    /// Mark of the socket (`SO_MARK`), by which rules may choose its route; 0 if none.
+    pub mark: u32,
+    /// Index of the device the socket is bound to, 0 if it is not.
+    pub bound_interface_index: u32,
 }
 
-const _: () = assert!(size_of::<RetransmitRecord>() == 168);
+const _: () = assert!(size_of::<RetransmitRecord>() == 176);
 
 /// Which hook body made a [`RetransmitRecord`].
 pub mod retransmit_source {

@@ -53,15 +53,17 @@ fn icmpsend_raw(context: RawTracePointContext) -> i32 {
 /// requests pass here too.
 #[fentry(function = "icmp_push_reply")]
 fn icmppush_fentry(context: FEntryContext) -> i32 {
-    emit_pushed(if setting!(icmp_push_message) == 0 { context.arg(0) } else { context.arg(1) });
+    // Both are read first: a choice of the place to read from would be arithmetic on the context, which the verifier
+    // forbids.
+    let (first, second): (Pointer, Pointer) = (context.arg(0), context.arg(1));
+    emit_pushed(if setting!(icmp_push_message) == 0 { first } else { second });
     0
 }
 
 #[kprobe(function = "icmp_push_reply")]
 fn icmppush_kprobe(context: ProbeContext) -> u32 {
-    let message = if setting!(icmp_push_message) == 0 { context.arg(0) } else { context.arg(1) };
-    if let Some(message) = message {
-        emit_pushed(message);
+    if let (Some(first), Some(second)) = (context.arg::<Pointer>(0), context.arg::<Pointer>(1)) {
+        emit_pushed(if setting!(icmp_push_message) == 0 { first } else { second });
     }
     0
 }

@@ -38,13 +38,13 @@ fn vsupdest_kprobe(context: ProbeContext) -> u32 {
 
 /// `void __ip_vs_del_dest(struct netns_ipvs *, struct ip_vs_dest *, bool cleanup)`.
 #[fentry(function = "__ip_vs_del_dest")]
-fn vsdeldest_fentry(context: FEntryContext) -> i32 {
+fn vsrmdest_fentry(context: FEntryContext) -> i32 {
     destination_removed(context.arg(0), context.arg(1), context.arg(2));
     0
 }
 
 #[kprobe(function = "__ip_vs_del_dest")]
-fn vsdeldest_kprobe(context: ProbeContext) -> u32 {
+fn vsrmdest_kprobe(context: ProbeContext) -> u32 {
     if let (Some(ipvs), Some(destination), Some(cleanup)) = (context.arg(0), context.arg(1), context.arg(2)) {
         destination_removed(ipvs, destination, cleanup);
     }

@@ -126,6 +126,8 @@ fn fill<A: Access>(record: &mut RetransmitRecord, attempt: &Attempt) {
     record.sacked = read::<A, u8>(segment, control + offset!(segment_sacked));
     record.source = source;
     record.device = device.name::<A>();
+    record.mark = read::<A, u32>(connection, offset!(sock_mark));
+    record.bound_interface_index = read::<A, u32>(connection, offset!(sock_bound_device));
 }
 
 /// Fills in who owns a socket: known by its address `sock`, else to be found by the inode, read through `readable`.
@@ -160,8 +162,11 @@ fn emit_syn_ack<A: Access>(listener: Pointer, request: Pointer) {
     const SYN_ACK_FLAGS: u8 = 0x12;
     let netns = socket::netns::<A>(listener);
     emit(HookId::RetransmitSynAck, netns, |record: &mut RetransmitRecord| {
-        // `struct tcp_request_sock` is longer than the `struct request_sock` the pointer's type knows.
+        // `struct inet_request_sock` and `struct tcp_request_sock` are longer than the `struct request_sock` the
+        // pointer's type knows.
         let sequence = read::<Probed, u32>(request, offset!(request_send_sequence));
+        record.mark = read::<Probed, u32>(request, offset!(request_mark));
+        record.bound_interface_index = read::<A, u32>(request, offset!(sock_bound_device));
         socket::fill_flow::<A>(&mut record.flow, request);
         fill_owner::<A>(record, listener, listener);
         record.cgroup_id = socket::cgroup_id::<A>(listener);

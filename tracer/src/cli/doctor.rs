@@ -1,14 +1,22 @@
-//! `tracer doctor`: which hooks work on this kernel.
+//! `tracer doctor`: which hooks work on this kernel, and which settings of this node are risky.
 
-use std::io::{self, Write as _};
+mod risks;
 
+use std::{
+    fs,
+    io::{self, Write as _},
+};
+
+use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 
+use self::risks::Risk;
 use super::privileges;
 use crate::{
     event::HookStatus,
     kernel::Paths,
+    live::{Surroundings, read_settings},
     probe::{
         Options, Probes,
         table::{self, Hook},
@@ -23,11 +31,12 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Attaches every hook, tells how that went, and detaches them again.
+/// Attaches every hook, tells how that went, and detaches them again; then tells what is risky.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let paths = Paths::default();
     let facts = privileges::facts(&paths)?;
     let (kernel, host) = (facts.kernel_release.clone(), facts.hostname.clone());
+    let risks = risks::all(&risk_facts(&paths)?);
     let mut probes = Probes::new(paths, facts, Options::default())?;
     probes.attach(|_| {})?;
     let rows: Vec<Row> = probes.statuses().filter_map(Row::of).collect();
@@ -35,14 +44,25 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let mut output = io::stdout().lock();
     if arguments.json {
-        serde_json::to_writer(&mut output, &Diagnosis { kernel: &kernel, host: &host, hooks: &rows })
-            // As an error of input or output, by which a closed pipe is known.
-            .map_err(io::Error::from)?;
+        serde_json::to_writer(
+            &mut output,
+            &Diagnosis { kernel: &kernel, host: &host, hooks: &rows, risks: &risks },
+        )
+        // As an error of input or output, by which a closed pipe is known.
+        .map_err(io::Error::from)?;
         writeln!(output)?;
     } else {
-        write!(output, "{}", table_of(&kernel, &rows))?;
+        write!(output, "{}{}", table_of(&kernel, &rows), list_of(&risks))?;
     }
     Ok(())
+}
+
+/// What the rules about risky settings look at, of the namespace tracer was started in.
+fn risk_facts(paths: &Paths) -> anyhow::Result<risks::Facts> {
+    let surroundings = Surroundings::read().context("cannot read the devices and routes of this node")?;
+    let count = fs::read_to_string(paths.proc.join("sys/net/netfilter/nf_conntrack_count"));
+    let conntrack_entries = count.ok().and_then(|count| count.trim().parse().ok());
+    Ok(risks::Facts { settings: read_settings(&paths.proc), surroundings, conntrack_entries })
 }
 
 #[derive(Serialize)]
@@ -50,6 +70,7 @@ struct Diagnosis<'a> {
     kernel: &'a str,
     host: &'a str,
     hooks: &'a [Row],
+    risks: &'a [Risk],
 }
 
 /// One hook of the table, in the words of the `ready` line.
@@ -95,6 +116,19 @@ fn table_of(kernel: &str, rows: &[Row]) -> String {
         if !row.reason.is_empty() {
             lines.push(format!("  {:width$}              {}", "", row.reason));
         }
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+/// The risks for people; nothing if there are none.
+fn list_of(risks: &[Risk]) -> String {
+    if risks.is_empty() {
+        return String::new();
+    }
+    let mut lines = vec!["\nrisky settings".to_owned()];
+    for Risk { id, setting, why, advice } in risks {
+        lines.extend([format!("  {id}: {setting}"), format!("    {why}"), format!("    {advice}")]);
     }
     lines.push(String::new());
     lines.join("\n")

@@ -48,6 +48,7 @@ impl Tally {
                     self.sample(event.time);
                 }
             }
+            body if body.is_snapshot() => {}
             // Listed, not happened.
             Body::IpvsService(_) | Body::IpvsDestination(_) => {}
             body => {

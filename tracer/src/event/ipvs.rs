@@ -55,7 +55,7 @@ impl From<&IpvsRecord> for Ipvs {
             reuse_mode: record.reuse_mode,
             expire_nodest: record.expire_nodest,
             firewall_mark: (record.firewall_mark != 0).then_some(record.firewall_mark),
-            forward: has_entry.then(|| IpvsForward::of(record)).flatten(),
+            forward: has_entry.then(|| IpvsForward::of(record.connection_flags)).flatten(),
             persistent: record.persistent != 0,
         }
     }
@@ -88,10 +88,10 @@ impl IpvsForward {
         }
     }
 
-    /// From the entry's flags (`IP_VS_CONN_F_FWD_MASK`).
-    fn of(record: &IpvsRecord) -> Option<Self> {
+    /// From `IP_VS_CONN_F_*` flags (`IP_VS_CONN_F_FWD_MASK`); `None` for a method of a newer kernel.
+    pub(super) fn of(flags: u32) -> Option<Self> {
         const MASK: u32 = 7;
-        match record.connection_flags & MASK {
+        match flags & MASK {
             0 => Some(Self::Nat),
             1 => Some(Self::Local),
             2 => Some(Self::Tunnel),

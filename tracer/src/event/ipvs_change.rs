@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr};
 
 use tracer_common::record::{IpvsChangeRecord, ipvs_change_kind};
 
-use super::{Forwarding, IpvsService, Text, address};
+use super::{IpvsForward, IpvsService, Text, address};
 
 /// A service or a real server was added or removed, or a real server's weight changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct IpvsChange {
     /// Its weight after, unless it was removed.
     pub to: Option<i32>,
     /// How packets reach the real server.
-    pub forwarding: Option<Forwarding>,
+    pub forwarding: Option<IpvsForward>,
     /// The service's scheduler, if it is about the service and that has one.
     pub scheduler: Option<Text>,
     /// Whether it goes because its network namespace does.
@@ -41,7 +41,7 @@ impl IpvsChange {
             change,
             from: (is_real && change != IpvsChangeKind::Added).then_some(record.from),
             to: (is_real && change != IpvsChangeKind::Removed).then_some(record.to),
-            forwarding: if is_real { Forwarding::of(record.connection_flags) } else { None },
+            forwarding: if is_real { IpvsForward::of(record.connection_flags) } else { None },
             scheduler: (!scheduler.is_empty()).then_some(scheduler),
             namespace_ends: record.namespace_ends != 0,
             by_comparison: record.header.hook == 0,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32};
 
 use tracer_common::record::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why};
 
-use super::{Forwarding, IpvsService, Text, address};
+use super::{IpvsForward, IpvsService, Text, address};
 
 /// Why something listed is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub struct ListedDestination {
     /// Its weight.
     pub weight: i32,
     /// How packets reach it.
-    pub forwarding: Option<Forwarding>,
+    pub forwarding: Option<IpvsForward>,
     /// Connections that are established.
     pub active_connections: u32,
     /// Connections that are not, or no more.
@@ -94,7 +94,7 @@ impl ListedDestination {
             real: SocketAddr::new(address(record.real), record.real_port),
             why: ListedWhy::of(record.why)?,
             weight: record.weight,
-            forwarding: Forwarding::of(record.forwarding),
+            forwarding: IpvsForward::of(record.forwarding),
             active_connections: record.active_connections,
             inactive_connections: record.inactive_connections,
             persistent_connections: record.persistent_connections,

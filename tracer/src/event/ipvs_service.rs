@@ -1,4 +1,4 @@
-//! What tells services of IPVS apart, and how packets reach their real servers.
+//! What tells services of IPVS apart.
 
 use std::{
     fmt,
@@ -120,52 +120,11 @@ impl fmt::Display for IpvsService {
     }
 }
 
-/// How packets reach a real server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Forwarding {
-    /// With the destination's address rewritten.
-    Masquerade,
-    /// The real server is this node itself.
-    Local,
-    /// Inside another packet.
-    Tunnel,
-    /// As they are, to the real server's hardware address.
-    Direct,
-    /// To the original destination, past the cache that is down.
-    Bypass,
-}
-
-impl Forwarding {
-    /// From `IP_VS_CONN_F_*` flags, of which the lowest three bits are the method; `None` for one of a newer kernel.
-    pub fn of(flags: u32) -> Option<Self> {
-        const METHOD: u32 = 7;
-        Some(match flags & METHOD {
-            0 => Self::Masquerade,
-            1 => Self::Local,
-            2 => Self::Tunnel,
-            3 => Self::Direct,
-            4 => Self::Bypass,
-            _ => return None,
-        })
-    }
-
-    /// Its name in output.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Masquerade => "masquerade",
-            Self::Local => "local",
-            Self::Tunnel => "tunnel",
-            Self::Direct => "direct",
-            Self::Bypass => "bypass",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tracer_common::record::IpvsServiceKey;
 
-    use super::{Forwarding, IpvsService};
+    use super::IpvsService;
     use crate::event::Protocol;
 
     #[test]
@@ -181,13 +140,5 @@ mod tests {
             assert_eq!(service.to_string(), expected);
             assert_eq!(IpvsService::from(&IpvsServiceKey::from(service)), service, "{expected}");
         }
-    }
-
-    #[test]
-    fn the_forwarding_method_is_the_lowest_bits_of_the_flags() {
-        let names = |flags| Forwarding::of(flags).map(Forwarding::name);
-        assert_eq!(names(0x100), Some("masquerade"));
-        assert_eq!(names(0x183), Some("direct"));
-        assert_eq!([1, 2, 4, 7].map(names), [Some("local"), Some("tunnel"), Some("bypass"), None]);
     }
 }

@@ -138,6 +138,11 @@ impl NeighbourState {
             | NeighbourState::DELAY;
         self.0 & VALID != 0
     }
+
+    /// Whether the entry's hardware address follows from its address, without anybody having been asked.
+    pub fn is_without_arp(self) -> bool {
+        self.0 & Self::NOARP != 0
+    }
 }
 
 impl fmt::Display for NeighbourState {

@@ -6,7 +6,7 @@ use super::{
     syntax::{Condition, Expression, Side},
     words,
 };
-use crate::event::{Body, Endpoints, Event, HardwareAddress, IpvsService, Process};
+use crate::event::{Body, Endpoints, Event, HardwareAddress, IpvsService, Process, Route, Text};
 
 /// Whether an event tells of tracer or the node as a whole rather than of one flow, entry or decision.
 pub(super) fn is_about_tracer(event: &Event) -> bool {
@@ -115,6 +115,24 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             destination =
                 test(ipvs.virtual_service.into()) || ipvs.real.is_some_and(|real| test(real.into()));
         }
+        Body::Route(route) => {
+            destination = test(route.prefix.address.into());
+            if side == Side::Either {
+                return destination || path_addresses(route).any(|address| test(address.into()));
+            }
+        }
+        Body::RouteLookup(lookup) => {
+            (source, destination) = both(&lookup.flow, &test);
+            if side == Side::Either && lookup.gateway.is_some_and(|gateway| test(gateway.into())) {
+                return true;
+            }
+        }
+        Body::Address(found) => return side == Side::Either && test(found.address.into()),
+        Body::NeighbourEntry(entry) => return side == Side::Either && test(entry.address.into()),
+        Body::Rule(rule) => {
+            source = rule.source.is_some_and(|prefix| test(prefix.address.into()));
+            destination = rule.destination.is_some_and(|prefix| test(prefix.address.into()));
+        }
         Body::Icmp(icmp) => {
             if let Some(about) = &icmp.about {
                 (source, destination) = both(&about.flow, &test);
@@ -128,6 +146,8 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             destination = any_of_service(listed.service, Some(listed.real), &test);
         }
         Body::ConntrackCounters(_)
+        | Body::Link(_)
+        | Body::Sysctl(_)
         | Body::Ruleset(_)
         | Body::Stats(_)
         | Body::HookStatus(_)
@@ -150,12 +170,23 @@ fn both(flow: &Endpoints, test: impl Fn(End) -> bool) -> (bool, bool) {
     (test(flow.source.into()), test(flow.destination.into()))
 }
 
+/// The next hops of a route, and the source it prefers.
+fn path_addresses(route: &Route) -> impl Iterator<Item = IpAddr> {
+    let next_hops = route.next_hops.iter().filter_map(|next_hop| next_hop.gateway);
+    route.gateway.into_iter().chain(route.source).chain(next_hops)
+}
+
 fn device(body: &Body) -> Option<&str> {
     match body {
-        Body::Retransmit(retransmit) => retransmit.device.as_ref().map(crate::event::Text::as_str),
+        Body::Retransmit(retransmit) => retransmit.device.as_ref().map(Text::as_str),
         Body::Neighbour(neighbour) => Some(neighbour.device.as_str()),
         Body::Claim(claim) => Some(claim.device.as_str()),
-        Body::Icmp(icmp) => icmp.device.as_ref().map(crate::event::Text::as_str),
+        Body::Route(route) => route.device.as_ref().map(Text::as_str),
+        Body::RouteLookup(lookup) => lookup.device.as_ref().map(Text::as_str),
+        Body::Address(address) => address.device.as_ref().map(Text::as_str),
+        Body::Link(link) => Some(link.device.as_str()),
+        Body::NeighbourEntry(entry) => entry.device.as_ref().map(Text::as_str),
+        Body::Icmp(icmp) => icmp.device.as_ref().map(Text::as_str),
         Body::Duplicate(duplicate) => Some(duplicate.device.as_str()),
         _ => None,
     }
@@ -165,6 +196,9 @@ fn hardware_addresses(body: &Body) -> [Option<HardwareAddress>; 2] {
     match body {
         Body::Neighbour(neighbour) => [neighbour.proposed, neighbour.previous],
         Body::Claim(claim) => [claim.hardware_address, None],
+        Body::RouteLookup(lookup) => [lookup.neighbour, None],
+        Body::Link(link) => [link.hardware_address, None],
+        Body::NeighbourEntry(entry) => [entry.hardware_address, None],
         _ => [None, None],
     }
 }
@@ -179,6 +213,8 @@ fn is_in_state(body: &Body, name: &str) -> bool {
         }
         Body::Conntrack(conntrack) => conntrack.tcp_state == Some(name),
         Body::Ipvs(ipvs) => ipvs.connection_state == Some(name),
+        Body::RouteLookup(lookup) => lookup.neighbour_state.is_some_and(|state| state.to_string() == name),
+        Body::NeighbourEntry(entry) => entry.state.to_string() == name,
         _ => false,
     }
 }

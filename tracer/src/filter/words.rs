@@ -80,11 +80,17 @@ pub(super) fn state(word: &str) -> Result<&'static str, String> {
 pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
     match kind {
         RecordKind::Retransmit | RecordKind::Undo => Some(Family::Retransmit),
-        RecordKind::Neighbour | RecordKind::Claim => Some(Family::Neighbour),
+        RecordKind::Neighbour | RecordKind::Claim | RecordKind::NeighbourEntry => Some(Family::Neighbour),
         RecordKind::Conntrack | RecordKind::ConntrackCounters => Some(Family::Conntrack),
         RecordKind::Ipvs | RecordKind::IpvsChange | RecordKind::IpvsService | RecordKind::IpvsDestination => {
             Some(Family::Ipvs)
         }
+        RecordKind::Route
+        | RecordKind::RouteLookup
+        | RecordKind::Address
+        | RecordKind::Link
+        | RecordKind::Rule
+        | RecordKind::Sysctl => Some(Family::Path),
         RecordKind::Ruleset => Some(Family::Ruleset),
         RecordKind::Icmp | RecordKind::Duplicate => Some(Family::Path),
         RecordKind::Stats

@@ -57,8 +57,25 @@ pub(super) trait Watch: Send {
     /// A descriptor of that namespace can be read. Runs outside of it.
     fn readable(&mut self, _inode: u32, _records: &mut Records) {}
 
-    /// The collector wants to know something. Runs outside of all namespaces.
-    fn asked(&mut self, _question: &Question, _records: &mut Records) {}
+    /// The collector wants to know something. Runs outside of all namespaces, with a way into them. Fails only if the
+    /// thread could not return from one.
+    fn asked(
+        &mut self,
+        _question: &Question,
+        _door: &Door,
+        _records: &mut Records,
+    ) -> Result<(), EnterError> {
+        Ok(())
+    }
+
+    /// Every namespace has been looked at once more. Runs outside of all namespaces, with a way into them. Fails only if
+    /// the thread could not return from one.
+    fn went_round(&mut self, _door: &Door, _records: &mut Records) -> Result<(), EnterError> {
+        Ok(())
+    }
+
+    /// The end: what has not been told yet is told now or never.
+    fn finish(&mut self, _records: &mut Records) {}
 }
 
 /// What the collector may ask of the watches.
@@ -129,7 +146,6 @@ pub(super) struct Watcher {
     questions: mpsc::SyncSender<Question>,
     wake: Arc<EventFd>,
     is_asked_to_stop: Arc<AtomicBool>,
-    turned_away: u64,
 }
 
 impl Watcher {
@@ -166,7 +182,7 @@ impl Watcher {
                 }
             })
             .with_context(|| format!("cannot start the thread {name}"))?;
-        Ok(Some(Self { messages, questions, wake, is_asked_to_stop, turned_away: 0 }))
+        Ok(Some(Self { messages, questions, wake, is_asked_to_stop }))
     }
 
     /// Batches of records made so far.
@@ -189,18 +205,13 @@ impl Watcher {
         self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
     }
 
-    /// Asks, unless too many questions wait already.
-    pub(super) fn ask(&mut self, question: Question) {
-        if self.questions.try_send(question).is_ok() {
+    /// Asks, unless too many questions wait already; whether it was taken.
+    pub(super) fn ask(&self, question: Question) -> bool {
+        let is_taken = self.questions.try_send(question).is_ok();
+        if is_taken {
             self.wake();
-        } else {
-            self.turned_away += 1;
         }
-    }
-
-    /// Questions turned away so far.
-    pub(super) fn turned_away(&self) -> u64 {
-        self.turned_away
+        is_taken
     }
 
     fn ask_to_stop(&self) {
@@ -239,7 +250,7 @@ impl Rounds {
         self.records.send(|_| Message::FirstRound);
         let mut next_round = Instant::now() + ROUND;
         while !self.records.is_closed && !self.is_asked_to_stop.load(Ordering::Relaxed) {
-            self.wait_until(next_round)?;
+            self.wait_until(next_round, &door)?;
             if Instant::now() >= next_round {
                 self.go_round(&door)?;
                 next_round = Instant::now() + ROUND;
@@ -247,7 +258,10 @@ impl Rounds {
             self.records.flush();
         }
         // What came in before the end was asked for.
-        self.wait_until(Instant::now())?;
+        self.wait_until(Instant::now(), &door)?;
+        for watch in &mut self.watches {
+            watch.finish(&mut self.records);
+        }
         self.records.flush();
         Ok(())
     }
@@ -289,15 +303,23 @@ impl Rounds {
                 Err(error) => {
                     log::debug!("{error}");
                     self.known.remove(&namespace.inode);
+                    if !is_new {
+                        for watch in &mut self.watches {
+                            watch.vanished(namespace.inode, &mut self.records);
+                        }
+                    }
                 }
                 Ok(()) => {}
             }
+        }
+        for watch in &mut self.watches {
+            watch.went_round(door, &mut self.records)?;
         }
         Ok(())
     }
 
     /// Handles what comes in until then, or until woken.
-    fn wait_until(&mut self, deadline: Instant) -> anyhow::Result<()> {
+    fn wait_until(&mut self, deadline: Instant, door: &Door) -> anyhow::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
         let mut places = Vec::new();
@@ -327,7 +349,7 @@ impl Rounds {
         }
         while let Ok(question) = self.asked.try_recv() {
             for watch in &mut self.watches {
-                watch.asked(&question, &mut self.records);
+                watch.asked(&question, door, &mut self.records)?;
             }
         }
         Ok(())

@@ -10,8 +10,9 @@ use bytes::BytesMut;
 use super::{
     conntrack::ConntrackWatch,
     ipvs::{IpvsWatch, ToldByHooks},
+    path::{PathWatch, Unasked},
     rulesets::Rulesets,
-    watch::{Watch, Watcher},
+    watch::{Question, Watch, Watcher},
 };
 use crate::{
     kernel::Paths,
@@ -32,10 +33,19 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    pub(super) fn start(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        paths: &Paths,
+        options: &Options,
+        ipvs_told: &ToldByHooks,
+        unasked: &Unasked,
+    ) -> anyhow::Result<Self> {
         let census = Arc::new(Mutex::new(Census::new(paths.proc.clone(), options.only_netns)));
         Ok(Self {
-            watcher: Watcher::start("watcher", Arc::clone(&census), watches(paths, options, ipvs_told))?,
+            watcher: Watcher::start(
+                "watcher",
+                Arc::clone(&census),
+                watches(paths, options, ipvs_told, unasked),
+            )?,
             rulesets: Watcher::start("rulesets", census, rulesets(paths, options))?,
         })
     }
@@ -57,13 +67,23 @@ impl Watchers {
         self.threads().flat_map(move |watcher| watcher.finish(deadline))
     }
 
+    /// Asks the watches something; whether it was taken. It is not where too many questions wait already.
+    pub(super) fn ask(&self, question: Question) -> bool {
+        self.watcher.as_ref().is_none_or(|watcher| watcher.ask(question))
+    }
+
     fn threads(&self) -> impl Iterator<Item = &Watcher> {
         self.watcher.iter().chain(&self.rulesets)
     }
 }
 
 /// What is quick, or waits for changes.
-fn watches(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> Vec<Box<dyn Watch>> {
+fn watches(
+    paths: &Paths,
+    options: &Options,
+    ipvs_told: &ToldByHooks,
+    unasked: &Unasked,
+) -> Vec<Box<dyn Watch>> {
     let mut watches: Vec<Box<dyn Watch>> = Vec::new();
     if options.families.contains(&Family::Conntrack) {
         watches.push(Box::new(ConntrackWatch::new(paths.clone())));
@@ -71,6 +91,9 @@ fn watches(paths: &Paths, options: &Options, ipvs_told: &ToldByHooks) -> Vec<Box
     if options.families.contains(&Family::Ipvs) {
         watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));
     }
+    watches.extend(
+        PathWatch::new(paths, options, unasked.clone()).map(|watch| Box::new(watch) as Box<dyn Watch>),
+    );
     watches
 }
 

@@ -6,6 +6,7 @@ mod ipvs;
 mod ipvs_change;
 mod neighbour;
 mod node;
+mod path;
 mod retransmit;
 mod ruleset;
 
@@ -20,6 +21,10 @@ use self::{
     ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
     neighbour::{ClaimObject, NeighbourObject},
     node::{HookObject, ReadyObject, StatsObject},
+    path::{
+        AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject,
+        SysctlObject,
+    },
     retransmit::{RetransmitObject, UndoObject},
     ruleset::RulesetObject,
 };
@@ -56,6 +61,13 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Icmp(body) => object(buffer, event, name, IcmpObject::from(body)),
         Body::Duplicate(body) => object(buffer, event, name, DuplicateObject::from(body)),
         Body::HookStatus(body) => object(buffer, event, "hook", HookObject::from(body)),
+        Body::Route(body) => object(buffer, event, name, RouteObject::from(body)),
+        Body::RouteLookup(body) => object(buffer, event, "route", RouteLookupObject::from(body)),
+        Body::Address(body) => object(buffer, event, name, AddressObject::from(body)),
+        Body::Link(body) => object(buffer, event, name, LinkObject::from(body)),
+        Body::Rule(body) => object(buffer, event, name, RuleObject::from(body)),
+        Body::NeighbourEntry(body) => object(buffer, event, name, NeighbourEntryObject::from(body)),
+        Body::Sysctl(body) => object(buffer, event, name, SysctlObject::from(body)),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
     }
 }

@@ -5,6 +5,7 @@ mod icmp;
 mod ipvs;
 mod ipvs_change;
 mod neighbour;
+mod path;
 mod retransmit;
 mod ruleset;
 
@@ -153,12 +154,20 @@ impl Lines {
             Body::ConntrackCounters(body) if !body.tells_failures() => return Ok(()),
             Body::ConntrackCounters(body) => ("conntrack", conntrack::counters(body)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
+            body if body.is_snapshot() => return Ok(()),
+            Body::Route(body) => ("route", path::route(body)),
+            Body::RouteLookup(body) => ("route to", path::lookup(body, arrow)),
+            Body::Address(body) => ("address", path::address(body)),
+            Body::Link(body) => ("link", path::link(body)),
+            Body::Rule(body) => ("rule", path::rule(body)),
+            Body::Sysctl(body) => ("sysctl", path::sysctl(body)),
             Body::IpvsChange(body) => ("ipvs-change", ipvs_change::change(body, arrow)),
             Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
             Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),
             Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
             // Listings are for the state, and for programs that read JSON.
-            Body::IpvsService(_)
+            Body::NeighbourEntry(_)
+            | Body::IpvsService(_)
             | Body::IpvsDestination(_)
             | Body::Stats(_)
             | Body::HookStatus(_)

@@ -113,12 +113,20 @@ impl Report {
             | Body::IpvsDestination(_)
             | Body::Owner(_)
             | Body::Ready => return,
+            body if body.is_snapshot() => return,
             Body::Retransmit(_)
             | Body::Undo(_)
             | Body::Neighbour(_)
             | Body::Claim(_)
             | Body::Conntrack(_)
             | Body::Ipvs(_)
+            | Body::Route(_)
+            | Body::RouteLookup(_)
+            | Body::Address(_)
+            | Body::Link(_)
+            | Body::Rule(_)
+            | Body::NeighbourEntry(_)
+            | Body::Sysctl(_)
             | Body::Ruleset(_)
             | Body::Icmp(_)
             | Body::Duplicate(_)
@@ -201,11 +209,18 @@ impl Report {
                 });
                 body.decision.name()
             }
+            Body::Route(body) => body.change.name(),
+            Body::RouteLookup(body) => body.result.name(),
+            Body::Address(body) => body.change.name_of_state(),
+            Body::Link(body) => body.change.name_of_state(),
+            Body::Rule(body) => body.change.name(),
+            Body::Sysctl(body) => body.change.name_of_state(),
             Body::Ruleset(body) => body.change.name(),
             Body::Icmp(body) => body.meaning(),
             Body::Duplicate(_) => "goes-round",
             Body::IpvsChange(body) => body.change.name(),
-            Body::ConntrackCounters(_)
+            Body::NeighbourEntry(_)
+            | Body::ConntrackCounters(_)
             | Body::IpvsService(_)
             | Body::IpvsDestination(_)
             | Body::Stats(_)

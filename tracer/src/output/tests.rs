@@ -1,5 +1,7 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
+mod path;
+
 use std::io;
 
 use bytes::Bytes;
@@ -7,9 +9,12 @@ use jiff::tz::TimeZone;
 use tracer_common::{
     hook::{HookId, Way},
     record::{
-        ClaimRecord, ConntrackRecord, DuplicateRecord, Flow, HookStatusRecord, IcmpRecord, IpvsRecord,
-        NeighbourRecord, NodeRecord, OwnerRecord, ReadyRecord, RecordHeader, RecordKind, RetransmitRecord,
-        StatsRecord, UndoRecord, claim_direction, conntrack_event, icmp_direction, icmp_part, ipvs_step,
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ClaimRecord, ConntrackCountersRecord, ConntrackRecord,
+        DuplicateRecord, Flow, HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsCounts,
+        IpvsDestinationRecord, IpvsRecord, IpvsServiceKey, IpvsServiceRecord, NeighbourRecord, NodeRecord,
+        OwnerRecord, ReadyRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
+        claim_direction, conntrack_counter, conntrack_event, icmp_direction, icmp_part, ipvs_change_kind,
+        ipvs_listed_why, ipvs_step,
     },
 };
 use zerocopy::{Immutable, IntoBytes};
@@ -229,6 +234,69 @@ fn translations(bytes: &mut Vec<u8>) {
         ..ipvs
     };
     push(bytes, &without_server, "");
+    administration(bytes);
+}
+
+fn administration(bytes: &mut Vec<u8>) {
+    let service = IpvsServiceKey { address: mapped(9), port: 80, protocol: 6, ..IpvsServiceKey::default() };
+    let by_mark = IpvsServiceKey { firewall_mark: 7, is_ipv6: 1, ..IpvsServiceKey::default() };
+    let added = IpvsChangeRecord {
+        header: RecordHeader {
+            hook: HookId::IpvsAddService as u16,
+            ..header(RecordKind::IpvsChange, size_of::<IpvsChangeRecord>())
+        },
+        service,
+        change: ipvs_change_kind::ADDED,
+        scheduler: name("rr"),
+        ..IpvsChangeRecord::default()
+    };
+    push(bytes, &added, "");
+    let drained = IpvsChangeRecord {
+        real: v6(3),
+        real_port: 8080,
+        has_real: 1,
+        change: ipvs_change_kind::WEIGHT,
+        connection_flags: 0x103,
+        from: 5,
+        scheduler: name(""),
+        ..added
+    };
+    push(bytes, &drained, "");
+    let removed = IpvsChangeRecord {
+        header: header(RecordKind::IpvsChange, size_of::<IpvsChangeRecord>()),
+        service: by_mark,
+        change: ipvs_change_kind::REMOVED,
+        namespace_ends: 1,
+        ..drained
+    };
+    push(bytes, &removed, "");
+    let counts =
+        IpvsCounts { connections: 3, packets_in: 30, packets_out: 20, bytes_in: 3_000, bytes_out: 2_000 };
+    let listed = IpvsServiceRecord {
+        header: header(RecordKind::IpvsService, size_of::<IpvsServiceRecord>()),
+        service,
+        scheduler: name("wlc"),
+        flags: 1,
+        persistence_timeout_s: 600,
+        counts,
+        ..IpvsServiceRecord::default()
+    };
+    push(bytes, &listed, "");
+    let server = IpvsDestinationRecord {
+        header: header(RecordKind::IpvsDestination, size_of::<IpvsDestinationRecord>()),
+        service: by_mark,
+        real: v6(3),
+        real_port: 8080,
+        weight: 100,
+        active_connections: 2,
+        inactive_connections: 1,
+        counts,
+        ..IpvsDestinationRecord::default()
+    };
+    push(bytes, &server, "");
+    push(bytes, &IpvsDestinationRecord { why: ipvs_listed_why::GONE, ..server }, "");
+    // Counts alone are no news.
+    push(bytes, &IpvsDestinationRecord { why: ipvs_listed_why::COUNTS, ..server }, "");
 }
 
 fn path(bytes: &mut Vec<u8>) {

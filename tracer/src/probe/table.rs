@@ -470,8 +470,8 @@ pub static HOOKS: [Hook; HookId::ALL.len()] = [
         target: module("ip_vs", "__ip_vs_del_dest"),
         need: Need::IpvsTypes,
         ways: &[
-            by(Way::Trampoline, &[entry("vsdeldest_fentry")]),
-            by(Way::Kprobe, &[entry("vsdeldest_kprobe")]),
+            by(Way::Trampoline, &[entry("vsrmdest_fentry")]),
+            by(Way::Kprobe, &[entry("vsrmdest_kprobe")]),
         ],
     },
     Hook {

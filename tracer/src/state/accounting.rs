@@ -11,25 +11,33 @@ use crate::{decode::DecodeCounts, event::Stats};
 #[derive(Clone, Debug, Default)]
 pub struct Accounting {
     kinds: [KindCounters; KERNEL_KINDS],
+    /// Of kinds made in user space that are counted, in the order they were told; there are few.
+    others: Vec<(RecordKind, KindCounters)>,
     /// Records the decoder could and could not read.
     pub decoded: DecodeCounts,
 }
 
 impl Accounting {
-    /// The counters of a kind the kernel side writes, zero until the first sample.
+    /// The counters of a kind, zero until the first sample, and where it is not counted.
     pub fn of(&self, kind: RecordKind) -> KindCounters {
-        self.kinds.get(kind as usize).copied().unwrap_or_default()
+        let other = || self.others.iter().find(|(known, _)| *known == kind).map(|(_, counters)| *counters);
+        self.kinds.get(kind as usize).copied().or_else(other).unwrap_or_default()
     }
 
     /// The sum over all kinds.
     pub fn total(&self) -> KindCounters {
-        self.kinds.iter().fold(KindCounters::default(), |sum, &counters| sum.plus(counters))
+        let others = self.others.iter().map(|(_, counters)| counters);
+        self.kinds.iter().chain(others).fold(KindCounters::default(), |sum, &counters| sum.plus(counters))
     }
 
     pub(crate) fn sample(&mut self, stats: &Stats) {
-        let kept = stats.counted.and_then(|kind| self.kinds.get_mut(kind as usize));
-        if let Some(counters) = kept {
+        let Some(kind) = stats.counted else { return };
+        if let Some(counters) = self.kinds.get_mut(kind as usize) {
             *counters = stats.counters;
+        } else if let Some((_, counters)) = self.others.iter_mut().find(|(known, _)| *known == kind) {
+            *counters = stats.counters;
+        } else {
+            self.others.push((kind, stats.counters));
         }
     }
 }

@@ -6,8 +6,8 @@ use tracer_common::{
     counters::KindCounters,
     hook::{HookId, Way},
     record::{
-        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, RecordHeader, RecordKind,
-        conntrack_counter,
+        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, IpvsCounts, RecordHeader,
+        RecordKind, conntrack_counter,
     },
 };
 
@@ -15,10 +15,10 @@ use super::State;
 use crate::{
     event::{
         Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Duplicate,
-        Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsDecision, Neighbour,
-        NeighbourState, Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset,
-        RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp,
-        Undo, Verdict,
+        Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsChange, IpvsChangeKind,
+        IpvsDecision, IpvsForward, IpvsService, ListedDestination, ListedWhy, Neighbour, NeighbourState,
+        Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset, RulesetBackend, RulesetChange,
+        RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
     },
     probe::table::{Family, find},
 };
@@ -204,6 +204,44 @@ pub(crate) fn duplicate(source: &str, destination: &str, times: u32, ttl: u8) ->
         device: Text::new("eth0"),
         interface_index: 2,
     })
+}
+
+pub(crate) fn ipvs_change(
+    change: IpvsChangeKind,
+    service: &str,
+    real: Option<&str>,
+    from: Option<i32>,
+    to: Option<i32>,
+) -> Body {
+    Body::IpvsChange(IpvsChange {
+        service: tcp_service(service),
+        real: real.map(|real| real.parse().unwrap()),
+        change,
+        from,
+        to,
+        forwarding: real.map(|_| IpvsForward::Nat),
+        scheduler: real.is_none().then(|| Text::new("rr")),
+        namespace_ends: false,
+        by_comparison: false,
+    })
+}
+
+pub(crate) fn tcp_service(address: &str) -> IpvsService {
+    IpvsService::Address { protocol: Protocol::TCP, address: address.parse().unwrap() }
+}
+
+pub(crate) fn listed(why: ListedWhy, service: &str, real: &str, weight: i32) -> Body {
+    Body::IpvsDestination(Box::new(ListedDestination {
+        service: tcp_service(service),
+        real: real.parse().unwrap(),
+        why,
+        weight,
+        forwarding: Some(IpvsForward::Nat),
+        active_connections: 12,
+        inactive_connections: 3_400,
+        persistent_connections: 0,
+        counts: IpvsCounts::default(),
+    }))
 }
 
 pub(crate) fn stats(kind: RecordKind, seen: u64, suppressed: u64, lost: u64) -> Body {
@@ -393,7 +431,15 @@ fn busy_path() -> Vec<(u64, Body)> {
 
 fn busy_decisions() -> Vec<(u64, Body)> {
     let (service, drained, healthy) = ("10.96.0.10:443", "10.42.2.17:8443", "10.42.5.3:8443");
-    let mut events = Vec::new();
+    let idle = "10.42.8.8:8443";
+    let mut events = vec![
+        (1_100, listed(ListedWhy::News, service, drained, 100)),
+        (1_100, listed(ListedWhy::News, service, healthy, 100)),
+        (1_100, listed(ListedWhy::News, service, idle, 100)),
+        (76_900, ipvs_change(IpvsChangeKind::Weight, service, Some(drained), Some(100), Some(0))),
+        (119_000, ipvs_change(IpvsChangeKind::Removed, service, Some(idle), Some(100), None)),
+        (119_500, ipvs_change(IpvsChangeKind::Added, "10.96.8.8:80", None, None, None)),
+    ];
     for index in 0..40u64 {
         let client = format!("10.42.1.{}:{}", 10 + index, 40_000 + index);
         let weight = if index < 15 { 100 } else { 0 };

@@ -5,7 +5,9 @@ mod administration;
 use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32};
 
 use super::bounded::Bounded;
-use crate::event::{Forwarding, Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsService, Text, Timestamp};
+use crate::event::{
+    Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Text, Timestamp,
+};
 
 /// Decisions that are kept in full.
 pub(super) const RECENT_DECISIONS: usize = 1_000;
@@ -143,7 +145,7 @@ pub struct Real {
     /// When it was removed, if it was and has not come back.
     pub removed: Option<Timestamp>,
     /// How packets reach it, if that is known.
-    pub forwarding: Option<Forwarding>,
+    pub forwarding: Option<IpvsForward>,
     /// Its connections when it was last listed.
     pub connections: Option<Connections>,
     /// The time of the newest word on its configuration.

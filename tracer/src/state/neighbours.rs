@@ -4,7 +4,8 @@ use std::{collections::VecDeque, net::IpAddr};
 
 use super::bounded::Bounded;
 use crate::event::{
-    Claim, Direction, HardwareAddress, Neighbour as NeighbourEvent, NeighbourState, Text, Timestamp, Verdict,
+    Claim, Direction, HardwareAddress, Neighbour as NeighbourEvent, NeighbourEntry, NeighbourState, Text,
+    Timestamp, Verdict,
 };
 
 /// Proposals that are kept of one neighbour.
@@ -196,4 +197,26 @@ pub(super) fn claim(neighbours: &mut Neighbours, netns: u32, time: Timestamp, cl
     }
     let key = NeighbourKey { netns, interface_index: claim.interface_index, address: claim.address };
     neighbours.touch(key, || Neighbour::new(time, &claim.device)).claim(time, claim);
+}
+
+/// What the kernel's table had when it was looked at. Only what is not known yet is taken from it: what happened since tells
+/// more.
+pub(super) fn entry(neighbours: &mut Neighbours, netns: u32, time: Timestamp, entry: &NeighbourEntry) {
+    let key = NeighbourKey { netns, interface_index: entry.interface_index, address: entry.address };
+    if neighbours.get(&key).is_some() {
+        return;
+    }
+    // Multicast and broadcast addresses have entries too, which say nothing of anybody.
+    if entry.state.is_without_arp() {
+        return;
+    }
+    let Some(device) = &entry.device else { return };
+    let neighbour = neighbours.touch(key, || Neighbour::new(time, device));
+    neighbour.state = Some(entry.state);
+    if entry.state.is_valid() {
+        neighbour.kept = entry.hardware_address;
+        if let Some(hardware) = entry.hardware_address {
+            neighbour.answerer(hardware, time);
+        }
+    }
 }

@@ -6,13 +6,13 @@ use tracer_common::record::RecordKind;
 use super::{
     FlowKey, IcmpKey, Limits, NeighbourKey, RealKey, ServiceKey, State,
     fixture::{
-        NETNS, at, busy, claim, conntrack, conntrack_counters, duplicate, endpoints, event, icmp, ipvs, mac,
-        owner, proposal, retransmit, stats, undo,
+        NETNS, at, busy, claim, conntrack, conntrack_counters, duplicate, endpoints, event, icmp, ipvs,
+        ipvs_change, listed, mac, owner, proposal, retransmit, stats, tcp_service, undo,
     },
 };
 use crate::event::{
-    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IcmpClass, IpvsDecision, IpvsService,
-    Process, Protocol, RetransmitKind, Text, Verdict,
+    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IcmpClass, IpvsChangeKind, IpvsDecision,
+    IpvsService, ListedWhy, Process, Protocol, RetransmitKind, Text, Verdict,
 };
 
 use crate::probe::table::Family;
@@ -215,6 +215,46 @@ fn time_is_that_of_the_newest_event_and_never_goes_back() {
     assert_eq!((state.began(), state.now()), (at(5_000), at(9_000)));
 }
 
+#[test]
+fn weights_are_those_of_the_newest_word() {
+    const SERVICE: &str = "10.96.0.1:80";
+    const REAL: &str = "10.42.0.7:8080";
+    let weight = |from, to| ipvs_change(IpvsChangeKind::Weight, SERVICE, Some(REAL), Some(from), Some(to));
+    let removed = |from| ipvs_change(IpvsChangeKind::Removed, SERVICE, Some(REAL), Some(from), None);
+    let added = |to| ipvs_change(IpvsChangeKind::Added, SERVICE, Some(REAL), None, Some(to));
+    let news = |weight| listed(ListedWhy::News, SERVICE, REAL, weight);
+    let gone = |weight| listed(ListedWhy::Gone, SERVICE, REAL, weight);
+    let decided = |weight| ipvs(IpvsDecision::Scheduled, A, SERVICE, Some(REAL), weight);
+    // What happened in which second; the weight, when it changed from which, whether the server is there.
+    let table = [
+        ("listed", vec![(1, news(5))], 5, None, true),
+        ("drained", vec![(1, news(5)), (2, weight(5, 0))], 0, Some((2, 5)), true),
+        ("known by its change", vec![(2, weight(5, 0))], 0, Some((2, 5)), true),
+        ("an older listing", vec![(3, weight(5, 0)), (2, news(5))], 0, Some((3, 5)), true),
+        ("a newer listing", vec![(2, weight(5, 0)), (3, news(7))], 7, Some((3, 0)), true),
+        ("removed", vec![(1, news(5)), (2, removed(5))], 5, None, false),
+        ("come back", vec![(1, news(5)), (2, removed(5)), (3, added(1))], 1, Some((3, 5)), true),
+        ("gone from the list", vec![(1, news(5)), (2, gone(5))], 5, None, false),
+        ("decided before", vec![(3, weight(5, 0)), (2, decided(5))], 0, Some((3, 5)), true),
+    ];
+    for (name, events, expected, changed, available) in table {
+        let state = after(events.into_iter().map(|(seconds, body)| (seconds * 1_000, body)));
+        let service = ServiceKey { netns: NETNS, service: tcp_service(SERVICE) };
+        let key = RealKey { service, address: Some(REAL.parse().unwrap()) };
+        let real = state.ipvs.reals.get(&key).unwrap();
+        let changed = changed.map(|(seconds, from)| (at(seconds * 1_000), from));
+        assert_eq!((real.weight, real.weight_changed), (Some(expected), changed), "{name}");
+        assert_eq!((real.available, real.removed.is_none()), (available, available), "{name}");
+    }
+}
+
+#[test]
+fn what_was_never_known_is_not_missed() {
+    let gone = listed(ListedWhy::Gone, "10.96.0.1:80", "10.42.0.7:8080", 1);
+    let state = after([(1_000, gone)]);
+    assert!(state.ipvs.reals.is_empty() && state.ipvs.services.is_empty());
+}
+
 fn any_body() -> impl Strategy<Value = Body> {
     let port = 1u16..60;
     let kind = proptest::sample::select(&RetransmitKind::ALL[..]);
@@ -277,7 +317,8 @@ proptest! {
         let limit = 10;
         let limits = Limits {
             flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, services: limit, reals: limit,
-            conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, timeline: limit,
+            conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, peers: limit,
+            surroundings: limit, timeline: limit,
         };
         let mut bounded = State::new(limits);
         let mut whole = State::default();

@@ -41,7 +41,10 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::IpvsChange(_)
         | Body::Icmp(_)
         | Body::Duplicate(_)
+        | Body::Route(_)
+        | Body::Rule(_)
         | Body::HookStatus(_) => true,
+        Body::Address(_) | Body::Link(_) | Body::Sysctl(_) => !body.is_snapshot(),
         // Tables that are found at the start are no change.
         Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
         Body::ConntrackCounters(counters) => counters.tells_failures(),
@@ -50,6 +53,8 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Stats(_)
         | Body::Owner(_)
         | Body::Node { .. }
-        | Body::Ready => false,
+        | Body::Ready
+        | Body::RouteLookup(_)
+        | Body::NeighbourEntry(_) => false,
     }
 }

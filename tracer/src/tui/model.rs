@@ -104,7 +104,18 @@ impl Subject {
                 }
             }
             Body::HookStatus(status) => Self::Hook(status.hook?),
-            Body::ConntrackCounters(_)
+            Body::RouteLookup(lookup) => Self::Flow(FlowKey { netns, endpoints: lookup.flow }),
+            Body::NeighbourEntry(entry) => Self::Neighbour(NeighbourKey {
+                netns,
+                interface_index: entry.interface_index,
+                address: entry.address,
+            }),
+            Body::Route(_)
+            | Body::Address(_)
+            | Body::Link(_)
+            | Body::Rule(_)
+            | Body::Sysctl(_)
+            | Body::ConntrackCounters(_)
             | Body::IpvsService(_)
             | Body::IpvsDestination(_)
             | Body::Ruleset(_)

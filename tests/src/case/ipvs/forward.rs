@@ -10,7 +10,8 @@ const SOCKETS: u16 = 5;
 /// Tunnelled: the server gets each datagram in an outer packet. Truth: a counter of those at the server's door, and the
 /// connections `ipvsadm` counts.
 pub(super) fn tunnel(setting: &Setting) -> Result<()> {
-    forwarded(setting, "tunnel", "--ipip", |address| format!("ip protocol ipip ip daddr {}", address.server))
+    // 4: IP in IP.
+    forwarded(setting, "tunnel", "--ipip", |address| format!("ip protocol 4 ip daddr {}", address.server))
 }
 
 /// Routed directly: the server gets each datagram as it was sent. Truth: a counter of datagrams to the virtual address

@@ -70,7 +70,7 @@ impl Plan {
 pub(super) fn mark_packets(cluster: &Cluster, mark: u32) -> Result<()> {
     let address = Cluster::virtual_address(Family::V4);
     cluster.director.nft(&format!(
-        "table ip mark {{ chain in {{ type filter hook prerouting priority mangle; \
+        "table ip marks {{ chain in {{ type filter hook prerouting priority mangle; \
          ip daddr {address} meta mark set {mark}; }}; }}"
     ))
 }

@@ -99,8 +99,8 @@ fn lines(events: &Events, namespace: &Namespace) -> Vec<String> {
         format!("{} {} {}", service(event), field(event, "scheduler"), field(event, "persistence_s"))
     });
     let servers = of_servers.events().iter().map(|event| {
-        let forwarding = match event["forwarding"].as_str() {
-            Some("masquerade") => "-m",
+        let forwarding = match event["forward"].as_str() {
+            Some("nat") => "-m",
             Some("direct") => "-g",
             Some("tunnel") => "-i",
             _ => "?",

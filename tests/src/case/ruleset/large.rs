@@ -11,7 +11,7 @@ use nix::unistd::{SysconfVar, sysconf};
 use serde_json::Value;
 
 use super::super::{Setting, note};
-use crate::{expect::Events, namespace::Namespace, tracer::Tracer, wait};
+use crate::{expect::Events, namespace::Namespace, need::Need, tracer::Tracer, wait};
 
 const RULES: u64 = 200_000;
 
@@ -80,7 +80,7 @@ impl Leak {
         let told = tracer.ask(|events| self.last(events, &namespace).cloned()).context("a report")?;
         self.check(&told)?;
         let extra_kib = peak_kib(&tracer)?.saturating_sub(before);
-        let quiet = self.quiet_share(&tracer)?;
+        let quiet = Self::quiet_share(&tracer)?;
         tracer.stop()?;
 
         // And by one that comes later.
@@ -115,7 +115,9 @@ impl Leak {
         ensure!(after_ready < FIRST_REPORT, "the first report took {after_ready:?} once ready");
         let counting = Duration::from_secs_f64(told_first["took_ms"].as_f64().unwrap_or_default() / 1_000.0);
         ensure!(counting < FIRST_REPORT, "the first count took {counting:?}");
-        ensure!(quiet < 0.05, "{:.1} % of a processor while nothing changes", quiet * 100.0);
+        // An emulated processor takes many times as long for everything.
+        let most = if Need::RealProcessor.missing().is_some() { 0.25 } else { 0.05 };
+        ensure!(quiet < most, "{:.1} % of a processor while nothing changes", quiet * 100.0);
         Ok(())
     }
 
@@ -138,15 +140,15 @@ impl Leak {
     }
 
     /// The share of a processor that tracer takes, with its children, while nothing changes.
-    fn quiet_share(&self, tracer: &Tracer) -> Result<f64> {
+    fn quiet_share(tracer: &Tracer) -> Result<f64> {
         let samples = |events: &Events| events.all().iter().filter(|event| event["type"] == "stats").count();
         let had = tracer.ask(samples);
         tracer.wait_for("a sample", |events| samples(events) > had)?;
         let (began, ticks) = (Instant::now(), ticks(tracer)?);
         tracer.wait_for("a quiet stretch", |events| samples(events) > had + QUIET_SAMPLES)?;
         let per_second = sysconf(SysconfVar::CLK_TCK)?.context("the length of a tick")?;
-        let seconds = (self::ticks(tracer)? - ticks) as f64 / per_second as f64;
-        Ok(seconds / began.elapsed().as_secs_f64())
+        let spent_ms = (self::ticks(tracer)? - ticks) * 1_000 / u64::try_from(per_second)?;
+        Ok(Duration::from_millis(spent_ms).as_secs_f64() / began.elapsed().as_secs_f64())
     }
 }
 

@@ -1,12 +1,12 @@
 //! What IPVS is configured to do, and its changes.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, ops::Not};
 
 use serde::Serialize;
 
 use super::AsText;
 use crate::event::{
-    Forwarding, IpvsChange, IpvsService, ListedDestination, ListedService, ListedWhy, Protocol,
+    IpvsChange, IpvsForward, IpvsService, ListedDestination, ListedService, ListedWhy, Protocol,
 };
 
 /// A service: `service` is the address dialled, beside its protocol, or `fwmark N`, beside the mark.
@@ -16,18 +16,13 @@ struct ServiceFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<AsText<Protocol>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mark: Option<u32>,
+    fwmark: Option<u32>,
 }
 
 impl From<IpvsService> for ServiceFields {
     fn from(service: IpvsService) -> Self {
-        Self { service: service.name(), protocol: service.protocol().map(AsText), mark: service.mark() }
+        Self { service: service.name(), protocol: service.protocol().map(AsText), fwmark: service.mark() }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn is_false(flag: &bool) -> bool {
-    !*flag
 }
 
 #[derive(Serialize)]
@@ -42,12 +37,12 @@ pub(super) struct IpvsChangeObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    forwarding: Option<&'static str>,
+    forward: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduler: Option<&'a str>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "Not::not")]
     namespace_ends: bool,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "Not::not")]
     by_comparison: bool,
 }
 
@@ -59,7 +54,7 @@ impl<'a> From<&'a IpvsChange> for IpvsChangeObject<'a> {
             real: body.real.map(AsText),
             from: body.from,
             to: body.to,
-            forwarding: body.forwarding.map(Forwarding::name),
+            forward: body.forwarding.map(IpvsForward::name),
             scheduler: body.scheduler.as_ref().map(crate::event::Text::as_str),
             namespace_ends: body.namespace_ends,
             by_comparison: body.by_comparison,
@@ -97,9 +92,9 @@ pub(super) struct IpvsServiceObject<'a> {
     scheduler: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     persistence_s: Option<u32>,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "Not::not")]
     one_packet: bool,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "Not::not")]
     gone: bool,
     #[serde(flatten)]
     counts: CountFields,
@@ -125,11 +120,11 @@ pub(super) struct IpvsDestinationObject {
     real: AsText<SocketAddr>,
     weight: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    forwarding: Option<&'static str>,
+    forward: Option<&'static str>,
     active: u32,
     inactive: u32,
     persistent: u32,
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "Not::not")]
     gone: bool,
     #[serde(flatten)]
     counts: CountFields,
@@ -141,7 +136,7 @@ impl From<&ListedDestination> for IpvsDestinationObject {
             service: body.service.into(),
             real: AsText(body.real),
             weight: body.weight,
-            forwarding: body.forwarding.map(Forwarding::name),
+            forward: body.forwarding.map(IpvsForward::name),
             active: body.active_connections,
             inactive: body.inactive_connections,
             persistent: body.persistent_connections,

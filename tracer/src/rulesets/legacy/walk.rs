@@ -153,7 +153,7 @@ mod tests {
             self.entries.resize(start + kind.entry_bytes, 0);
             self.entries[start] = selector;
             // Counters differ for every entry.
-            self.entries[start + kind.entry_bytes - 8..][..4].copy_from_slice(&(start as u32).to_ne_bytes());
+            self.entries[start + kind.entry_bytes - 8..][..4].copy_from_slice(&u32_of(start).to_ne_bytes());
             self.entries.extend_from_slice(matches);
             let target_at = self.entries.len() - start;
             self.entries.extend_from_slice(&[0; EXTENSION_HEAD_BYTES]);
@@ -161,7 +161,8 @@ mod tests {
             self.entries.extend_from_slice(data);
             let length = self.entries.len() - start;
             for (at, number) in [(kind.target_offset_at, target_at), (kind.next_offset_at, length)] {
-                self.entries[start + at..][..2].copy_from_slice(&(number as u16).to_ne_bytes());
+                self.entries[start + at..][..2]
+                    .copy_from_slice(&u16::try_from(number).unwrap().to_ne_bytes());
             }
         }
 
@@ -173,7 +174,7 @@ mod tests {
 
         fn fall_through(&mut self, selector: u8) {
             let after = self.entries.len() + self.kind.entry_bytes + EXTENSION_HEAD_BYTES + 8;
-            self.verdict(selector, after as i32);
+            self.verdict(selector, i32::try_from(after).unwrap());
         }
 
         fn built_in(&mut self, hook: usize, rules: impl FnOnce(&mut Self)) {
@@ -197,13 +198,17 @@ mod tests {
                 info.0[at..][..4].copy_from_slice(&number.to_ne_bytes());
             };
             for &(hook, offset) in &self.hooks {
-                put(36 + 4 * hook, offset as u32);
+                put(36 + 4 * hook, u32_of(offset));
             }
             put(32, self.hooks.iter().map(|(hook, _)| 1 << hook).sum());
             put(self.kind.info_bytes - 8, self.number);
-            put(self.kind.info_bytes - 4, self.entries.len() as u32);
+            put(self.kind.info_bytes - 4, u32_of(self.entries.len()));
             (info, self.entries)
         }
+    }
+
+    fn u32_of(number: usize) -> u32 {
+        u32::try_from(number).unwrap()
     }
 
     fn filter_table(kind: &'static Kind) -> (Info, Vec<u8>) {

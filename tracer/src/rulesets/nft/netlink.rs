@@ -189,7 +189,7 @@ mod tests {
 
     fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        bytes.extend_from_slice(&((HEADER_BYTES + payload.len()) as u32).to_ne_bytes());
+        bytes.extend_from_slice(&u32::try_from(HEADER_BYTES + payload.len()).unwrap().to_ne_bytes());
         bytes.extend_from_slice(&kind.to_ne_bytes());
         bytes.extend_from_slice(&flags.to_ne_bytes());
         bytes.extend_from_slice(&sequence.to_ne_bytes());

@@ -1,11 +1,13 @@
 //! Subjects and events in words.
 
+use std::net::IpAddr;
+
 use tracer_common::hook::HookId;
 
 use crate::{
     event::{
-        Body, ConntrackEvent, Endpoints, Event, HookState, IpvsChange, IpvsDecision, RetransmitKind, Ruleset,
-        Verdict,
+        Body, ConntrackEvent, Endpoints, Event, HookState, IpvsChange, IpvsDecision, LookupResult,
+        RetransmitKind, Ruleset, Text, Verdict,
     },
     probe::table::{self, Family},
     state::{
@@ -106,6 +108,13 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
         facts.push(fact("connection", path.join(" · ")));
         facts.push(fact("owner", owner.join(" · ")));
         facts.push(fact("seen", span(state, flow.first, flow.last)));
+    }
+    if let Some(reached) = state.routes.reached(key.netns, key.endpoints.destination.ip()) {
+        let mut way = vec![route_fact(reached.result, reached.gateway, reached.device.as_ref())];
+        way.extend(reached.neighbour_state.map(|state| format!("next hop {state}")));
+        way.extend(reached.neighbour.map(|hardware| format!("at {hardware}")));
+        way.extend(reached.changed.map(|time| format!("another since {}", time_of_day(time))));
+        facts.push(fact("way there", way.join(" · ")));
     }
     if let Some(entry) = state.conntrack.entries.get(key) {
         facts.push(fact("conntrack", conntrack_text(entry)));
@@ -272,6 +281,13 @@ pub(super) fn empty_text(state: &State, family: Family, nothing: &str) -> String
     if state.hooks.is_blind(family) { blind_text(family) } else { nothing.to_owned() }
 }
 
+/// How a peer is reached, in a few words.
+pub(super) fn route_fact(result: LookupResult, gateway: Option<IpAddr>, device: Option<&Text>) -> String {
+    let via = gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+    let device = device.map(|device| format!(" dev {device}")).unwrap_or_default();
+    format!("{}{via}{device}", result.name())
+}
+
 /// An event in one line: its time, kind, and what happened.
 pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
     let text = match &event.body {
@@ -334,6 +350,30 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
                 HookState::NotNeeded | HookState::Missing => format!("{name} missing: {}", status.reason),
             }
         }
+        Body::Route(route) => {
+            let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
+            let device = route.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
+            let kind = route.kind.name();
+            format!("{kind} {}{via}{device}, table {} {}", route.prefix, route.table, route.change.name())
+        }
+        Body::RouteLookup(lookup) => route_fact(lookup.result, lookup.gateway, lookup.device.as_ref()),
+        Body::Address(address) => {
+            let device = address.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
+            format!("{}/{}{device} {}", address.address, address.prefix_bits, address.change.name_of_state())
+        }
+        Body::Link(link) => format!("{} {}", link.device, link.change.name_of_state()),
+        Body::Rule(rule) => {
+            let table = rule.table.map(|table| format!(" {table}")).unwrap_or_default();
+            format!(
+                "{} of IPv{}: {}{table} {}",
+                rule.priority,
+                rule.ip_version,
+                rule.action,
+                rule.change.name()
+            )
+        }
+        Body::Sysctl(sysctl) => format!("{} = {}", sysctl.name, sysctl.value),
+        Body::NeighbourEntry(entry) => format!("{} {}", entry.address, entry.state),
         Body::Ruleset(ruleset) => {
             let growth = ruleset.growth().map(|growth| format!(" ({growth:+})")).unwrap_or_default();
             let Ruleset { change, family, table, backend, entries, .. } = ruleset;

@@ -1,0 +1,12 @@
+//! Netlink: messages and their attributes, and sockets that ask or listen. What messages mean is told elsewhere.
+
+mod message;
+mod socket;
+
+pub(crate) use self::{
+    message::{Message, Request, attributes, number, text},
+    socket::{Asking, Listening, Refusal},
+};
+
+/// Length of a netlink message's header in bytes.
+const HEADER_BYTES: usize = 16;

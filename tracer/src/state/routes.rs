@@ -1,0 +1,168 @@
+//! How peers are reached, and what routing depends on: addresses, devices and settings.
+
+use std::net::IpAddr;
+
+use super::bounded::Bounded;
+use crate::event::{
+    Address, Change, HardwareAddress, Link, LookupResult, NeighbourState, Route, RouteLookup, Sysctl, Text,
+    Timestamp,
+};
+
+/// What tells one look-up's subject from another: a peer, seen from a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerKey {
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// The peer.
+    pub peer: IpAddr,
+}
+
+/// How a peer is reached, by the newest look-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// When that was asked.
+    pub time: Timestamp,
+    /// What the kernel answered.
+    pub result: LookupResult,
+    /// The next hop, where there is one between.
+    pub gateway: Option<IpAddr>,
+    /// The device.
+    pub device: Option<Text>,
+    /// State of the next hop's neighbour entry.
+    pub neighbour_state: Option<NeighbourState>,
+    /// The hardware address of that entry.
+    pub neighbour: Option<HardwareAddress>,
+    /// When the answer last became another, if it did.
+    pub changed: Option<Timestamp>,
+}
+
+/// What routing depends on.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    /// How peers of retransmitting flows are reached.
+    pub peers: Bounded<PeerKey, Reached>,
+    /// Addresses, by namespace, index of the device, address and length of the prefix, as last told: those that are gone
+    /// say so.
+    pub addresses: Bounded<(u32, u32, IpAddr, u8), Address>,
+    /// Devices, by namespace and index, as last told.
+    pub links: Bounded<(u32, u32), Link>,
+    /// Settings, by namespace and name.
+    pub sysctls: Bounded<(u32, Text), Sysctl>,
+    /// Routes added, removed and replaced, of all namespaces.
+    pub changes: RouteChanges,
+}
+
+/// How many routes changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteChanges {
+    /// Routes added.
+    pub added: u64,
+    /// Routes removed.
+    pub removed: u64,
+    /// Routes replaced.
+    pub replaced: u64,
+}
+
+impl Routes {
+    /// At most so many peers, and so many of each of the others.
+    pub(super) fn new(peers: usize, others: usize) -> Self {
+        Self {
+            peers: Bounded::new(peers),
+            addresses: Bounded::new(others),
+            links: Bounded::new(others),
+            sysctls: Bounded::new(others),
+            changes: RouteChanges::default(),
+        }
+    }
+
+    /// How a peer is reached from a namespace, if that was asked.
+    pub fn reached(&self, netns: u32, peer: IpAddr) -> Option<&Reached> {
+        self.peers.get(&PeerKey { netns, peer })
+    }
+
+    /// The value of a setting, by its name as sysctl(8) writes it.
+    pub fn sysctl(&self, netns: u32, name: &str) -> Option<&Text> {
+        self.sysctls.get(&(netns, Text::new(name))).map(|sysctl| &sysctl.value)
+    }
+
+    /// Entries given up for newer ones.
+    pub(super) fn evicted(&self) -> u64 {
+        self.peers.evicted() + self.addresses.evicted() + self.links.evicted() + self.sysctls.evicted()
+    }
+
+    pub(super) fn route(&mut self, route: &Route) {
+        match route.change {
+            Change::Removed => self.changes.removed += 1,
+            Change::Replaced => self.changes.replaced += 1,
+            Change::Present | Change::Added | Change::Up | Change::Down => self.changes.added += 1,
+        }
+    }
+
+    pub(super) fn lookup(&mut self, netns: u32, time: Timestamp, lookup: &RouteLookup) {
+        let key = PeerKey { netns, peer: lookup.flow.destination.ip() };
+        let new = || Reached {
+            time,
+            result: lookup.result,
+            gateway: lookup.gateway,
+            device: lookup.device.clone(),
+            neighbour_state: lookup.neighbour_state,
+            neighbour: lookup.neighbour,
+            changed: None,
+        };
+        let reached = self.peers.touch(key, new);
+        // Look-ups of several flows may come out of order; the newest counts.
+        if time < reached.time {
+            return;
+        }
+        let answer = |reached: &Reached| (reached.result, reached.gateway, reached.device.clone());
+        let changed = if answer(reached) == answer(&new()) { reached.changed } else { Some(time) };
+        *reached = Reached { changed, ..new() };
+    }
+
+    pub(super) fn address(&mut self, netns: u32, address: &Address) {
+        let key = (netns, address.interface_index, address.address, address.prefix_bits);
+        *self.addresses.touch(key, || address.clone()) = address.clone();
+    }
+
+    pub(super) fn link(&mut self, netns: u32, link: &Link) {
+        let key = (netns, link.interface_index);
+        *self.links.touch(key, || link.clone()) = link.clone();
+    }
+
+    pub(super) fn sysctl_told(&mut self, netns: u32, sysctl: &Sysctl) {
+        *self.sysctls.touch((netns, sysctl.name.clone()), || sysctl.clone()) = sysctl.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_common::record::{Flow, RouteLookupRecord};
+
+    use super::Routes;
+    use crate::event::{LookupResult, RouteLookup, RouteType, Timestamp};
+
+    fn lookup(route_type: u8) -> RouteLookup {
+        let flow = Flow { source: [1; 16], destination: [2; 16], ..Flow::default() };
+        RouteLookup::from(&RouteLookupRecord { flow, route_type, ..RouteLookupRecord::default() })
+    }
+
+    #[test]
+    fn the_newest_answer_is_kept_and_when_it_became_another() {
+        let mut routes = Routes::new(10, 10);
+        let at = |boot_ns| Timestamp { boot_ns, wall_ns: 0 };
+        let peer = lookup(1).flow.destination.ip();
+        for (time, route_type, expected, changed) in [
+            (10, 1, 1, None),
+            (20, 1, 1, None),
+            (30, 2, 2, Some(30)),
+            (25, 1, 2, Some(30)),
+            (40, 2, 2, Some(30)),
+        ] {
+            routes.lookup(7, at(time), &lookup(route_type));
+            let reached = routes.reached(7, peer).unwrap();
+            assert_eq!(reached.result, LookupResult::Route(RouteType(expected)), "at {time}");
+            assert_eq!(reached.changed, changed.map(at), "at {time}");
+        }
+        assert!(routes.reached(8, peer).is_none());
+    }
+}
