@@ -321,14 +321,7 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
                 decision.original.map(|original| format!(" {}", flow_name(&original))).unwrap_or_default();
             format!("{}{original}", decision.event)
         }
-        Body::ConntrackCounters(counters) => {
-            let grown: Vec<String> = counters
-                .counts()
-                .filter(|(counter, count)| counter.is_failure() && count.growth > 0)
-                .map(|(counter, count)| format!("{counter} {} more", exact(count.growth)))
-                .collect();
-            format!("{}, {} entries", grown.join(", "), exact(counters.entries))
-        }
+        Body::ConntrackCounters(counters) => counters_text(counters),
         Body::Ipvs(decided) => {
             let real = decided.real.map_or("no real server".to_owned(), |real| real.to_string());
             let weight = decided.weight.map(|weight| format!(", weight {weight}")).unwrap_or_default();
@@ -394,6 +387,16 @@ pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
         | Body::Ready => String::new(),
     };
     (time_of_day_milliseconds(event), event.body.kind().name(), text)
+}
+
+/// What failed by conntrack's counters since they were last told.
+fn counters_text(counters: &ConntrackCounters) -> String {
+    let grown: Vec<String> = counters
+        .counts()
+        .filter(|(counter, count)| counter.is_failure() && count.growth > 0)
+        .map(|(counter, count)| format!("{counter} {} more", exact(count.growth)))
+        .collect();
+    format!("{}, {} entries", grown.join(", "), exact(counters.entries))
 }
 
 fn time_of_day_milliseconds(event: &Event) -> String {
