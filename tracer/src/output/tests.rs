@@ -9,11 +9,10 @@ use jiff::tz::TimeZone;
 use tracer_common::{
     hook::{HookId, Way},
     record::{
-        ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ClaimRecord, ConntrackCountersRecord, ConntrackRecord,
-        DuplicateRecord, Flow, HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsCounts,
-        IpvsDestinationRecord, IpvsRecord, IpvsServiceKey, IpvsServiceRecord, NeighbourRecord, NodeRecord,
-        OwnerRecord, ReadyRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord, UndoRecord,
-        claim_direction, conntrack_counter, conntrack_event, icmp_direction, icmp_part, ipvs_change_kind,
+        ClaimRecord, ConntrackRecord, DuplicateRecord, Flow, HookStatusRecord, IcmpRecord, IpvsChangeRecord,
+        IpvsCounts, IpvsDestinationRecord, IpvsRecord, IpvsServiceKey, IpvsServiceRecord, NeighbourRecord,
+        NodeRecord, OwnerRecord, ReadyRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord,
+        UndoRecord, claim_direction, conntrack_event, icmp_direction, icmp_part, ipvs_change_kind,
         ipvs_listed_why, ipvs_step,
     },
 };
