@@ -190,8 +190,8 @@ fn checksum(message: &[u8]) -> u16 {
         sum + u32::from(u16::from_be_bytes([word[0], word.get(1).copied().unwrap_or_default()]))
     });
     let folded = (sum & 0xffff) + (sum >> 16);
-    let folded = (folded & 0xffff) + (folded >> 16);
-    !(folded as u16)
+    let [_, _, high, low] = ((folded & 0xffff) + (folded >> 16)).to_be_bytes();
+    !u16::from_be_bytes([high, low])
 }
 
 /// Waits until no TCP socket of the namespace can send anything again: all listen or rest in TIME_WAIT.

@@ -64,6 +64,7 @@ pub struct Timestamp {
 
 impl Timestamp {
     /// That many nanoseconds before.
+    #[must_use]
     pub fn earlier_by_ns(self, nanoseconds: u64) -> Self {
         Self {
             boot_ns: self.boot_ns.saturating_sub(nanoseconds),

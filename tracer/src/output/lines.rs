@@ -24,9 +24,9 @@ use crate::{
     probe::table,
 };
 
-/// Columns: `retransmit`, `clash-resolved`, and two IPv4 ends with ports are the longest usual texts.
-const TYPE_WIDTH: usize = 10;
-const KIND_WIDTH: usize = 14;
+/// Columns: `ipvs-change`, `parameter-problem`, and two IPv4 ends with ports are the longest usual texts.
+const TYPE_WIDTH: usize = 11;
+const KIND_WIDTH: usize = 17;
 const SUBJECT_WIDTH: usize = 45;
 
 /// How an arrow is drawn.

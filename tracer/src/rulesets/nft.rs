@@ -126,7 +126,9 @@ impl Tables {
                 continue;
             }
             if is_moving {
-                counts.iter_mut().for_each(|count| count.exactness = count.exactness.max(Exactness::Moving));
+                for count in &mut counts {
+                    count.exactness = count.exactness.max(Exactness::Moving);
+                }
             }
             return Ok(counts);
         }

@@ -139,7 +139,8 @@ impl View<'_> {
         Ok(false)
     }
 
-    /// Whether a struct is there for its size only: it has a name, and no member that anybody asks for.
+    /// Whether a struct is there for its size only: it has a name, and no member that anybody asks for. One without a
+    /// name may hold such a member.
     fn is_hollow(&self, described: &RawType, roots: &Roots) -> anyhow::Result<bool> {
         if !matches!(described.kind, Kind::Struct | Kind::Union)
             || described.name_offset() == 0
@@ -148,7 +149,8 @@ impl View<'_> {
             return Ok(false);
         }
         for name in described.entry_names() {
-            if roots.members.contains(self.string(name)?) {
+            let name = self.string(name)?;
+            if name.is_empty() || roots.members.contains(name) {
                 return Ok(false);
             }
         }

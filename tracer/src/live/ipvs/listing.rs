@@ -275,8 +275,12 @@ mod tests {
         let before = listing(&[(80, &[(1, 5), (2, 5), (3, 5)])]);
         let mut after = listing(&[(80, &[(1, 5), (2, 4)])]);
         let counts = IpvsCounts { connections: 1, ..IpvsCounts::default() };
-        after.services.values_mut().for_each(|record| record.counts = counts);
-        after.destinations.values_mut().for_each(|record| record.active_connections = 1);
+        for record in after.services.values_mut() {
+            record.counts = counts;
+        }
+        for record in after.destinations.values_mut() {
+            record.active_connections = 1;
+        }
         let told = |with_counts| -> Vec<(u16, u8)> {
             let rows = after.since(&before, with_counts).rows.into_iter();
             rows.map(|row| match row {

@@ -176,10 +176,9 @@ fn wait_for(child: Pid) -> nix::Result<()> {
     loop {
         match waitpid(child, None) {
             Err(Errno::EINTR) => {}
-            // Whoever started tracer has it forget its children. What came of the call shows in the entries.
-            Err(Errno::ECHILD) => return Ok(()),
+            // With ECHILD whoever started tracer has it forget its children: what came of the call shows in the entries.
+            Err(Errno::ECHILD) | Ok(WaitStatus::Exited(_, 0)) => return Ok(()),
             Err(error) => return Err(error),
-            Ok(WaitStatus::Exited(_, 0)) => return Ok(()),
             Ok(WaitStatus::Exited(_, error)) => return Err(Errno::from_raw(error)),
             // Killed, by whoever found it too much.
             Ok(_) => return Err(Errno::ECANCELED),

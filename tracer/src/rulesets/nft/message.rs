@@ -34,18 +34,18 @@ impl<'a> Message<'a> {
 
     /// The content of the first attribute of that number.
     pub(super) fn attribute(&self, number: u16) -> Option<&'a [u8]> {
-        self.attributes().find(number)
+        self.attributes().content(number)
     }
 }
 
 /// Attributes one after the other, by number and content. What is cut short ends them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Attributes<'a>(pub(super) &'a [u8]);
 
 impl<'a> Attributes<'a> {
-    /// The content of the first one of that number.
-    pub(super) fn find(mut self, number: u16) -> Option<&'a [u8]> {
-        Iterator::find(&mut self, |(found, _)| *found == number).map(|(_, content)| content)
+    /// The content of the first one of that number, of those that are left.
+    pub(super) fn content(&self, number: u16) -> Option<&'a [u8]> {
+        self.clone().find(|(found, _)| *found == number).map(|(_, content)| content)
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn hash(hashing: &RandomState, rule: &Message<'_>) -> u64 {
         match number {
             attribute::EXPRESSIONS => {
                 for (_, expression) in Attributes(content) {
-                    add_expression(&mut hasher, Attributes(expression));
+                    add_expression(&mut hasher, &Attributes(expression));
                 }
             }
             attribute::COMPATIBILITY | attribute::USER_DATA => add(&mut hasher, number, content),
@@ -51,24 +51,24 @@ pub(super) fn jumps(rule: &Message<'_>, mut jump: impl FnMut(&[u8])) {
     let expressions = rule.attribute(attribute::EXPRESSIONS).unwrap_or_default();
     for (_, expression) in Attributes(expressions) {
         let expression = Attributes(expression);
-        if name(expression.find(EXPRESSION_NAME)) != b"immediate" {
+        if name(expression.content(EXPRESSION_NAME)) != b"immediate" {
             continue;
         }
         let chain = expression
-            .find(EXPRESSION_DATA)
-            .and_then(|data| Attributes(data).find(IMMEDIATE_DATA))
-            .and_then(|data| Attributes(data).find(DATA_VERDICT))
-            .and_then(|verdict| Attributes(verdict).find(VERDICT_CHAIN));
+            .content(EXPRESSION_DATA)
+            .and_then(|data| Attributes(data).content(IMMEDIATE_DATA))
+            .and_then(|data| Attributes(data).content(DATA_VERDICT))
+            .and_then(|verdict| Attributes(verdict).content(VERDICT_CHAIN));
         if chain.is_some() {
             jump(name(chain));
         }
     }
 }
 
-fn add_expression(hasher: &mut impl std::hash::Hasher, expression: Attributes<'_>) {
-    let kind = name(expression.find(EXPRESSION_NAME));
+fn add_expression(hasher: &mut impl std::hash::Hasher, expression: &Attributes<'_>) {
+    let kind = name(expression.content(EXPRESSION_NAME));
     add(hasher, EXPRESSION_NAME, kind);
-    let data = expression.find(EXPRESSION_DATA).unwrap_or_default();
+    let data = expression.content(EXPRESSION_DATA).unwrap_or_default();
     match kind {
         b"counter" | b"last" => {}
         b"quota" => {
@@ -76,7 +76,7 @@ fn add_expression(hasher: &mut impl std::hash::Hasher, expression: Attributes<'_
                 match number {
                     QUOTA_CONSUMED => {}
                     QUOTA_FLAGS => {
-                        hasher.write_u32(big_endian(content).unwrap_or_default() & !QUOTA_DEPLETED)
+                        hasher.write_u32(big_endian(content).unwrap_or_default() & !QUOTA_DEPLETED);
                     }
                     _ => add(hasher, number, content),
                 }
