@@ -6,8 +6,8 @@ use tracer_common::hook::HookId;
 
 use crate::{
     event::{
-        Body, ConntrackCounters, ConntrackEvent, Endpoints, Event, HookState, IpvsChange, IpvsDecision,
-        LookupResult, RetransmitKind, Ruleset, Text, Verdict,
+        Body, ConntrackEvent, Endpoints, Event, HookState, IpvsChange, IpvsDecision, LookupResult,
+        RetransmitKind, Ruleset, Text, Verdict,
     },
     probe::table::{self, Family},
     state::{
