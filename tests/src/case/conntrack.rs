@@ -158,7 +158,7 @@ fn reopened_dropped(setting: &Setting) -> Result<()> {
     let tracer = setting.trace(&["--only", "conntrack"])?;
     converse(&cluster, FAMILY, 0)?;
     cluster.director.nft(
-        "table ip policy { chain through { type filter hook forward priority 0; \
+        "table ip firewall { chain through { type filter hook forward priority 0; \
          tcp flags & (syn | ack) == syn drop; }; }",
     )?;
     let before = Counters::tcp(&cluster.client)?;
@@ -323,7 +323,7 @@ fn table_full_tcp(setting: &Setting) -> Result<()> {
     let listener = traffic::listen(&pair.far, FAMILY.at(FAR, PORT))?;
     let tracer = setting.trace(&["--only", "conntrack"])?;
     let before = Counters::conntrack(&pair.far)?;
-    let limit = TableLimit::leave(0)?;
+    let limit = TableLimit::leave(1)?;
     let dialling = (FIRST_PORT..FIRST_PORT + FLOWS)
         .map(|port| traffic::dial(&pair.near, FAMILY.at(NEAR, port), FAMILY.at(FAR, PORT)))
         .collect::<Result<Vec<_>>>()?;
