@@ -53,11 +53,11 @@ pub(crate) struct Arguments {
     scenarios: Option<PathBuf>,
 
     /// Memory of the guest in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 1536)]
+    #[arg(long, value_name = "MIB", default_value_t = 3072)]
     memory: u32,
 
     /// Stop a guest after this many minutes.
-    #[arg(long, value_name = "MINUTES", default_value_t = 20)]
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     timeout: u64,
 
     /// A directory of this machine that the guest can write to at /host.
@@ -75,6 +75,15 @@ pub(crate) struct Arguments {
     /// Cases to run; all when none is named.
     #[arg(value_name = "CASE")]
     cases: Vec<String>,
+}
+
+/// Makes sure that the newest kernels of those series are in the cache, or some at least.
+pub(crate) fn fetch(series: &[&str]) -> Result<()> {
+    for series in series {
+        let series: Series = series.parse()?;
+        Kernel::obtain(series, false).with_context(|| format!("obtain a kernel of the series {series}"))?;
+    }
+    Ok(())
 }
 
 /// Boots every kernel asked for, one after the other, and returns what all their cases came to.

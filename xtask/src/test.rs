@@ -1,6 +1,9 @@
 //! `cargo xtask test`: every check and test, in order of their cost. What fails stops nothing that can still run.
 
+use std::num::NonZero;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -35,9 +38,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     report.step("tests", unit_tests);
     report.step("scenarios here", scenarios);
     if !arguments.quick {
-        for kernel in KERNELS {
-            report.step(&format!("guest {kernel}"), || in_guest(kernel));
-        }
+        report.check("kernels", || guest::fetch(&KERNELS));
+        let guests = KERNELS.map(|kernel| (format!("guest {kernel}"), move || in_guest(kernel)));
+        report.steps_side_by_side(guests.into());
     }
     report.print();
     report.sum().into_result()
@@ -64,6 +67,31 @@ impl Report {
             Tally::one(false)
         });
         self.steps.push((name.to_owned(), tally, begin.elapsed()));
+    }
+
+    /// Steps of which as many run at once as the machine has processors: an emulated machine waits as often as it
+    /// works. They are reported in their order, however they end.
+    fn steps_side_by_side(&mut self, steps: Vec<(String, impl FnOnce() -> Result<Tally> + Send)>) {
+        let at_once = thread::available_parallelism().map_or(1, NonZero::get);
+        let waiting = Mutex::new(steps.into_iter().enumerate());
+        let ended = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..at_once {
+                scope.spawn(|| {
+                    // The lock is let go before the step runs.
+                    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    while let Some((place, (name, work))) = next() {
+                        let mut alone = Self::default();
+                        alone.step(&name, work);
+                        let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+                        ended.extend(alone.steps.into_iter().map(|step| (place, step)));
+                    }
+                });
+            }
+        });
+        let mut ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        ended.sort_by_key(|&(place, _)| place);
+        self.steps.extend(ended.into_iter().map(|(_, step)| step));
     }
 
     fn sum(&self) -> Tally {
@@ -163,6 +191,20 @@ mod tests {
         ] {
             assert_eq!(counted(&mut shell(script)).ok(), expected, "{script}");
         }
+    }
+
+    #[test]
+    fn steps_side_by_side_are_reported_in_their_order() {
+        let mut report = Report::default();
+        let steps = (0..5_u64).map(|passed| {
+            let work =
+                move || if passed == 3 { bail!("broken") } else { Ok(Tally { passed, ..Tally::default() }) };
+            (format!("step {passed}"), work)
+        });
+        report.steps_side_by_side(steps.collect());
+        let names: Vec<&str> = report.steps.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["step 0", "step 1", "step 2", "step 3", "step 4"]);
+        assert_eq!(report.sum(), Tally { passed: 7, failed: 1, skipped: 0 });
     }
 
     #[test]

@@ -101,6 +101,10 @@ pub(super) fn silent_removal(setting: &Setting) -> Result<()> {
     tracer.wait_for("the routes that went with the device", |events| {
         changes(events, &pair.near).with("prefix", "10.50.0.0/16").with("change", "removed").count() == 1
     })?;
+    // The kernel tells the wire's other end a little later, and nothing at all if it is over by then.
+    tracer.wait_for("the wire's other end to go down", |events| {
+        !events.of("link", &pair.far).with("change", "down").is_empty()
+    })?;
     pair.near.ip(&format!("link set {NEAR_DEVICE} up"))?;
     tracer.wait_for("the device to work again", |events| {
         events.of("link", &pair.near).with("dev", NEAR_DEVICE).with("change", "up").count() == 1
@@ -113,7 +117,6 @@ pub(super) fn silent_removal(setting: &Setting) -> Result<()> {
         .all_have("via", gateway.to_string())?;
     lost.with("prefix", "10.77.0.0/24").exactly(1)?;
     run.events.of("link", &pair.near).with("dev", NEAR_DEVICE).with("change", "down").exactly(1)?;
-    // The wire's other end sees it too.
     run.events.of("link", &pair.far).with("change", "down").exactly(1)?;
     Ok(())
 }
