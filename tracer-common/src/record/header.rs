@@ -36,6 +36,9 @@ macro_rules! kinds {
         }
 
         impl RecordKind {
+            /// All of them, in the order of their numbers.
+            pub const ALL: [Self; [$($number),*].len()] = [$(Self::$kind),*];
+
             /// The kind of that number, if this version knows it.
             pub fn from_number(number: u16) -> Option<Self> {
                 match number {

@@ -39,13 +39,13 @@ struct Message {
 /// `icmp_send(const struct sk_buff *, int type, int code)`.
 #[btf_tracepoint(function = "icmp_send")]
 fn icmpsend_btf(context: BtfTracePointContext) -> i32 {
-    emit_sent(HookId::IcmpSend, context.arg(0), context.arg(1), context.arg(2), 0);
+    emit_sent(HookId::IcmpSend, context.arg(0), context.arg::<u32>(1) as u8, context.arg::<u32>(2) as u8, 0);
     0
 }
 
 #[raw_tracepoint(tracepoint = "icmp_send")]
 fn icmpsend_raw(context: RawTracePointContext) -> i32 {
-    emit_sent(HookId::IcmpSend, context.arg(0), context.arg(1), context.arg(2), 0);
+    emit_sent(HookId::IcmpSend, context.arg(0), context.arg::<u32>(1) as u8, context.arg::<u32>(2) as u8, 0);
     0
 }
 
@@ -78,12 +78,12 @@ fn emit_pushed(message: Pointer) {
     let [icmp_type, icmp_code] = Probed::load::<[u8; 2]>(header);
     let skb = read::<Probed, Pointer>(message, offset!(icmp_message_packet));
     let mtu_bytes = mtu_of(icmp_type, icmp_code, header);
-    emit_sent(HookId::IcmpPush, skb, i32::from(icmp_type), i32::from(icmp_code), mtu_bytes);
+    emit_sent(HookId::IcmpPush, skb, icmp_type, icmp_code, mtu_bytes);
 }
 
 #[inline(always)]
-fn emit_sent(hook: HookId, skb: Pointer, icmp_type: i32, icmp_code: i32, mtu_bytes: u32) {
-    if !is_error_v4(icmp_type as u8) {
+fn emit_sent(hook: HookId, skb: Pointer, icmp_type: u8, icmp_code: u8, mtu_bytes: u32) {
+    if !is_error_v4(icmp_type) {
         return;
     }
     // A packet of this node that finds no route or neighbour may have no device yet.
@@ -98,8 +98,8 @@ fn emit_sent(hook: HookId, skb: Pointer, icmp_type: i32, icmp_code: i32, mtu_byt
         direction: icmp_direction::OUT,
         netns,
         device,
-        icmp_type: icmp_type as u8,
-        icmp_code: icmp_code as u8,
+        icmp_type,
+        icmp_code,
         sender: [0; 16],
         mtu_bytes,
         quoted: Bytes::from(skb, packet::network_header(skb)),

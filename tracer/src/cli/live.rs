@@ -50,7 +50,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ..tui::Options::default()
     };
     let _hold = log::hold();
-    node.run(async |blocks| show(blocks, recording, options).await)
+    // On the heap: the state is large.
+    node.run(async |blocks| Box::pin(show(blocks, recording, options)).await)
 }
 
 /// Shows the blocks and records them; whatever ends the one ends the other.

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use tracer_common::record::RecordKind;
+
 use super::{
     syntax::{Condition, Expression, Side},
     words,
@@ -34,6 +36,8 @@ fn meets(condition: &Condition, event: &Event, process: Option<&Process>) -> boo
         }
         (Condition::Kind(kind), Body::Retransmit(retransmit)) => retransmit.kind == *kind,
         (Condition::Family(family), body) => words::family_of(body.kind()) == Some(*family),
+        // A look-up is told as what it is about.
+        (Condition::Type(RecordKind::Route), Body::RouteLookup(_)) => true,
         (Condition::Type(kind), body) => body.kind() == *kind,
         (Condition::Netns(inode), _) => event.netns == *inode,
         (Condition::Process(name), Body::Retransmit(retransmit)) => {

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, ops::Range, str::FromStr};
 
-use tracer_common::record::{HARDWARE_ADDRESS_BYTES, RecordKind};
+use tracer_common::record::HARDWARE_ADDRESS_BYTES;
 
 use super::{
     ParseError,
@@ -136,7 +136,7 @@ impl Parser<'_> {
                 self.next += 1;
                 Ok(Condition::Failed)
             }
-            _ => match RecordKind::KERNEL.into_iter().find(|kind| kind.name() == word) {
+            _ => match words::kind(&word) {
                 Some(kind) => {
                     self.next += 1;
                     Ok(Condition::Type(kind))

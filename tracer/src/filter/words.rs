@@ -76,6 +76,11 @@ pub(super) fn state(word: &str) -> Result<&'static str, String> {
     find(STATES, ToOwned::to_owned, &word.replace('-', "_"))
 }
 
+/// The type of event of that name; none for what is about the tracer itself.
+pub(super) fn kind(word: &str) -> Option<RecordKind> {
+    RecordKind::ALL.into_iter().find(|&kind| kind.name() == word && family_of(kind).is_some())
+}
+
 /// The family a kind of record belongs to; `None` for what is about the tracer itself.
 pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
     match kind {
@@ -90,9 +95,10 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         | RecordKind::Address
         | RecordKind::Link
         | RecordKind::Rule
-        | RecordKind::Sysctl => Some(Family::Path),
+        | RecordKind::Sysctl
+        | RecordKind::Icmp
+        | RecordKind::Duplicate => Some(Family::Path),
         RecordKind::Ruleset => Some(Family::Ruleset),
-        RecordKind::Icmp | RecordKind::Duplicate => Some(Family::Path),
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner

@@ -14,6 +14,7 @@
 mod chrome;
 mod conntrack;
 mod describe;
+mod event_text;
 mod hooks;
 mod ipvs;
 mod neighbours;
@@ -28,7 +29,10 @@ use ratatui::{
     style::Style,
 };
 
-pub(super) use self::describe::{event_fact, subject_facts, subject_title};
+pub(super) use self::{
+    describe::{subject_facts, subject_title},
+    event_text::event_fact,
+};
 use super::{
     model::{Model, Screen},
     theme::Theme,

@@ -1,6 +1,6 @@
 //! How the peers of retransmitting flows are reached.
 
-use std::{net::SocketAddr, os::fd::AsRawFd as _};
+use std::{fmt::Display, net::SocketAddr, os::fd::AsRawFd as _};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -18,13 +18,12 @@ use crate::{
 const FAMILIES: &str = "path,retransmit";
 
 /// The look-ups told of a namespace for a peer.
-fn lookups<'a>(events: &'a Events, namespace: &Namespace, peer: impl ToString) -> Selection<'a> {
+fn lookups<'a>(events: &'a Events, namespace: &Namespace, peer: &dyn Display) -> Selection<'a> {
     events.of("route", namespace).with("peer", peer.to_string())
 }
 
-fn wait_for_lookup(tracer: &Tracer, namespace: &Namespace, peer: impl ToString) -> Result<()> {
-    let peer = peer.to_string();
-    tracer.wait_for("a look-up", |events| !lookups(events, namespace, &peer).is_empty())
+fn wait_for_lookup(tracer: &Tracer, namespace: &Namespace, peer: &dyn Display) -> Result<()> {
+    tracer.wait_for("a look-up", |events| !lookups(events, namespace, peer).is_empty())
 }
 
 /// What a network manager does that takes an address for its own: the SYN comes in, the SYN-ACK never leaves.
@@ -42,22 +41,22 @@ pub(super) fn reply_to_own_address(setting: &Setting) -> Result<()> {
         tracer.wait_for("a repeated SYN-ACK", |events| {
             !events.of("retransmit", &pair.far).with("kind", "syn-ack").is_empty()
         })?;
-        wait_for_lookup(&tracer, &pair.far, client)?;
+        wait_for_lookup(&tracer, &pair.far, &client)?;
         let bits = if family == Family::V4 { 32 } else { 128 };
         pair.far.ip(&format!("address add {client}/{bits} dev lo"))?;
         tracer.wait_for("the peer to be local", |events| {
-            !lookups(events, &pair.far, client).with("result", "local").is_empty()
+            !lookups(events, &pair.far, &client).with("result", "local").is_empty()
         })?;
         drop((dialling, listener));
         let run = tracer.stop()?;
-        let told = lookups(&run.events, &pair.far, client);
+        let told = lookups(&run.events, &pair.far, &client);
         told.clone().with("result", "local").all_have("dev", "lo")?;
         let before = told.first()?;
         ensure!(before["result"] == "unicast" && before["dev"] == FAR_DEVICE, "before: {before}");
         // The cause stands between the two answers.
         let address = run.events.of("address", &pair.far).with("address", client.to_string());
         let cause = address.with("change", "added").exactly(1)?.first()?;
-        let local = lookups(&run.events, &pair.far, client).with("result", "local").first()?["time"].clone();
+        let local = lookups(&run.events, &pair.far, &client).with("result", "local").first()?["time"].clone();
         let order = [&before["time"], &cause["time"], &local].map(Value::as_str);
         ensure!(order.is_sorted(), "{family}: {order:?}");
     }
@@ -76,7 +75,7 @@ pub(super) fn as_ip_route_get(setting: &Setting) -> Result<()> {
         for peer in [nobody, behind.parse()?] {
             let to = SocketAddr::new(peer, 80);
             dialling.push(traffic::dial(&pair.near, family.at(NEAR, 0), to)?);
-            wait_for_lookup(&tracer, &pair.near, peer)?;
+            wait_for_lookup(&tracer, &pair.near, &peer)?;
         }
         let run = tracer.stop()?;
         for peer in [nobody.to_string(), behind.to_owned()] {
@@ -122,12 +121,12 @@ pub(super) fn refusals(setting: &Setting) -> Result<()> {
                 pair.near.ip(&format!("route del {prefix}"))?;
             }
             tracer.wait_for(&format!("{peer} to be told as {kind}"), |events| {
-                !lookups(events, &pair.near, peer).with("result", kind).is_empty()
+                !lookups(events, &pair.near, &peer).with("result", kind).is_empty()
             })?;
         }
         let run = tracer.stop()?;
         for (peer, kind) in peers.iter().zip(expected) {
-            let told = lookups(&run.events, &pair.near, peer).with("result", kind).without("via");
+            let told = lookups(&run.events, &pair.near, &peer).with("result", kind).without("via");
             let told = told.first()?;
             ensure!(told["error"].is_string(), "no reason: {told}");
         }
@@ -148,10 +147,10 @@ pub(super) fn by_mark(setting: &Setting) -> Result<()> {
     let marked = pair.near.enter(|| traffic::prepare_here(family.at(NEAR, 0)))?;
     setsockopt(&marked, sockopt::Mark, &MARK).context("set SO_MARK")?;
     traffic::connect_prepared(marked.as_raw_fd(), peer)?;
-    wait_for_lookup(&tracer, &pair.near, peer.ip())?;
+    wait_for_lookup(&tracer, &pair.near, &peer.ip())?;
     drop(marked);
     let run = tracer.stop()?;
-    lookups(&run.events, &pair.near, peer.ip())
+    lookups(&run.events, &pair.near, &peer.ip())
         .all_have("result", "unicast")?
         .all_have("table", "100")?
         .all_have("mark", MARK)?

@@ -100,9 +100,9 @@ fn tell(waiting: &Waiting, hook: HookId, netns: u32, complete: impl FnOnce(&mut 
     const HEADER_WORDS: usize = size_of::<RecordHeader>() / 8;
     emit(hook, netns, |record: &mut ConntrackRecord| {
         let words = (&raw mut *record).cast::<u64>();
-        for place in HEADER_WORDS..WORDS {
+        for (place, &word) in waiting.iter().enumerate().skip(HEADER_WORDS) {
             // SAFETY: within the record, which any words make; its header is left alone.
-            unsafe { words.add(place).write_volatile(waiting[place]) };
+            unsafe { words.add(place).write_volatile(word) };
         }
         complete(record);
     });

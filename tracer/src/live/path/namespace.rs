@@ -132,7 +132,7 @@ impl Watched {
                     }
                 }
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                    self.note_loss(&mut listening, told)
+                    self.note_loss(&mut listening, told);
                 }
                 Err(error) => {
                     log::warn!("changes in network namespace {} are no longer seen: {error}", self.inode);

@@ -90,8 +90,8 @@ impl Sysctls {
             append(inode, change::PRESENT, &[name, value], records);
         }
         // The first time comes sooner or later, so that the namespaces of the start are not all read at once for ever.
-        let early = Duration::from_secs(u64::from(inode) % INTERVAL.as_secs());
-        self.namespaces.insert(inode, Known { settings, due: Instant::now() + INTERVAL - early });
+        let wait = Duration::from_secs(1 + u64::from(inode) % INTERVAL.as_secs());
+        self.namespaces.insert(inode, Known { settings, due: Instant::now() + wait });
     }
 
     /// Tells what changed in the calling thread's namespace, if it is time to look again.
@@ -148,12 +148,16 @@ fn read(root: &Path, wanted: &[&str]) -> Settings {
             None => add(path),
             Some((before, "")) => {
                 let directory = root.join("net").join(before);
-                names_in(&directory).iter().for_each(|name| add(directory.join(name)));
+                for name in names_in(&directory) {
+                    add(directory.join(name));
+                }
             }
             Some((before, after)) => {
                 let directory = root.join("net").join(before);
                 let after = after.trim_start_matches('/');
-                devices.iter().take(DEVICES).for_each(|device| add(directory.join(device).join(after)));
+                for device in devices.iter().take(DEVICES) {
+                    add(directory.join(device).join(after));
+                }
             }
         }
     }

@@ -222,7 +222,9 @@ impl Routes {
                 let change = if gone.pop().is_some() { change::REPLACED } else { change::ADDED };
                 tell(route, change);
             }
-            gone.into_iter().for_each(|route| tell(route, change::REMOVED));
+            for route in gone {
+                tell(route, change::REMOVED);
+            }
         }
         for route in before.routes.values().flatten() {
             tell(route, change::REMOVED);
@@ -310,9 +312,14 @@ mod tests {
 
     fn of(routes: &[Route]) -> Routes {
         let mut table = Routes::default();
-        routes.iter().for_each(|route| table.insert(route.clone(), false));
+        for route in routes {
+            table.insert(route.clone(), false);
+        }
         table
     }
+
+    /// What a comparison finds: its name, the routes before and now, and what is told.
+    type Comparison<'a> = (&'a str, &'a [Route], &'a [Route], &'a [(Route, u8)]);
 
     /// What a comparison with the kernel's table tells.
     fn told(mut before: Routes, now: &[Route]) -> Vec<(Route, u8)> {
@@ -324,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_comparison_tells_what_differs() {
-        let table: [(&str, &[Route], &[Route], &[(Route, u8)]); 6] = [
+        let table: [Comparison<'_>; 6] = [
             ("nothing", &[v4(0, 1), v4(1, 1)], &[v4(1, 1), v4(0, 1)], &[]),
             ("gone", &[v4(0, 1)], &[], &[(v4(0, 1), change::REMOVED)]),
             ("new", &[], &[v4(0, 1)], &[(v4(0, 1), change::ADDED)]),

@@ -1,14 +1,10 @@
 //! Subjects and events in words.
 
-use std::net::IpAddr;
-
 use tracer_common::hook::HookId;
 
+use super::event_text::route_fact;
 use crate::{
-    event::{
-        Body, ConntrackEvent, Endpoints, Event, HookState, IpvsChange, IpvsDecision, LookupResult,
-        RetransmitKind, Ruleset, Text, Verdict,
-    },
+    event::{ConntrackEvent, Endpoints, IpvsChange, IpvsDecision, RetransmitKind, Verdict},
     probe::table::{self, Family},
     state::{
         ANSWERERS, ConntrackEntry, Decisions, FlowKey, Neighbour, NeighbourKey, RealKey, ServiceKey, State,
@@ -255,14 +251,6 @@ fn hook_facts(state: &State, hook: HookId) -> Vec<Fact> {
     facts
 }
 
-/// What changed in the configuration of IPVS: `10.9.9.9:80 → 10.2.1.2:8080 weight 5 → 0`.
-fn change_text(change: &IpvsChange) -> String {
-    let real = change.real.map(|real| format!(" → {real}")).unwrap_or_default();
-    let weights = weights_text(change).map(|weights| format!(" {weights}")).unwrap_or_default();
-    let namespace = if change.namespace_ends { " with its network namespace" } else { "" };
-    format!("{}{real} {}{weights}{namespace}", change.service.name(), change.change)
-}
-
 /// The weights a change is about: `5 → 0`, or the one there is.
 pub(super) fn weights_text(change: &IpvsChange) -> Option<String> {
     match (change.from, change.to) {
@@ -279,128 +267,4 @@ pub(super) fn blind_text(family: Family) -> String {
 /// What a list without rows says: that nothing has happened, or that it could not be seen.
 pub(super) fn empty_text(state: &State, family: Family, nothing: &str) -> String {
     if state.hooks.is_blind(family) { blind_text(family) } else { nothing.to_owned() }
-}
-
-/// How a peer is reached, in a few words.
-pub(super) fn route_fact(result: LookupResult, gateway: Option<IpAddr>, device: Option<&Text>) -> String {
-    let via = gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-    let device = device.map(|device| format!(" dev {device}")).unwrap_or_default();
-    format!("{}{via}{device}", result.name())
-}
-
-/// An event in one line: its time, kind, and what happened.
-pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
-    let text = match &event.body {
-        Body::Retransmit(retransmit) => {
-            // The failure stands before the ends, which are long.
-            let failed = retransmit.error.map(|error| format!(" failed with {error},")).unwrap_or_default();
-            let attempt =
-                retransmit.attempt.map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
-            format!("{}{failed} {}{attempt}", retransmit.kind, flow_name(&retransmit.flow))
-        }
-        Body::Undo(undo) => {
-            let what = if undo.after_timeout { "timeout" } else { "fast retransmit" };
-            format!("needless {what} taken back, {}", flow_name(&undo.flow))
-        }
-        Body::Neighbour(neighbour) => {
-            let proposed = neighbour.proposed.map(|proposed| format!(" {proposed}")).unwrap_or_default();
-            let previous = neighbour
-                .previous
-                .filter(|previous| Some(*previous) != neighbour.proposed)
-                .map(|previous| format!(", held {previous}"))
-                .unwrap_or_default();
-            format!("{} on {} {}{proposed}{previous}", neighbour.address, neighbour.device, neighbour.verdict)
-        }
-        Body::Claim(claim) => {
-            let hardware =
-                claim.hardware_address.map(|hardware| format!(" at {hardware}")).unwrap_or_default();
-            format!("{} {} {} on {}{hardware}", claim.operation, claim.direction, claim.address, claim.device)
-        }
-        Body::Conntrack(decision) => {
-            let original =
-                decision.original.map(|original| format!(" {}", flow_name(&original))).unwrap_or_default();
-            format!("{}{original}", decision.event)
-        }
-        Body::ConntrackCounters(counters) => counters_text(counters),
-        Body::Ipvs(decided) => {
-            let real = decided.real.map_or("no real server".to_owned(), |real| real.to_string());
-            let weight = decided.weight.map(|weight| format!(", weight {weight}")).unwrap_or_default();
-            format!("{} {} → {} → {real}{weight}", decided.decision, decided.client, decided.virtual_service)
-        }
-        Body::Icmp(icmp) => {
-            let about =
-                icmp.about.map(|about| format!(" about {}", flow_name(&about.flow))).unwrap_or_default();
-            let sender = icmp.sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
-            format!("{} {}{sender}{about}", icmp.meaning(), icmp.direction)
-        }
-        Body::Duplicate(duplicate) => format!(
-            "{} came {} times, ttl {} after {}, on {}",
-            flow_name(&duplicate.flow),
-            duplicate.times,
-            duplicate.ttl,
-            duplicate.previous_ttl,
-            duplicate.device
-        ),
-        Body::IpvsChange(change) => change_text(change),
-        Body::HookStatus(status) => {
-            let name = status.hook.map_or("unknown hook", hook_name);
-            match status.state() {
-                HookState::Attached(way) => format!("{name} attached by {}", way.name()),
-                HookState::Standby(_) => format!("{name} stands by: {}", status.reason),
-                HookState::NotNeeded | HookState::Missing => format!("{name} missing: {}", status.reason),
-            }
-        }
-        Body::Route(route) => {
-            let via = route.gateway.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
-            let device = route.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
-            let kind = route.kind.name();
-            format!("{kind} {}{via}{device}, table {} {}", route.prefix, route.table, route.change.name())
-        }
-        Body::RouteLookup(lookup) => route_fact(lookup.result, lookup.gateway, lookup.device.as_ref()),
-        Body::Address(address) => {
-            let device = address.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
-            format!("{}/{}{device} {}", address.address, address.prefix_bits, address.change.name_of_state())
-        }
-        Body::Link(link) => format!("{} {}", link.device, link.change.name_of_state()),
-        Body::Rule(rule) => {
-            let table = rule.table.map(|table| format!(" {table}")).unwrap_or_default();
-            format!(
-                "{} of IPv{}: {}{table} {}",
-                rule.priority,
-                rule.ip_version,
-                rule.action,
-                rule.change.name()
-            )
-        }
-        Body::Sysctl(sysctl) => format!("{} = {}", sysctl.name, sysctl.value),
-        Body::NeighbourEntry(entry) => format!("{} {}", entry.address, entry.state),
-        Body::Ruleset(ruleset) => {
-            let growth = ruleset.growth().map(|growth| format!(" ({growth:+})")).unwrap_or_default();
-            let Ruleset { change, family, table, backend, entries, .. } = ruleset;
-            format!("{family} {table} ({}) {}, {entries} rules{growth}", backend.name(), change.name())
-        }
-        Body::IpvsService(_)
-        | Body::IpvsDestination(_)
-        | Body::Stats(_)
-        | Body::Owner(_)
-        | Body::Node { .. }
-        | Body::Ready => String::new(),
-    };
-    (time_of_day_milliseconds(event), event.body.kind().name(), text)
-}
-
-/// What failed by conntrack's counters since they were last told.
-fn counters_text(counters: &ConntrackCounters) -> String {
-    let grown: Vec<String> = counters
-        .counts()
-        .filter(|(counter, count)| counter.is_failure() && count.growth > 0)
-        .map(|(counter, count)| format!("{counter} {} more", exact(count.growth)))
-        .collect();
-    format!("{}, {} entries", grown.join(", "), exact(counters.entries))
-}
-
-fn time_of_day_milliseconds(event: &Event) -> String {
-    const MILLISECOND_NS: i64 = 1_000_000;
-    let milliseconds = event.time.wall_ns.div_euclid(MILLISECOND_NS).rem_euclid(1_000);
-    format!("{}.{milliseconds:03}", time_of_day(event.time))
 }
