@@ -318,7 +318,9 @@ fn table_full_tcp(setting: &Setting) -> Result<()> {
     let pair = Pair::new()?;
     pair.far.nft(TRACK)?;
     pair.far.nft(
-        "table inet zones { chain early { type filter hook prerouting priority -300; ct zone set 7; }; }",
+        "table inet zones { \
+         chain arriving { type filter hook prerouting priority -300; ct zone set 7; }; \
+         chain leaving { type filter hook output priority -300; ct zone set 7; }; }",
     )?;
     let listener = traffic::listen(&pair.far, FAMILY.at(FAR, PORT))?;
     let tracer = setting.trace(&["--only", "conntrack"])?;

@@ -18,7 +18,7 @@ pub struct Conntrack {
     pub reply: Option<Endpoints>,
     /// The tuple of replies of the entry that was given up for a reopening.
     pub previous_reply: Option<Endpoints>,
-    /// TCP state of the entry before the packet; `None` for other protocols.
+    /// TCP state of the entry before the packet; `None` for other protocols, and without an entry.
     pub tcp_state: Option<&'static str>,
     /// Status bits (`IPS_*`) before the packet.
     pub status: u32,
@@ -32,13 +32,16 @@ impl From<&ConntrackRecord> for Conntrack {
     fn from(record: &ConntrackRecord) -> Self {
         let tuple = |flow: &Flow| (*flow != Flow::default()).then(|| Endpoints::from(flow));
         let original = tuple(&record.original);
-        let is_tcp = original.is_some_and(|original| original.protocol == Protocol::TCP);
+        let event = ConntrackEvent::of(record);
+        // Where no entry was made there is none that could be in a state.
+        let has_tcp_state = event != ConntrackEvent::TableFull
+            && original.is_some_and(|original| original.protocol == Protocol::TCP);
         Self {
-            event: ConntrackEvent::of(record),
+            event,
             original,
             reply: tuple(&record.reply),
             previous_reply: tuple(&record.previous_reply),
-            tcp_state: is_tcp.then(|| tcp_state_name(record.tcp_state)).flatten(),
+            tcp_state: has_tcp_state.then(|| tcp_state_name(record.tcp_state)).flatten(),
             status: record.status,
             mark: record.mark,
             zone: record.zone,
