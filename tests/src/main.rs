@@ -1,4 +1,5 @@
-//! Runs scenarios: `scenarios [--list] [--keep] [CASE…]`.
+//! Runs scenarios: `scenarios [--list] [--keep] [CASE…] [^BEGINNING…]`. A name after `^` leaves out the cases that begin
+//! with it.
 //!
 //! The program under test is `$TRACER_BIN`, or `tracer` beside this one. A line for each case, then
 //! `N passed, N failed, N skipped`; the exit status is 0 if none failed, 1 if one did, 2 for wrong use.
@@ -16,7 +17,7 @@ use tracer_tests::{
     namespace,
 };
 
-const USAGE: &str = "usage: scenarios [--list] [--keep] [CASE…]";
+const USAGE: &str = "usage: scenarios [--list] [--keep] [CASE…] [^BEGINNING…]";
 
 fn main() -> ExitCode {
     let chosen = match chosen_cases() {
@@ -39,12 +40,14 @@ fn main() -> ExitCode {
 /// The cases named by the arguments, all without one; `None` if they were only to be listed.
 fn chosen_cases() -> Result<Option<Vec<&'static Case>>> {
     let mut chosen = Vec::new();
+    let mut left_out = Vec::new();
     let mut list = false;
     for argument in env::args().skip(1) {
         match argument.as_str() {
             "--list" => list = true,
             "--keep" => namespace::keep_all(),
             option if option.starts_with('-') => bail!("no such option: {option}"),
+            without if without.starts_with('^') => left_out.push(without[1..].to_owned()),
             name => chosen.push(
                 case::all()
                     .find(|case| case.name == name)
@@ -61,6 +64,7 @@ fn chosen_cases() -> Result<Option<Vec<&'static Case>>> {
     if chosen.is_empty() {
         chosen = case::all().collect();
     }
+    chosen.retain(|case| !left_out.iter().any(|beginning| case.name.starts_with(beginning.as_str())));
     Ok(Some(chosen))
 }
 

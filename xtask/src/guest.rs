@@ -72,7 +72,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     kvm: bool,
 
-    /// Cases to run; all when none is named.
+    /// Cases to run, all when none is named; `^` before the beginning of names leaves those out.
     #[arg(value_name = "CASE")]
     cases: Vec<String>,
 }

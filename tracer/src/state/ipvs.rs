@@ -201,7 +201,7 @@ fn is_accepted(decision: IpvsDecision) -> bool {
 pub fn is_onto_drained(decided: &IpvsDecided) -> bool {
     is_accepted(decided.decision)
         && decided.real.is_some()
-        && (decided.weight == Some(0) || !decided.available)
+        && decided.weight.is_some_and(|weight| weight == 0 || !decided.available)
 }
 
 impl Ipvs {
