@@ -135,9 +135,9 @@ impl Probes {
         &self.facts
     }
 
-    /// Every hook tried so far.
+    /// Every hook tried so far, in the order of the hook table.
     pub fn statuses(&self) -> impl Iterator<Item = &HookStatus> {
-        self.statuses.values()
+        HOOKS.iter().filter_map(|hook| self.statuses.get(&hook.id))
     }
 
     /// Whether hooks will be tried once that module comes.
