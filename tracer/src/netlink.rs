@@ -4,8 +4,8 @@ mod message;
 mod socket;
 
 pub(crate) use self::{
-    message::{Message, Request, attributes, number, text},
-    socket::{Asking, Listening, Refusal},
+    message::{Message, Request, append_attribute, attributes, number, text},
+    socket::{ANSWER_SECONDS, Asking, Listed, Listening, Refusal},
 };
 
 /// Length of a netlink message's header in bytes.

@@ -24,15 +24,12 @@ use tracer_common::{
     record::{IpvsChangeRecord, ipvs_change_kind, ipvs_listed_why},
 };
 
-use self::{
-    generic_netlink::DumpError,
-    listing::{Difference, Listing, Row},
-};
+use self::listing::{Difference, Listing, Row};
 use super::{
     encode::Stamp,
     watch::{Records, Watch},
 };
-use crate::{event::HookStatus, kernel::Paths, namespaces::Namespace};
+use crate::{event::HookStatus, kernel::Paths, namespaces::Namespace, netlink::Refusal};
 
 /// How long between two listings where hooks tell the changes, and how many times what a round of listings takes.
 const MEND_INTERVAL: Duration = Duration::from_secs(30);
@@ -137,7 +134,7 @@ impl IpvsWatch {
     }
 
     /// What is configured in the calling thread's namespace: nothing, if IPVS is not there. Asking loads nothing.
-    fn list(&self, before: &Listing) -> Result<Listing, DumpError> {
+    fn list(&self, before: &Listing) -> Result<Listing, Refusal> {
         if self.is_live() { Listing::ask(before) } else { Ok(Listing::default()) }
     }
 

@@ -79,6 +79,15 @@ pub(crate) fn text(value: &[u8]) -> &[u8] {
     value.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
+/// Appends an attribute, padded. A value of 64 KiB or more has no place in one and is left out.
+pub(crate) fn append_attribute(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let Ok(length) = u16::try_from(ALIGNMENT + value.len()) else { return };
+    bytes.extend_from_slice(&length.to_ne_bytes());
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+    bytes.extend_from_slice(value);
+    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+}
+
 /// A message to the kernel, without its header.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -95,11 +104,7 @@ impl Request {
     /// The same with an attribute more. A value of 64 KiB or more has no place in one and is left out.
     #[must_use]
     pub(crate) fn with(mut self, kind: u16, value: &[u8]) -> Self {
-        let Ok(length) = u16::try_from(value.len() + ALIGNMENT) else { return self };
-        self.body.extend_from_slice(&length.to_ne_bytes());
-        self.body.extend_from_slice(&kind.to_ne_bytes());
-        self.body.extend_from_slice(value);
-        self.body.resize(self.body.len().next_multiple_of(ALIGNMENT), 0);
+        append_attribute(&mut self.body, kind, value);
         self
     }
 

@@ -21,8 +21,8 @@ use super::{
 /// The largest datagram: the kernel makes dumps of 32 KiB at most, and single messages far smaller.
 const DATAGRAM_BYTES: usize = 64 << 10;
 
-/// How long an answer may take. The kernel answers within the call; this is against a wait without end.
-const ANSWER_SECONDS: i64 = 2;
+/// How long an answer usually may take. The kernel answers within the call; this is against a wait without end.
+pub(crate) const ANSWER_SECONDS: i64 = 2;
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +38,30 @@ pub(crate) enum Refusal {
         /// Why.
         words: String,
     },
-    /// The socket does not work.
+    /// The socket does not work, or the answer takes too long.
     #[error("netlink does not work")]
     Socket(#[from] io::Error),
+}
+
+impl Refusal {
+    /// The errno of the kernel's no.
+    pub(crate) fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Errno(errno) | Self::Said { errno, .. } => Some(*errno),
+            Self::Socket(_) => None,
+        }
+    }
+}
+
+/// How a list came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Listed {
+    /// Whole, of one moment.
+    Whole,
+    /// To its end, but what it lists changed on the way.
+    Interrupted,
+    /// Not to its end. The rest waits in the socket, which is of no more use.
+    GivenUp,
 }
 
 /// A socket that asks and reads the answers at once.
@@ -53,13 +74,15 @@ pub(crate) struct Asking {
 
 impl Asking {
     /// A socket of a netlink protocol, which must be there: asking for one that is not loads its module.
-    pub(crate) fn open(protocol: isize) -> io::Result<Self> {
+    ///
+    /// An answer may take `answer_seconds`.
+    pub(crate) fn open(protocol: isize, answer_seconds: i64) -> io::Result<Self> {
         let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
         // The kernel's own words tell a request it cannot read from an answer that is no. Kernels before 4.12 have none.
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
-        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(ANSWER_SECONDS, 0))?;
+        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(answer_seconds, 0))?;
         Ok(Self { socket, sequence: 0, datagram: BytesMut::new() })
     }
 
@@ -67,28 +90,43 @@ impl Asking {
     pub(crate) fn dump(
         &mut self,
         request: &Request,
-        mut take: impl FnMut(&Message<'_>),
+        take: impl FnMut(&Message<'_>),
     ) -> Result<bool, Refusal> {
+        Ok(self.dump_while(request, || true, take)? == Listed::Interrupted)
+    }
+
+    /// The same, given up once `goes_on` says so.
+    pub(crate) fn dump_while(
+        &mut self,
+        request: &Request,
+        goes_on: impl Fn() -> bool,
+        mut take: impl FnMut(&Message<'_>),
+    ) -> Result<Listed, Refusal> {
         let mut is_interrupted = false;
-        self.converse(request, NLM_F_REQUEST | NLM_F_DUMP, |message| {
+        let is_whole = self.converse(request, NLM_F_REQUEST | NLM_F_DUMP, goes_on, |message| {
             is_interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
             take(message);
         })?;
-        Ok(is_interrupted)
+        Ok(match (is_whole, is_interrupted) {
+            (false, _) => Listed::GivenUp,
+            (true, true) => Listed::Interrupted,
+            (true, false) => Listed::Whole,
+        })
     }
 
     /// Asks for one thing and calls `take` with the answer.
     pub(crate) fn ask(&mut self, request: &Request, take: impl FnMut(&Message<'_>)) -> Result<(), Refusal> {
-        self.converse(request, NLM_F_REQUEST | NLM_F_ACK, take)
+        self.converse(request, NLM_F_REQUEST | NLM_F_ACK, || true, take).map(drop)
     }
 
-    /// Sends a request and reads until the kernel says that it is done.
+    /// Sends a request and reads until the kernel says that it is done; `false` if that was given up before.
     fn converse(
         &mut self,
         request: &Request,
         flags: u16,
+        goes_on: impl Fn() -> bool,
         mut take: impl FnMut(&Message<'_>),
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = request.to_bytes(flags, self.sequence);
         self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0)?;
@@ -100,11 +138,12 @@ impl Asking {
                     continue;
                 }
                 match message.kind {
-                    NLMSG_ERROR | NLMSG_DONE => {
-                        return outcome(&message);
-                    }
+                    NLMSG_ERROR | NLMSG_DONE => return outcome(&message).map(|()| true),
                     _ => take(&message),
                 }
+            }
+            if !goes_on() {
+                return Ok(false);
             }
         }
     }

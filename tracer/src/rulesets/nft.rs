@@ -21,10 +21,11 @@ use anyhow::Context as _;
 
 use self::{
     message::{Message, big_endian, name},
-    netlink::{Answer, Netlink},
+    netlink::Netlink,
     rule::{hash, jumps},
 };
 use super::{ATTEMPTS, Deadline, Exactness, TABLES, TableCount, Tally};
+use crate::netlink::Listed;
 
 /// Kinds of messages (`enum nf_tables_msg_types`).
 mod kind {
@@ -113,12 +114,12 @@ impl Tables {
             let generation = self.generation()?;
             let (tables, answer) = self.tables(deadline)?;
             let listing = deadline.sooner(Instant::now() + LISTING);
-            let mut is_moving = answer != Answer::Whole;
+            let mut is_moving = answer != Listed::Whole;
             let mut counts = Vec::with_capacity(tables.len());
             for table in tables {
                 let (count, answer) = self.count_table(table, deadline, listing)?;
                 counts.push(count);
-                is_moving |= answer == Answer::Interrupted;
+                is_moving |= answer == Listed::Interrupted;
             }
             is_moving |= self.generation()? != generation;
             if is_moving && attempt < ATTEMPTS && !deadline.is_over() {
@@ -140,7 +141,7 @@ impl Tables {
         table: Table,
         deadline: Deadline,
         listing: Deadline,
-    ) -> anyhow::Result<(TableCount, Answer)> {
+    ) -> anyhow::Result<(TableCount, Listed)> {
         let mut tally = Tally::new();
         let chains =
             u32::try_from(table.chains.len()).unwrap_or(u32::MAX).saturating_add(table.chains_left_out);
@@ -165,11 +166,11 @@ impl Tables {
         listing: Deadline,
         tally: &mut Tally,
         exactness: &mut Exactness,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<Listed> {
         let (long, short): (Vec<_>, Vec<_>) = table.chains.iter().partition(|chain| chain.uses > SHORT);
         let mut seen_jumps = vec![0_u32; long.len()];
         let mut are_jumps_known = !table.has_verdict_maps && long.len() == 1;
-        let mut all = Answer::Whole;
+        let mut all = Listed::Whole;
         for chain in short.into_iter().filter(|chain| chain.uses > 0) {
             tally.enter(&chain.name);
             if deadline.is_over() {
@@ -188,7 +189,7 @@ impl Tables {
         for (chain, jumps) in long.into_iter().zip(seen_jumps) {
             tally.enter(&chain.name);
             let answer = self.list(table, Some(chain), listing, tally, |_| {})?;
-            if answer == Answer::GivenUp {
+            if answer == Listed::GivenUp {
                 tally.unseen(chain.uses.saturating_sub(jumps).saturating_sub(tally.chain_entries()));
                 if !chain.is_base && !are_jumps_known {
                     *exactness = (*exactness).max(Exactness::AtMost);
@@ -208,7 +209,7 @@ impl Tables {
         deadline: Deadline,
         tally: &mut Tally,
         mut jump: impl FnMut(&[u8]),
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<Listed> {
         let mut narrowed = vec![(attribute::RULE_TABLE, &table.name[..])];
         narrowed.extend(chain.map(|chain| (attribute::RULE_CHAIN, &chain.name[..])));
         let Self { netlink, hashing } = self;
@@ -221,13 +222,13 @@ impl Tables {
             jumps(message, &mut jump);
         });
         match answer {
-            Ok(Answer::GivenUp) => {
+            Ok(Listed::GivenUp) => {
                 // The rest of the answer goes with the socket.
                 *netlink = open()?;
-                Ok(Answer::GivenUp)
+                Ok(Listed::GivenUp)
             }
             // The chain or the table went meanwhile.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Answer::Interrupted),
+            Err(refusal) if refusal.errno() == Some(libc::ENOENT) => Ok(Listed::Interrupted),
             answer => answer.with_context(|| {
                 format!("cannot list the rules of {}", String::from_utf8_lossy(&table.name))
             }),
@@ -235,7 +236,7 @@ impl Tables {
     }
 
     /// The tables, at most [`TABLES`], with their chains, at most [`CHAINS`].
-    fn tables(&mut self, deadline: Deadline) -> anyhow::Result<(Vec<Table>, Answer)> {
+    fn tables(&mut self, deadline: Deadline) -> anyhow::Result<(Vec<Table>, Listed)> {
         let mut tables: Vec<Table> = Vec::new();
         let first = self
             .netlink
@@ -270,7 +271,7 @@ impl Tables {
                 })
                 .context("cannot list the sets of nftables")?
         } else {
-            Answer::Whole
+            Listed::Whole
         };
         Ok((tables, first.max(second).max(third)))
     }

@@ -4,10 +4,10 @@
 
 use tracer_common::record::{IpvsCounts, IpvsDestinationRecord, IpvsServiceKey, IpvsServiceRecord};
 
-use super::generic_netlink::{attribute, attributes_of};
+use crate::netlink::{append_attribute, attributes as attributes_of};
 
 /// `IPVS_CMD_ATTR_SERVICE` and `IPVS_CMD_ATTR_DEST`, around all others.
-const SERVICE: u16 = 1;
+pub(super) const SERVICE: u16 = 1;
 const DESTINATION: u16 = 2;
 
 const AF_INET: u16 = 2;
@@ -39,21 +39,19 @@ mod of_destination {
     pub(super) const COUNTS: u16 = 12;
 }
 
-/// The attributes that ask for the real servers of a service.
-pub(super) fn service_question(key: &IpvsServiceKey) -> Vec<u8> {
+/// The content of [`SERVICE`] that asks for the real servers of that service.
+pub(super) fn service_key(key: &IpvsServiceKey) -> Vec<u8> {
     let mut inner = Vec::new();
     let family = if key.is_ipv6 == 0 { AF_INET } else { AF_INET6 };
-    attribute(&mut inner, of_service::FAMILY, &family.to_ne_bytes());
+    append_attribute(&mut inner, of_service::FAMILY, &family.to_ne_bytes());
     if key.firewall_mark == 0 {
-        attribute(&mut inner, of_service::PROTOCOL, &u16::from(key.protocol).to_ne_bytes());
-        attribute(&mut inner, of_service::ADDRESS, &wire_address(key));
-        attribute(&mut inner, of_service::PORT, &key.port.to_be_bytes());
+        append_attribute(&mut inner, of_service::PROTOCOL, &u16::from(key.protocol).to_ne_bytes());
+        append_attribute(&mut inner, of_service::ADDRESS, &wire_address(key));
+        append_attribute(&mut inner, of_service::PORT, &key.port.to_be_bytes());
     } else {
-        attribute(&mut inner, of_service::MARK, &key.firewall_mark.to_ne_bytes());
+        append_attribute(&mut inner, of_service::MARK, &key.firewall_mark.to_ne_bytes());
     }
-    let mut question = Vec::new();
-    attribute(&mut question, SERVICE, &inner);
-    question
+    inner
 }
 
 /// A `union nf_inet_addr`: IPv4 in the first four bytes.

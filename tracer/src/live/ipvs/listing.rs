@@ -8,10 +8,13 @@ use tracer_common::record::{
 };
 
 use super::{
-    attributes::{destination, service, service_question},
-    generic_netlink::{DumpError, GenericNetlink, Question},
+    attributes::{SERVICE, destination, service, service_key},
+    generic_netlink::{GenericNetlink, Question},
 };
-use crate::event::{IpvsService, address};
+use crate::{
+    event::{IpvsService, address},
+    netlink::Refusal,
+};
 
 /// Real servers of a namespace that are listed, at most.
 const DESTINATIONS_LISTED: usize = 65_536;
@@ -44,7 +47,7 @@ impl Listing {
     ///
     /// A dump goes on where it stopped by counting, so that one of several messages may miss a row if another goes
     /// meanwhile. What was there `before` counts as gone only if two answers lack it.
-    pub(super) fn ask(before: &Self) -> Result<Self, DumpError> {
+    pub(super) fn ask(before: &Self) -> Result<Self, Refusal> {
         let mut netlink = GenericNetlink::open()?;
         let Some(family) = netlink.family("IPVS")? else { return Ok(Self::default()) };
         let mut listing = Self::ask_once(&mut netlink, family)?;
@@ -54,23 +57,20 @@ impl Listing {
         Ok(listing)
     }
 
-    fn ask_once(netlink: &mut GenericNetlink, family: u16) -> Result<Self, DumpError> {
+    fn ask_once(netlink: &mut GenericNetlink, family: u16) -> Result<Self, Refusal> {
         const VERSION: u8 = 1;
         const GET_SERVICE: u8 = 4;
         const GET_DESTINATION: u8 = 8;
         let mut listing = Self::default();
-        let question = Question { family, command: GET_SERVICE, version: VERSION, attributes: &[] };
-        netlink.dump(question, |attributes| {
+        netlink.dump(&Question::new(family, GET_SERVICE, VERSION), |attributes| {
             if let Some(record) = service(attributes) {
                 listing.insert_service(record);
             }
         })?;
         let services: Vec<IpvsServiceKey> = listing.services.values().map(|record| record.service).collect();
         for key in services {
-            let attributes = service_question(&key);
-            let question =
-                Question { family, command: GET_DESTINATION, version: VERSION, attributes: &attributes };
-            netlink.dump(question, |attributes| {
+            let question = Question::new(family, GET_DESTINATION, VERSION).with(SERVICE, &service_key(&key));
+            netlink.dump(&question, |attributes| {
                 if let Some(record) = destination(&key, attributes) {
                     listing.insert_destination(record);
                 }

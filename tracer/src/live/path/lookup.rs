@@ -12,7 +12,7 @@ use super::{
         RTM_NEWNEIGH, RTM_NEWROUTE, RouteHeader,
     },
 };
-use crate::netlink::{Asking, Refusal, Request};
+use crate::netlink::{ANSWER_SECONDS, Asking, Refusal, Request};
 
 /// `RTN_*` of `include/uapi/linux/rtnetlink.h`.
 const UNICAST: u8 = 1;
@@ -30,7 +30,7 @@ pub(super) fn look_up(
     retransmit: &RetransmitRecord,
     device: impl Fn(u32) -> [u8; DEVICE_NAME_BYTES],
 ) -> Result<RouteLookupRecord, Refusal> {
-    let mut asking = Asking::open(NETLINK_ROUTE)?;
+    let mut asking = Asking::open(NETLINK_ROUTE, ANSWER_SECONDS)?;
     let mut found = RouteLookupRecord {
         flow: retransmit.flow,
         mark: retransmit.mark,

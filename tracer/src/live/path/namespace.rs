@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     live::watch::Records,
-    netlink::{Asking, Listening, Message, Refusal, Request},
+    netlink::{ANSWER_SECONDS, Asking, Listening, Message, Refusal, Request},
 };
 
 /// Room for changes that are not read yet, in bytes of the kernel's count: some thousand routes. It is memory only while
@@ -302,7 +302,7 @@ fn append_route(inode: u32, route: &Route, records: &mut Records) {
 
 /// Reads the tables of the calling thread's namespace.
 pub(super) fn read_tables(routes_kept: usize) -> Result<Tables, Refusal> {
-    let mut asking = Asking::open(NETLINK_ROUTE)?;
+    let mut asking = Asking::open(NETLINK_ROUTE, ANSWER_SECONDS)?;
     let mut tables = Tables::default();
     read_list(
         &mut asking,
@@ -406,7 +406,7 @@ pub(super) fn tell_neighbours(inode: u32, records: &mut Records) {
 
 /// Calls `take` with every entry of the neighbour tables of the calling thread's namespace.
 pub(super) fn read_neighbours(mut take: impl FnMut(&NeighbourEntryRecord)) -> Result<(), Refusal> {
-    let mut asking = Asking::open(NETLINK_ROUTE)?;
+    let mut asking = Asking::open(NETLINK_ROUTE, ANSWER_SECONDS)?;
     let mut links = Table::<LinkRecord>::default();
     read_list(&mut asking, &Request::new(RTM_GETLINK, &LinkHeader::default()), &mut links, parse::link)?;
     let header = NeighbourHeader { family: AF_UNSPEC, ..NeighbourHeader::default() };

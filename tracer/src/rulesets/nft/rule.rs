@@ -2,7 +2,8 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
-use super::message::{Attributes, Message, big_endian, name};
+use super::message::{Message, big_endian, content, name};
+use crate::netlink::attributes;
 
 /// Attributes of a rule (`enum nft_rule_attributes`) that make it what it is. The others say where it stands.
 mod attribute {
@@ -35,8 +36,8 @@ pub(super) fn hash(hashing: &RandomState, rule: &Message<'_>) -> u64 {
     for (number, content) in rule.attributes() {
         match number {
             attribute::EXPRESSIONS => {
-                for (_, expression) in Attributes(content) {
-                    add_expression(&mut hasher, &Attributes(expression));
+                for (_, expression) in attributes(content) {
+                    add_expression(&mut hasher, expression);
                 }
             }
             attribute::COMPATIBILITY | attribute::USER_DATA => add(&mut hasher, number, content),
@@ -49,30 +50,28 @@ pub(super) fn hash(hashing: &RandomState, rule: &Message<'_>) -> u64 {
 /// Calls `jump` with the name of every chain that the rule jumps to by itself; what maps hold is not its own.
 pub(super) fn jumps(rule: &Message<'_>, mut jump: impl FnMut(&[u8])) {
     let expressions = rule.attribute(attribute::EXPRESSIONS).unwrap_or_default();
-    for (_, expression) in Attributes(expressions) {
-        let expression = Attributes(expression);
-        if name(expression.content(EXPRESSION_NAME)) != b"immediate" {
+    for (_, expression) in attributes(expressions) {
+        if name(content(expression, EXPRESSION_NAME)) != b"immediate" {
             continue;
         }
-        let chain = expression
-            .content(EXPRESSION_DATA)
-            .and_then(|data| Attributes(data).content(IMMEDIATE_DATA))
-            .and_then(|data| Attributes(data).content(DATA_VERDICT))
-            .and_then(|verdict| Attributes(verdict).content(VERDICT_CHAIN));
+        let chain = content(expression, EXPRESSION_DATA)
+            .and_then(|data| content(data, IMMEDIATE_DATA))
+            .and_then(|data| content(data, DATA_VERDICT))
+            .and_then(|verdict| content(verdict, VERDICT_CHAIN));
         if chain.is_some() {
             jump(name(chain));
         }
     }
 }
 
-fn add_expression(hasher: &mut impl std::hash::Hasher, expression: &Attributes<'_>) {
-    let kind = name(expression.content(EXPRESSION_NAME));
+fn add_expression(hasher: &mut impl std::hash::Hasher, expression: &[u8]) {
+    let kind = name(content(expression, EXPRESSION_NAME));
     add(hasher, EXPRESSION_NAME, kind);
-    let data = expression.content(EXPRESSION_DATA).unwrap_or_default();
+    let data = content(expression, EXPRESSION_DATA).unwrap_or_default();
     match kind {
         b"counter" | b"last" => {}
         b"quota" => {
-            for (number, content) in Attributes(data) {
+            for (number, content) in attributes(data) {
                 match number {
                     QUOTA_CONSUMED => {}
                     QUOTA_FLAGS => {

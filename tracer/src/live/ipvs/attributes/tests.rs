@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use tracer_common::record::{IpvsCounts, IpvsServiceKey};
 
-use super::{destination, service, service_question};
-use crate::live::ipvs::generic_netlink::attribute;
+use super::{SERVICE, destination, service, service_key};
+use crate::netlink::append_attribute;
 
 const V6: [u8; 16] = [0xfd, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
 const V4: [u8; 16] = [10, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -14,10 +14,14 @@ const V4_IN_RECORDS: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 9
 fn message(kind: u16, inner: &[(u16, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (kind, value) in inner {
-        attribute(&mut bytes, *kind, value);
+        append_attribute(&mut bytes, *kind, value);
     }
+    wrapped(kind, &bytes)
+}
+
+fn wrapped(kind: u16, content: &[u8]) -> Vec<u8> {
     let mut message = Vec::new();
-    attribute(&mut message, kind, &bytes);
+    append_attribute(&mut message, kind, content);
     message
 }
 
@@ -26,8 +30,8 @@ fn counts() -> Vec<u8> {
     const PADDING: u16 = 11;
     let mut bytes = Vec::new();
     for kind in 1..=10u16 {
-        attribute(&mut bytes, PADDING, &[]);
-        attribute(&mut bytes, kind, &u64::from(kind).to_ne_bytes());
+        append_attribute(&mut bytes, PADDING, &[]);
+        append_attribute(&mut bytes, kind, &u64::from(kind).to_ne_bytes());
     }
     bytes
 }
@@ -110,7 +114,7 @@ fn the_question_names_the_service_as_the_kernel_does() {
         IpvsServiceKey { address: V4_IN_RECORDS, port: 80, protocol: 6, is_ipv6: 0, firewall_mark: 0 },
         IpvsServiceKey { firewall_mark: 7, ..IpvsServiceKey::default() },
     ] {
-        assert_eq!(service(&service_question(&key)).unwrap().service, key);
+        assert_eq!(service(&wrapped(SERVICE, &service_key(&key))).unwrap().service, key);
     }
 }
 
