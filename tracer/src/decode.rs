@@ -148,6 +148,15 @@ impl Decoder {
     }
 }
 
+/// The whole records of a run, each with its header, up to the first that is cut.
+pub(crate) fn records(mut run: &[u8]) -> impl Iterator<Item = (RecordHeader, &[u8])> {
+    std::iter::from_fn(move || {
+        let (header, record, after) = split_record(run)?;
+        run = after;
+        Some((header, record))
+    })
+}
+
 /// The first record's header, that whole record, and what follows it; `None` if no whole record is there.
 pub(crate) fn split_record(bytes: &[u8]) -> Option<(RecordHeader, &[u8], &[u8])> {
     let (header, _) = RecordHeader::read_from_prefix(bytes).ok()?;

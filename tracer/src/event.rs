@@ -178,10 +178,10 @@ impl Body {
         }
     }
 
-    /// Whether it tells what there was when tracer looked first, rather than what happened.
+    /// Whether it lists what there is, as when tracer looks first, rather than tells what happened.
     pub fn is_snapshot(&self) -> bool {
         match self {
-            Self::NeighbourEntry(_) => true,
+            Self::NeighbourEntry(_) | Self::IpvsService(_) | Self::IpvsDestination(_) => true,
             Self::Address(Address { change, .. })
             | Self::Link(Link { change, .. })
             | Self::Sysctl(Sysctl { change, .. }) => *change == Change::Present,

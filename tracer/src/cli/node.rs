@@ -8,7 +8,7 @@ use tracer_common::record::RecordKind;
 use super::{privileges, scope::Scope};
 use crate::{
     block::Block,
-    decode::split_record,
+    decode,
     kernel::{Paths, facts::Facts},
     live::{Live, Stop},
     probe::Options,
@@ -88,14 +88,7 @@ impl Blocks {
 
 /// Whether a block says that everything is attached.
 fn tells_ready(block: &Block) -> bool {
-    let mut rest: &[u8] = &block.0;
-    while let Some((header, _, after)) = split_record(rest) {
-        if header.kind == RecordKind::Ready as u16 {
-            return true;
-        }
-        rest = after;
-    }
-    false
+    decode::records(&block.0).any(|(header, _)| header.kind == RecordKind::Ready as u16)
 }
 
 /// Comes when `end` comes; never if there is none.

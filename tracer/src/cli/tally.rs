@@ -49,8 +49,6 @@ impl Tally {
                 }
             }
             body if body.is_snapshot() => {}
-            // Listed, not happened.
-            Body::IpvsService(_) | Body::IpvsDestination(_) => {}
             body => {
                 let family = family_of(body.kind());
                 let place = COUNTED_FAMILIES.iter().position(|counted| Some(*counted) == family);

@@ -10,10 +10,11 @@ use std::{
 
 use bytes::BytesMut;
 use rustc_hash::{FxHashMap, FxHashSet};
-use tracer_common::record::{COMMAND_NAME_BYTES, OwnerRecord, Record as _, RecordHeader, RetransmitRecord};
+use tracer_common::record::{COMMAND_NAME_BYTES, OwnerRecord, Record as _, RetransmitRecord};
 use zerocopy::FromBytes as _;
 
 use super::encode::{Stamp, append_record};
+use crate::decode;
 
 /// The least time between two walks through every process: one takes tens of milliseconds on a busy node.
 const WALK_INTERVAL: Duration = Duration::from_millis(500);
@@ -60,15 +61,7 @@ impl Owners {
     }
 
     fn note_wanted(&mut self, records: &[u8]) {
-        let mut rest = records;
-        while let Ok((header, _)) = RecordHeader::read_from_prefix(rest) {
-            let Some((record, after)) = rest.split_at_checked(usize::from(header.length_bytes)) else {
-                return;
-            };
-            if after.len() == rest.len() {
-                return;
-            }
-            rest = after;
+        for (header, record) in decode::records(records) {
             if header.kind == RetransmitRecord::KIND as u16
                 && let Ok((record, _)) = RetransmitRecord::read_from_prefix(record)
                 && record.process_id == 0

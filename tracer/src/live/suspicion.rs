@@ -14,7 +14,7 @@ use tracer_common::{
 };
 use zerocopy::FromBytes as _;
 
-use crate::decode::split_record;
+use crate::decode;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -59,9 +59,7 @@ pub(super) struct Plan {
 impl Suspicion {
     /// Takes in what whole records say.
     pub(super) fn note(&mut self, records: &[u8], now_ns: u64) {
-        let mut rest = records;
-        while let Some((header, record, after)) = split_record(rest) {
-            rest = after;
+        for (header, record) in decode::records(records) {
             match RecordKind::from_number(header.kind) {
                 Some(RecordKind::Icmp) => self.note_icmp(record, now_ns),
                 Some(RecordKind::Duplicate) => self.note_duplicate(record, now_ns),

@@ -108,11 +108,7 @@ impl Report {
             }
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
-            Body::ConntrackCounters(_)
-            | Body::IpvsService(_)
-            | Body::IpvsDestination(_)
-            | Body::Owner(_)
-            | Body::Ready => return,
+            Body::ConntrackCounters(_) | Body::Owner(_) | Body::Ready => return,
             body if body.is_snapshot() => return,
             Body::Retransmit(_)
             | Body::Undo(_)
@@ -126,6 +122,8 @@ impl Report {
             | Body::Link(_)
             | Body::Rule(_)
             | Body::NeighbourEntry(_)
+            | Body::IpvsService(_)
+            | Body::IpvsDestination(_)
             | Body::Sysctl(_)
             | Body::Ruleset(_)
             | Body::Icmp(_)

@@ -13,7 +13,7 @@ use tracer_common::record::{Flow, Record as _, RetransmitRecord};
 use zerocopy::FromBytes as _;
 
 use crate::{
-    decode::split_record,
+    decode,
     live::{watch::Question, watches::Watchers},
 };
 
@@ -54,9 +54,7 @@ impl Asked {
     /// Asks for the flows that retransmit in `records` and are due.
     pub(in crate::live) fn ask(&mut self, records: &[u8], watchers: &Watchers) {
         let now = Instant::now();
-        let mut rest = records;
-        while let Some((header, record, after)) = split_record(rest) {
-            rest = after;
+        for (header, record) in decode::records(records) {
             if header.kind == RetransmitRecord::KIND as u16
                 && let Ok((record, _)) = RetransmitRecord::read_from_prefix(record)
                 && self.is_due(&record, now)
