@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 mod flows;
 mod hooks;
 mod ipvs;
+mod markers;
 mod neighbours;
 mod path;
 mod rates;
@@ -30,6 +31,7 @@ pub use self::{
         Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
         is_onto_drained,
     },
+    markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
@@ -128,6 +130,8 @@ pub struct State {
     pub path: Path,
     /// Rates of the families.
     pub rates: Rates,
+    /// Moments to show on every time axis.
+    pub markers: Markers,
     /// The last events.
     pub timeline: Timeline,
     owners: Bounded<u64, Process>,
@@ -157,6 +161,7 @@ impl State {
             rulesets: Bounded::new(limits.tables),
             path: Path::new(limits.icmp_subjects, limits.loops),
             rates: Rates::default(),
+            markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
             began: None,
@@ -220,8 +225,10 @@ impl State {
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
+            Body::Marker(_) => {}
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
+        self.markers.note(event);
         if timeline::is_told(body) {
             self.events += 1;
             self.timeline.push(event);
