@@ -19,6 +19,7 @@ mod rulesets;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod translations;
 
 pub use self::{
     accounting::Accounting,
@@ -36,6 +37,7 @@ pub use self::{
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
+    translations::{Learnt, Mapping, Translations, Translator},
 };
 use crate::{
     decode::DecodeCounts,
@@ -70,6 +72,8 @@ pub struct Limits {
     pub icmp_subjects: usize,
     /// Flows whose packets went round.
     pub loops: usize,
+    /// Translated connections.
+    pub translations: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -89,6 +93,7 @@ impl Default for Limits {
             tables: 8_192,
             icmp_subjects: 20_000,
             loops: 10_000,
+            translations: 50_000,
             timeline: 20_000,
         }
     }
@@ -126,6 +131,8 @@ pub struct State {
     pub rulesets: Rulesets,
     /// What the way of packets came to.
     pub path: Path,
+    /// Which flows are one connection.
+    pub translations: Translations,
     /// Rates of the families.
     pub rates: Rates,
     /// The last events.
@@ -156,6 +163,7 @@ impl State {
             routes: Routes::new(limits.peers, limits.surroundings),
             rulesets: Bounded::new(limits.tables),
             path: Path::new(limits.icmp_subjects, limits.loops),
+            translations: Translations::new(limits.translations),
             rates: Rates::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
@@ -184,11 +192,13 @@ impl State {
             Body::Conntrack(decision) => {
                 self.rates.count(Family::Conntrack, time);
                 self.conntrack.decision(netns, time, decision);
+                self.translations.conntrack(netns, time, decision);
             }
             Body::ConntrackCounters(counters) => self.conntrack.counters(netns, time, counters),
             Body::Ipvs(decided) => {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
+                self.translations.ipvs(netns, time, decided);
             }
             Body::Icmp(icmp) => {
                 self.rates.count(Family::Path, time);
@@ -270,5 +280,6 @@ impl State {
             + self.rulesets.evicted()
             + self.path.icmp.evicted()
             + self.path.loops.evicted()
+            + self.translations.evicted()
     }
 }
