@@ -15,6 +15,7 @@ mod ipvs;
 mod ipvs_change;
 mod ipvs_listing;
 mod link;
+mod marker;
 mod neighbour;
 mod neighbour_entry;
 mod retransmit;
@@ -40,6 +41,7 @@ pub use self::{
     ipvs_change::{IpvsChangeRecord, IpvsServiceKey, SCHEDULER_NAME_BYTES, ipvs_change_kind},
     ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
     link::{LINK_TYPE_BYTES, LinkRecord},
+    marker::MarkerRecord,
     neighbour::{NeighbourRecord, neighbour_source},
     neighbour_entry::NeighbourEntryRecord,
     retransmit::{RetransmitRecord, retransmit_source},

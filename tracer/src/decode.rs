@@ -3,7 +3,7 @@
 use tracer_common::record::{
     AddressRecord, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord,
     IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, LinkRecord,
-    NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind,
+    MarkerRecord, NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind,
     RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord, RulesetRecord, StatsRecord, SysctlRecord,
     UndoRecord,
 };
@@ -144,6 +144,7 @@ impl Decoder {
                 let (ruleset, names) = read::<RulesetRecord>(record)?;
                 Body::Ruleset(Ruleset::from_record(&ruleset, names))
             }
+            RecordKind::Marker => Body::Marker(Text::from_bytes(read::<MarkerRecord>(record)?.1)),
         })
     }
 }

@@ -144,6 +144,8 @@ pub enum Body {
     Sysctl(Sysctl),
     /// How many rules a table has.
     Ruleset(Ruleset),
+    /// The user marked the moment; what they typed, which may be nothing.
+    Marker(Text),
 }
 
 impl Body {
@@ -175,6 +177,7 @@ impl Body {
             Self::NeighbourEntry(_) => RecordKind::NeighbourEntry,
             Self::Sysctl(_) => RecordKind::Sysctl,
             Self::Ruleset(_) => RecordKind::Ruleset,
+            Self::Marker(_) => RecordKind::Marker,
         }
     }
 

@@ -45,6 +45,7 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Rule(_)
         | Body::NeighbourEntry(_)
         | Body::Sysctl(_)
-        | Body::Ruleset(_) => true,
+        | Body::Ruleset(_)
+        | Body::Marker(_) => true,
     }
 }

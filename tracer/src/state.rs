@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 mod flows;
 mod hooks;
 mod ipvs;
+mod markers;
 mod neighbours;
 mod path;
 mod rates;
@@ -31,6 +32,7 @@ pub use self::{
         Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
         is_onto_drained,
     },
+    markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
@@ -135,6 +137,8 @@ pub struct State {
     pub translations: Translations,
     /// Rates of the families.
     pub rates: Rates,
+    /// Moments to show on every time axis.
+    pub markers: Markers,
     /// The last events.
     pub timeline: Timeline,
     owners: Bounded<u64, Process>,
@@ -165,6 +169,7 @@ impl State {
             path: Path::new(limits.icmp_subjects, limits.loops),
             translations: Translations::new(limits.translations),
             rates: Rates::default(),
+            markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
             owners: Bounded::new(limits.owners),
             began: None,
@@ -230,8 +235,10 @@ impl State {
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
+            Body::Marker(_) => {}
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
+        self.markers.note(event);
         if timeline::is_told(body) {
             self.events += 1;
             self.timeline.push(event);

@@ -112,6 +112,8 @@ kinds! {
     IpvsService = 78 "ipvs-service" IpvsServiceRecord,
     /// A real server of IPVS, listed.
     IpvsDestination = 79 "ipvs-destination" IpvsDestinationRecord,
+    /// A moment the user marked; what they typed follows.
+    Marker = 81 "marker" MarkerRecord,
 }
 
 impl RecordKind {

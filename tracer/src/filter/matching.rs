@@ -14,7 +14,12 @@ use crate::event::{Body, Endpoints, Event, HardwareAddress, IpvsService, Process
 pub(super) fn is_about_tracer(event: &Event) -> bool {
     matches!(
         event.body,
-        Body::Stats(_) | Body::HookStatus(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready
+        Body::Stats(_)
+            | Body::HookStatus(_)
+            | Body::Owner(_)
+            | Body::Node { .. }
+            | Body::Ready
+            | Body::Marker(_)
     )
 }
 
@@ -157,7 +162,8 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         | Body::HookStatus(_)
         | Body::Owner(_)
         | Body::Node { .. }
-        | Body::Ready => {}
+        | Body::Ready
+        | Body::Marker(_) => {}
     }
     match side {
         Side::Either => source || destination,

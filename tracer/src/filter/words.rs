@@ -103,6 +103,7 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         | RecordKind::HookStatus
         | RecordKind::Owner
         | RecordKind::Node
-        | RecordKind::Ready => None,
+        | RecordKind::Ready
+        | RecordKind::Marker => None,
     }
 }

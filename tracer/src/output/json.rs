@@ -20,7 +20,7 @@ use self::{
     ipvs::IpvsObject,
     ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
     neighbour::{ClaimObject, NeighbourObject},
-    node::{HookObject, ReadyObject, StatsObject},
+    node::{HookObject, MarkerObject, ReadyObject, StatsObject},
     path::{
         AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject,
         SysctlObject,
@@ -68,6 +68,7 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Rule(body) => object(buffer, event, name, RuleObject::from(body)),
         Body::NeighbourEntry(body) => object(buffer, event, name, NeighbourEntryObject::from(body)),
         Body::Sysctl(body) => object(buffer, event, name, SysctlObject::from(body)),
+        Body::Marker(text) => object(buffer, event, name, MarkerObject { text: text.as_str() }),
         Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
     }
 }

@@ -165,6 +165,10 @@ impl Lines {
             Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
             Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),
             Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
+            Body::Marker(text) => {
+                let subject = text.to_string();
+                ("marker", Columns { kind: "user", subject, ..Columns::default() })
+            }
             // Listings are for the state, and for programs that read JSON.
             Body::NeighbourEntry(_)
             | Body::IpvsService(_)

@@ -128,7 +128,8 @@ impl Report {
             | Body::Ruleset(_)
             | Body::Icmp(_)
             | Body::Duplicate(_)
-            | Body::IpvsChange(_) => {}
+            | Body::IpvsChange(_)
+            | Body::Marker(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -217,7 +218,8 @@ impl Report {
             Body::Icmp(body) => body.meaning(),
             Body::Duplicate(_) => "goes-round",
             Body::IpvsChange(body) => body.change.name(),
-            Body::NeighbourEntry(_)
+            Body::Marker(_)
+            | Body::NeighbourEntry(_)
             | Body::ConntrackCounters(_)
             | Body::IpvsService(_)
             | Body::IpvsDestination(_)

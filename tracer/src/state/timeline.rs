@@ -43,6 +43,7 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Duplicate(_)
         | Body::Route(_)
         | Body::Rule(_)
+        | Body::Marker(_)
         | Body::HookStatus(_) => true,
         Body::Address(_) | Body::Link(_) | Body::Sysctl(_) => !body.is_snapshot(),
         // Tables that are found at the start are no change.

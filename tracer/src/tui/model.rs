@@ -119,6 +119,7 @@ impl Subject {
             | Body::IpvsService(_)
             | Body::IpvsDestination(_)
             | Body::Ruleset(_)
+            | Body::Marker(_)
             | Body::Stats(_)
             | Body::Owner(_)
             | Body::Node { .. }

@@ -84,3 +84,10 @@ impl Serialize for StatsObject<'_> {
         map.end()
     }
 }
+
+/// A moment the user marked.
+#[derive(Serialize)]
+pub(super) struct MarkerObject<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) text: &'a str,
+}

@@ -103,6 +103,7 @@ fn path_text(body: &Body) -> String {
         }
         Body::Sysctl(sysctl) => format!("{} = {}", sysctl.name, sysctl.value),
         Body::NeighbourEntry(entry) => format!("{} {}", entry.address, entry.state),
+        Body::Marker(text) => text.to_string(),
         _ => String::new(),
     }
 }

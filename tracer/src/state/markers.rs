@@ -1,0 +1,122 @@
+//! Moments worth a mark on every time axis: what an administrator or a rollout changed, and what the user marked.
+
+use std::collections::VecDeque;
+
+use super::rates::second_of;
+use crate::event::{Body, Event};
+
+/// Markers kept of each kind.
+pub const MARKERS_KEPT: usize = 256;
+
+/// Why a moment is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MarkerKind {
+    /// The user marked it.
+    User,
+    /// IPVS was configured: a weight, a service, a real server.
+    Ipvs,
+    /// A route or a rule that chooses a routing table changed.
+    Route,
+    /// An address, a device or a setting changed.
+    Surroundings,
+}
+
+impl MarkerKind {
+    /// All of them, the most telling first.
+    pub const ALL: [Self; 4] = [Self::User, Self::Ipvs, Self::Route, Self::Surroundings];
+
+    /// The kind of marker an event sets, if it sets one.
+    fn of(body: &Body) -> Option<Self> {
+        match body {
+            Body::Marker(_) => Some(Self::User),
+            Body::IpvsChange(_) => Some(Self::Ipvs),
+            Body::Route(_) | Body::Rule(_) => Some(Self::Route),
+            Body::Address(_) | Body::Link(_) | Body::Sysctl(_) if !body.is_snapshot() => {
+                Some(Self::Surroundings)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A marked moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// Why.
+    pub kind: MarkerKind,
+    /// The event; of several within one second, the first.
+    pub event: Event,
+    /// How many events of this kind there were in that second.
+    pub times: u32,
+}
+
+/// The last markers of every kind. A flood of route changes cannot drive out what the user marked.
+#[derive(Clone, Debug, Default)]
+pub struct Markers {
+    kinds: [VecDeque<Marker>; MarkerKind::ALL.len()],
+}
+
+impl Markers {
+    /// The markers of a kind, oldest first.
+    pub fn of(&self, kind: MarkerKind) -> &VecDeque<Marker> {
+        &self.kinds[kind as usize]
+    }
+
+    /// All of them, kind by kind, oldest first within a kind.
+    pub fn iter(&self) -> impl Iterator<Item = &Marker> {
+        self.kinds.iter().flatten()
+    }
+
+    /// Takes in an event, which may set none.
+    pub(super) fn note(&mut self, event: &Event) {
+        let Some(kind) = MarkerKind::of(&event.body) else { return };
+        let kept = &mut self.kinds[kind as usize];
+        // What the user typed is never folded away.
+        if let Some(last) = kept.back_mut()
+            && kind != MarkerKind::User
+            && second_of(last.event.time) == second_of(event.time)
+        {
+            last.times += 1;
+            return;
+        }
+        if kept.len() == MARKERS_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(Marker { kind, event: event.clone(), times: 1 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MARKERS_KEPT, MarkerKind, Markers};
+    use crate::event::{Body, Event, Link, Text, Timestamp};
+
+    fn at(second: u64, body: Body) -> Event {
+        let time = Timestamp { boot_ns: second * 1_000_000_000, wall_ns: 0 };
+        Event { time, netns: 1, cpu: 0, body }
+    }
+
+    fn link(change: crate::event::Change) -> Body {
+        Body::Link(Link { change, ..Link::from(&tracer_common::record::LinkRecord::default()) })
+    }
+
+    #[test]
+    fn a_flood_is_one_marker_a_second_and_drives_out_no_other_kind() {
+        use crate::event::Change;
+        let mut markers = Markers::default();
+        markers.note(&at(1, Body::Marker(Text::new("rollout begins"))));
+        markers.note(&at(1, Body::Marker(Text::new("now"))));
+        markers.note(&at(1, link(Change::Present)));
+        for second in 0..2 * MARKERS_KEPT as u64 {
+            for _ in 0..3 {
+                markers.note(&at(second, link(Change::Down)));
+            }
+        }
+        markers.note(&at(5, Body::Ready));
+        let counts = MarkerKind::ALL.map(|kind| markers.of(kind).len());
+        assert_eq!(counts, [2, 0, 0, MARKERS_KEPT]);
+        let folded = &markers.of(MarkerKind::Surroundings)[0];
+        assert_eq!((folded.times, folded.event.time.boot_ns), (3, MARKERS_KEPT as u64 * 1_000_000_000));
+        assert_eq!(markers.iter().count(), 2 + MARKERS_KEPT);
+    }
+}
