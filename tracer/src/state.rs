@@ -13,6 +13,7 @@ mod hooks;
 mod ipvs;
 mod markers;
 mod neighbours;
+mod outage;
 mod path;
 mod rates;
 mod routes;
@@ -26,7 +27,7 @@ pub use self::{
     accounting::Accounting,
     bounded::Bounded,
     conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
-    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
+    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
     ipvs::{
         Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
@@ -34,8 +35,9 @@ pub use self::{
     },
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
-    rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
