@@ -9,8 +9,8 @@ use crate::event::{
     Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Text, Timestamp,
 };
 
-/// Seconds of history that are kept of every real server that is dialled.
-pub const REAL_HISTORY_SECONDS: usize = 60;
+/// Seconds of history that are kept of every real server that is dialled: a minute of whole ones, and the one that runs.
+pub const REAL_HISTORY_SECONDS: usize = 61;
 
 /// Decisions that are kept in full.
 pub(super) const RECENT_DECISIONS: usize = 1_000;
@@ -152,7 +152,7 @@ pub struct Real {
     /// Its connections when it was last listed.
     pub connections: Option<Connections>,
     /// New connections over the last seconds, if it ever got one: most of a large service's servers are only listed.
-    pub recent: Option<Box<Buckets<REAL_HISTORY_SECONDS>>>,
+    pub recent: Option<Box<Buckets<REAL_HISTORY_SECONDS, u16>>>,
     /// The time of the newest word on its configuration.
     known_at: Timestamp,
 }

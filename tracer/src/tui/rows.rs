@@ -22,10 +22,11 @@ pub(super) struct Measure<V> {
 }
 
 /// Measures of flows.
-pub(super) const FLOW_MEASURES: [Measure<Flow>; 4] = [
+pub(super) const FLOW_MEASURES: [Measure<Flow>; 5] = [
     Measure { name: "retransmits", of: |flow, _| flow.attempts() },
     Measure { name: "last seen", of: |flow, _| flow.last.boot_ns },
     Measure { name: "rate", of: flow_rate },
+    Measure { name: "longest outage", of: longest_outage_ns },
     Measure { name: "longest run", of: |flow, _| u64::from(flow.longest_run) },
 ];
 
@@ -51,9 +52,23 @@ pub(super) const CONNTRACK_MEASURES: [Measure<ConntrackEntry>; 3] = [
     Measure { name: "decisions", of: |entry, _| entry.decisions() },
 ];
 
-/// Attempts of the last ten seconds and of the one that runs.
-pub(super) fn flow_rate(flow: &Flow, now: Timestamp) -> u64 {
-    flow.recent.sum_before(now, 10) + u64::from(flow.recent.at(second_of(now)))
+/// Attempts in a thousand seconds, by the last ten.
+fn flow_rate(flow: &Flow, now: Timestamp) -> u64 {
+    const SECONDS: u64 = 10;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count over a time: positive, and far below 2^52"
+    )]
+    let rate = (flow.per_second(now, SECONDS) * 1_000.0).round() as u64;
+    rate
+}
+
+/// For how long nothing got through at most, one that goes on included.
+pub(super) fn longest_outage_ns(flow: &Flow, now: Timestamp) -> u64 {
+    let longest_ns = flow.longest_outage().map_or(0, |outage| outage.duration_ns());
+    let since = flow.outage_at(now).map_or(0, |outage| now.boot_ns.saturating_sub(outage.began.boot_ns));
+    longest_ns.max(since)
 }
 
 /// Second answerers weigh more than changes, changes more than silence.

@@ -6,6 +6,7 @@ pub(super) mod help;
 pub(super) mod lane;
 pub(super) mod lines;
 pub(super) mod list;
+pub(super) mod minute;
 pub(super) mod rule;
 pub(super) mod sparkline;
 pub(super) mod table;

@@ -9,13 +9,13 @@ use super::{
 use crate::{
     event::{Process, Timestamp},
     probe::table::Family,
-    state::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Reached, State, second_of},
+    state::{Flow, FlowKey, RATE_SPANS_SECONDS, Reached, State},
     tui::{
         rows,
-        text::{age, microseconds, short},
+        text::{age, duration, microseconds, rate, short},
         theme::Role,
         widget::{
-            list, sparkline,
+            list, minute,
             table::{Cell, Column, Fit, cell, count, known, number, plain, words},
         },
     },
@@ -26,8 +26,8 @@ struct Row<'a> {
     flow: &'a Flow,
     process: Option<&'a Process>,
     reached: Option<&'a Reached>,
-    /// Who really answers, where that is not who was dialled.
-    server: Option<String>,
+    /// Who really answers, or who was dialled, where somebody translates.
+    translated: Option<String>,
     now: Timestamp,
 }
 
@@ -38,16 +38,22 @@ impl<'a> Row<'a> {
             flow,
             process: state.process_of(flow),
             reached: state.routes.reached(key.netns, key.endpoints.destination.ip()),
-            server: server(state, key),
+            translated: translated(state, key),
             now: state.now(),
         }
     }
 }
 
-/// Where conntrack translates a flow to, if it does.
-fn server(state: &State, key: &FlowKey) -> Option<String> {
-    let reply = state.conntrack.entries.get(key)?.reply?;
-    (reply.source != key.endpoints.destination).then(|| reply.source.to_string())
+/// The end of a translated connection that its socket does not know: the server behind the address that was dialled, or
+/// the address that was dialled to get here.
+fn translated(state: &State, key: &FlowKey) -> Option<String> {
+    let mappings = state.translations.of(key.netns, &key.endpoints);
+    let (first, last) = (mappings.first()?.learnt, mappings.last()?.learnt);
+    if last.server == key.endpoints.source {
+        let dialled = first.original.destination;
+        return (dialled != last.server).then(|| format!("dialled as {dialled}"));
+    }
+    (last.server != key.endpoints.destination).then(|| format!("to {}", last.server))
 }
 
 /// Draws the screen.
@@ -68,7 +74,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("to", Fit::Middle, (21, 47), 0, |row: &Row<'_>| {
             plain(row.key.endpoints.destination.to_string())
         }),
-        words("really to", Fit::Middle, (21, 47), 9, |row: &Row<'_>| known(row.server.clone())),
+        words("translated", Fit::Middle, (24, 54), 7, |row: &Row<'_>| known(row.translated.clone())),
     ];
     let counts = [
         number("retrans", 7, 1, |row: &Row<'_>| {
@@ -76,16 +82,20 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         })
         .showing("retransmits"),
         words("kinds", Fit::Left, (7, 48), 3, |row: &Row<'_>| kinds(row.flow)),
-        number("run", 4, 4, |row: &Row<'_>| count(row.flow.longest_run, Role::Plain)).showing("longest run"),
-        number("10 s", 5, 5, |row: &Row<'_>| count(rows::flow_rate(row.flow, row.now), Role::Plain))
-            .showing("rate"),
-        words("10 s ago…now", Fit::Left, (12, 12), 8, |row: &Row<'_>| trend(row)),
+        number("outage", 6, 4, |row: &Row<'_>| outage(row)).showing("longest outage"),
+        number("run", 4, 5, |row: &Row<'_>| count(row.flow.longest_run, Role::Plain)).showing("longest run"),
+        per_second("1 s", 9, RATE_SPANS_SECONDS[0]),
+        per_second("10 s", 6, RATE_SPANS_SECONDS[1]).showing("rate"),
+        per_second("1 min", 9, RATE_SPANS_SECONDS[2]),
+        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 8, |row: &Row<'_>| {
+            plain(minute::bars(|second| row.flow.recent.at(second), row.now))
+        }),
         number("segments", 8, 11, |row: &Row<'_>| plain(short(row.flow.segments))),
     ];
     let rest = [
         number("last", 5, 2, |row: &Row<'_>| last(row)).showing("last seen"),
         words("owner", Fit::Left, (14, 40), 6, |row: &Row<'_>| known(owner(row))),
-        words("next hop", Fit::Left, (24, 60), 7, |row: &Row<'_>| next_hop(row)),
+        words("next hop", Fit::Left, (24, 60), 8, |row: &Row<'_>| next_hop(row)),
         words("state", Fit::Left, (11, 12), 8, |row: &Row<'_>| plain(row.flow.tcp_state.to_string())),
         number("rto", 6, 9, |row: &Row<'_>| known(row.flow.rto_us.map(microseconds))),
         number("srtt", 6, 9, |row: &Row<'_>| {
@@ -102,9 +112,26 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
     ends.into_iter().chain(counts).chain(rest).collect()
 }
 
-/// Whether it has retransmitted within the seconds that are kept of it.
+/// Attempts a second.
+fn per_second<'a>(title: &'static str, rank: u8, seconds: u64) -> Column<Row<'a>> {
+    number(title, 5, rank, move |row: &Row<'_>| match row.flow.per_second(row.now, seconds) {
+        0.0 => cell("·", Role::Dim),
+        per_second => plain(rate(per_second)),
+    })
+}
+
+/// Whether nothing new gets through to the peer, as far as is known: the next attempt is not overdue.
 fn is_going_on(row: &Row<'_>) -> bool {
-    rows::flow_rate(row.flow, row.now) > 0
+    row.flow.outage_at(row.now).is_some()
+}
+
+/// The longest outage; one that goes on lasts until now.
+fn outage(row: &Row<'_>) -> Cell {
+    match (row.flow.outage_at(row.now), rows::longest_outage_ns(row.flow, row.now)) {
+        (_, 0) => cell("·", Role::Dim),
+        (Some(_), longest_ns) => cell(duration(longest_ns), Role::Bad),
+        (None, longest_ns) => plain(duration(longest_ns)),
+    }
 }
 
 /// What kinds of retransmits; a number only where there are several to tell apart.
@@ -116,15 +143,6 @@ fn kinds(flow: &Flow) -> Cell {
         Some((kind, _)) if is_one => cell(kind, role),
         _ => cell(text, role),
     }
-}
-
-/// A bar a second over the seconds that are kept.
-fn trend(row: &Row<'_>) -> Cell {
-    let now = second_of(row.now);
-    let first = (now + 1).saturating_sub(FLOW_HISTORY_SECONDS as u64);
-    let counts = (first..=now).map(|second| row.flow.recent.at(second));
-    let peak = counts.clone().max().unwrap_or_default();
-    plain(sparkline::bars(counts, peak))
 }
 
 fn last(row: &Row<'_>) -> Cell {

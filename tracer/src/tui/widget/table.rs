@@ -226,11 +226,15 @@ fn widths<R>(
     let mut widths: Vec<Option<usize>> = vec![None; columns.len()];
     // What is left once a gap follows every column but the last.
     let mut left = room + GAP;
-    // Texts that are cut come before columns that are only nice to have.
+    // Texts that are cut come before columns that are only nice to have, and those come only where they tell anything.
     let (needed, nice) =
         by_rank.split_at(by_rank.partition_point(|&index| rank(&columns[index]) < NICE_TO_HAVE));
+    let says_nothing = |index: usize| cells.iter().all(|row| row[index].width() == 0);
     'groups: for group in [needed, nice] {
         for &index in group {
+            if rank(&columns[index]) >= NICE_TO_HAVE && says_nothing(index) {
+                continue;
+            }
             // The first that does not fit ends it: a less important column never stays where a more important one went.
             let Some(rest) = left.checked_sub(columns[index].least + GAP) else {
                 grow(columns, cells, &mut widths, left);

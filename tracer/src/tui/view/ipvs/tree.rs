@@ -2,21 +2,18 @@
 
 use crate::{
     event::{IpvsDecision, Timestamp},
-    state::{Decisions, REAL_HISTORY_SECONDS, Real, RealKey, Service, State, second_of},
+    state::{Decisions, Real, RealKey, Service, State},
     tui::{
         rows::IpvsRow,
         text::{age, exact, short},
         theme::Role,
         view::describe::decisions_text,
         widget::{
-            lane, sparkline,
+            lane, minute,
             table::{Cell, Column, Fit, cell, count, known, number, pieces, plain, words},
         },
     },
 };
-
-/// Cells of the last minute: two seconds each.
-const MINUTE_CELLS: usize = 30;
 
 /// The columns, as of the state's time.
 pub(super) fn columns<'a>(state: &State) -> Vec<Column<IpvsRow<'a>>> {
@@ -35,13 +32,9 @@ pub(super) fn columns<'a>(state: &State) -> Vec<Column<IpvsRow<'a>>> {
         number("last", 5, 3, move |row: &IpvsRow<'_>| plain(age(now, last(row)))).showing("last seen"),
         number("new", 5, 4, |row: &IpvsRow<'_>| count(decisions(row).accepted(), Role::Plain))
             .showing("new connections"),
-        words(
-            "a minute ago … now",
-            Fit::Left,
-            (MINUTE_CELLS, MINUTE_CELLS),
-            8,
-            move |row: &IpvsRow<'_>| minute(row, now),
-        ),
+        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 8, move |row: &IpvsRow<'_>| {
+            minute(row, now)
+        }),
         decision(6, Role::Plain, IpvsDecision::Reused),
         decision(6, Role::Plain, IpvsDecision::Scheduled),
         decision(8, Role::Plain, IpvsDecision::Rescheduled),
@@ -156,16 +149,9 @@ fn of_real(key: &RealKey, real: &Real, now: Timestamp) -> Cell {
 fn minute(row: &IpvsRow<'_>, now: Timestamp) -> Cell {
     let IpvsRow::Real(_, real) = row else { return Cell::default() };
     let Some(recent) = &real.recent else { return Cell::default() };
-    let seconds_a_cell = (REAL_HISTORY_SECONDS / MINUTE_CELLS) as u64;
-    let first = (second_of(now) + 1).saturating_sub(REAL_HISTORY_SECONDS as u64);
-    let counts = (0..MINUTE_CELLS as u64).map(|cell| {
-        let from = first + cell * seconds_a_cell;
-        (from..from + seconds_a_cell).map(|second| recent.at(second)).sum::<u32>()
-    });
-    let bars = sparkline::bars(counts.clone(), counts.max().unwrap_or_default());
+    let bars = minute::bars(|second| recent.at(second), now);
     let changes = [real.weight_changed.map(|(time, _)| time), real.removed];
-    let changed = changes.into_iter().flatten().max().and_then(|time| second_of(time).checked_sub(first));
-    let changed = changed.and_then(|second| usize::try_from(second / seconds_a_cell).ok());
+    let changed = changes.into_iter().flatten().max().and_then(|time| minute::cell_of(time, now));
     let in_vain = is_dialled_in_vain(real);
     pieces(lane::merged(bars.chars().enumerate().map(|(place, bar)| {
         let is_after = changed.is_none_or(|changed| place > changed);
