@@ -56,6 +56,8 @@ struct Incomplete {
 /// Where hierarchies of version 1 tell of containers, only a process leads there.
 struct Processes {
     budget: KindBudget,
+    /// Sockets of which the cgroup is to be looked at first; with that, and the process, 0 if it is not known.
+    undecided: FxHashMap<u64, (u64, u32)>,
     /// Sockets whose cgroup does not tell, and whose process is not known yet.
     without_process: FxHashSet<u64>,
     /// Sockets whose process was looked at.
@@ -75,6 +77,7 @@ impl Containers {
             incomplete: FxHashMap::default(),
             processes: Processes {
                 budget: KindBudget::default(),
+                undecided: FxHashMap::default(),
                 without_process: FxHashSet::default(),
                 settled_sockets: FxHashSet::default(),
                 wanted: FxHashSet::default(),
@@ -93,9 +96,10 @@ impl Containers {
                 self.note(&record);
             }
         }
-        self.note_owners(told);
         let Ok(stamp) = Stamp::now() else { return };
         self.tell_cgroups(stamp, told);
+        self.decide();
+        self.note_owners(told);
         self.tell_processes(stamp, told);
         self.forget();
     }
@@ -113,14 +117,23 @@ impl Containers {
         let may_tell_more = cgroup_id == 0 || self.finder.has_separate_hierarchies();
         if may_tell_more
             && record.socket_inode != 0
-            && !self.cgroups.contains_key(&cgroup_id)
             && !self.processes.settled_sockets.contains(&record.socket_inode)
         {
-            if record.process_id == 0 {
-                self.processes.without_process.insert(record.socket_inode);
+            self.processes.undecided.insert(record.socket_inode, (cgroup_id, record.process_id));
+        }
+    }
+
+    /// Of sockets whose cgroup turned out to tell nothing, wants the process.
+    fn decide(&mut self) {
+        let Self { processes, cgroups, .. } = self;
+        for (socket_inode, (cgroup_id, process_id)) in processes.undecided.drain() {
+            if cgroups.contains_key(&cgroup_id) {
+                processes.settled_sockets.insert(socket_inode);
+            } else if process_id == 0 {
+                processes.without_process.insert(socket_inode);
             } else {
-                self.processes.wanted.insert(record.process_id);
-                self.processes.settled_sockets.insert(record.socket_inode);
+                processes.wanted.insert(process_id);
+                processes.settled_sockets.insert(socket_inode);
             }
         }
     }

@@ -4,10 +4,11 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{Picture, describe::empty_text};
 use crate::{
-    event::{Process, RetransmitKind, Timestamp},
+    event::{RetransmitKind, Timestamp},
     probe::table::Family,
     state::{Flow, FlowKey},
     tui::{
+        owner_text::{netns_column, owner_column},
         rows,
         text::{age, microseconds, short},
         theme::Role,
@@ -21,7 +22,8 @@ use crate::{
 struct Row<'a> {
     key: &'a FlowKey,
     flow: &'a Flow,
-    process: Option<&'a Process>,
+    owner: Option<String>,
+    netns: String,
     now: Timestamp,
 }
 
@@ -36,7 +38,13 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         let flows = rows::flows(state, picture.model.sorted_by(), range.end);
         flows[range.start.min(flows.len())..]
             .iter()
-            .map(|&(key, flow)| Row { key, flow, process: state.process_of(flow), now })
+            .map(|&(key, flow)| Row {
+                key,
+                flow,
+                owner: owner_column(state, key, flow),
+                netns: netns_column(state, key.netns, flow.last),
+                now,
+            })
             .collect()
     });
 }
@@ -74,12 +82,10 @@ fn columns<'a>(has_failures: bool) -> Vec<Column<Row<'a>>> {
         }),
         number("10 s", 4, 9, |row: &Row<'_>| count(row.flow.recent.sum_before(row.now, 10), Role::Plain)),
         number("last", 5, 2, |row: &Row<'_>| plain(age(row.now, row.flow.last))),
-        words("process", Fit::Left, (12, 22), 5, |row: &Row<'_>| {
-            known(row.process.map(|process| format!("{}/{}", process.command, process.id)))
-        }),
+        words("owner", Fit::Left, (12, 32), 5, |row: &Row<'_>| known(row.owner.clone())),
         words("dev", Fit::Left, (5, 15), 7, |row: &Row<'_>| {
             known(row.flow.device.as_ref().map(ToString::to_string))
         }),
-        words("netns", Fit::Left, (10, 10), 12, |row: &Row<'_>| cell(row.key.netns.to_string(), Role::Dim)),
+        words("netns", Fit::Left, (10, 32), 12, |row: &Row<'_>| cell(row.netns.clone(), Role::Dim)),
     ]
 }
