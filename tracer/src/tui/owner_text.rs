@@ -58,19 +58,9 @@ mod tests {
     use super::{netns_column, netns_words, owner_column, owner_words};
     use crate::{
         event::{
-            Body, Change, Container, Endpoints, Event, Namespace, Pod, Process, Protocol, Retransmit,
-            RetransmitKind, Runtime, TcpState, Text, Timestamp,
+            Body, Change, Container, Event, Namespace, Pod, Process, RetransmitKind, Runtime, Text, Timestamp,
         },
-        state::{FlowKey, State},
-    };
-
-    const ENDS: Endpoints = Endpoints {
-        source: std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 4_242),
-        destination: std::net::SocketAddr::new(
-            std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)),
-            80,
-        ),
-        protocol: Protocol::TCP,
+        state::{FlowKey, State, fixture::retransmit},
     };
 
     fn apply(state: &mut State, netns: u32, body: Body) {
@@ -88,25 +78,12 @@ mod tests {
     }
 
     fn flow(state: &mut State, netns: u32, cgroup_id: Option<u64>) -> FlowKey {
-        let retransmit = Retransmit {
-            kind: RetransmitKind::Syn,
-            flow: ENDS,
-            tcp_state: TcpState(2),
-            segments: 1,
-            sequence: 0,
-            end_sequence: 1,
-            attempt: Some(1),
-            rto_us: None,
-            srtt_us: None,
-            congestion_window: None,
-            error: None,
-            device: None,
-            process: Some(Process { id: 42, command: Text::new("nginx") }),
-            cgroup_id,
-            socket_inode: Some(7),
-        };
-        apply(state, netns, Body::Retransmit(retransmit));
-        FlowKey { netns, endpoints: ENDS }
+        let mut told = retransmit(RetransmitKind::Syn, "10.0.0.1:4242", "10.0.0.2:80");
+        told.process = Some(Process { id: 42, command: Text::new("nginx") });
+        (told.cgroup_id, told.socket_inode) = (cgroup_id, Some(7));
+        let key = FlowKey { netns, endpoints: told.flow };
+        apply(state, netns, Body::Retransmit(told));
+        key
     }
 
     #[test]
