@@ -122,6 +122,8 @@ impl Subject {
             | Body::Marker(_)
             | Body::Stats(_)
             | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready => return None,
         })
