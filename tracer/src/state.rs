@@ -21,6 +21,7 @@ mod rulesets;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod translations;
 
 pub use self::{
     accounting::Accounting,
@@ -40,6 +41,7 @@ pub use self::{
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
+    translations::{Learnt, Mapping, Translations, Translator},
 };
 use crate::{
     decode::DecodeCounts,
@@ -74,6 +76,8 @@ pub struct Limits {
     pub icmp_subjects: usize,
     /// Flows whose packets went round.
     pub loops: usize,
+    /// Translated connections.
+    pub translations: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -93,6 +97,7 @@ impl Default for Limits {
             tables: 8_192,
             icmp_subjects: 20_000,
             loops: 10_000,
+            translations: 50_000,
             timeline: 20_000,
         }
     }
@@ -130,6 +135,8 @@ pub struct State {
     pub rulesets: Rulesets,
     /// What the way of packets came to.
     pub path: Path,
+    /// Which flows are one connection.
+    pub translations: Translations,
     /// Rates of the families.
     pub rates: Rates,
     /// Moments to show on every time axis.
@@ -162,6 +169,7 @@ impl State {
             routes: Routes::new(limits.peers, limits.surroundings),
             rulesets: Bounded::new(limits.tables),
             path: Path::new(limits.icmp_subjects, limits.loops),
+            translations: Translations::new(limits.translations),
             rates: Rates::default(),
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
@@ -191,11 +199,13 @@ impl State {
             Body::Conntrack(decision) => {
                 self.rates.count(Family::Conntrack, time);
                 self.conntrack.decision(netns, time, decision);
+                self.translations.conntrack(netns, time, decision);
             }
             Body::ConntrackCounters(counters) => self.conntrack.counters(netns, time, counters),
             Body::Ipvs(decided) => {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
+                self.translations.ipvs(netns, time, decided);
             }
             Body::Icmp(icmp) => {
                 self.rates.count(Family::Path, time);
@@ -274,7 +284,7 @@ impl State {
 
     /// How many entries each table gave up for newer ones, and what these are.
     pub fn evictions(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let Self { flows, neighbours, conntrack, ipvs, routes, rulesets, path, owners, .. } = self;
+        let Self { flows, neighbours, conntrack, ipvs, routes, rulesets, path, translations, owners, .. } = self;
         [
             ("flows", flows.evicted()),
             ("owners of sockets", owners.evicted()),
@@ -287,6 +297,7 @@ impl State {
             ("tables of rules", rulesets.evicted()),
             ("subjects of ICMP errors", path.icmp.evicted()),
             ("packets that went round", path.loops.evicted()),
+            ("translations", translations.evicted()),
         ]
         .into_iter()
     }

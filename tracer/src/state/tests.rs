@@ -366,7 +366,7 @@ proptest! {
         let limits = Limits {
             flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, services: limit, reals: limit,
             conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, peers: limit,
-            surroundings: limit, timeline: limit,
+            surroundings: limit, translations: limit, timeline: limit,
         };
         let mut bounded = State::new(limits);
         let mut whole = State::default();
@@ -378,7 +378,7 @@ proptest! {
         let sizes = [
             bounded.flows.len(), bounded.neighbours.len(), bounded.conntrack.entries.len(),
             bounded.ipvs.services.len(), bounded.ipvs.reals.len(), bounded.timeline.events().len(),
-            bounded.path.icmp.len(), bounded.path.loops.len(),
+            bounded.path.icmp.len(), bounded.path.loops.len(), bounded.translations.len(),
         ];
         prop_assert!(sizes.iter().all(|&size| size <= limit), "{sizes:?}");
         // The whole state forgets nothing: what its rows count is what was applied.
