@@ -24,6 +24,7 @@ mod ruleset;
 mod stats;
 mod surroundings;
 mod text;
+mod translation;
 mod undo;
 
 pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
@@ -49,6 +50,7 @@ pub use self::{
     stats::Stats,
     surroundings::{Address, Link, NeighbourEntry, Rule, Sysctl},
     text::Text,
+    translation::Translation,
     undo::Undo,
 };
 use tracer_common::record::RecordKind;
@@ -144,6 +146,8 @@ pub enum Body {
     Sysctl(Sysctl),
     /// How many rules a table has.
     Ruleset(Ruleset),
+    /// What conntrack makes of a flow, looked up.
+    Translation(Box<Translation>),
     /// The user marked the moment; what they typed, which may be nothing.
     Marker(Text),
 }
@@ -177,6 +181,7 @@ impl Body {
             Self::NeighbourEntry(_) => RecordKind::NeighbourEntry,
             Self::Sysctl(_) => RecordKind::Sysctl,
             Self::Ruleset(_) => RecordKind::Ruleset,
+            Self::Translation(_) => RecordKind::Translation,
             Self::Marker(_) => RecordKind::Marker,
         }
     }

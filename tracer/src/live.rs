@@ -11,6 +11,7 @@ mod owners;
 mod path;
 mod rulesets;
 mod suspicion;
+mod translations;
 mod watch;
 mod watches;
 

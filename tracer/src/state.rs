@@ -238,6 +238,7 @@ impl State {
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
+            Body::Translation(found) => self.translations.looked_up(netns, time, found),
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         self.markers.note(event);
@@ -284,7 +285,8 @@ impl State {
 
     /// How many entries each table gave up for newer ones, and what these are.
     pub fn evictions(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let Self { flows, neighbours, conntrack, ipvs, routes, rulesets, path, translations, owners, .. } = self;
+        let Self { flows, neighbours, conntrack, ipvs, routes, rulesets, path, translations, owners, .. } =
+            self;
         [
             ("flows", flows.evicted()),
             ("owners of sockets", owners.evicted()),

@@ -114,6 +114,8 @@ kinds! {
     IpvsDestination = 79 "ipvs-destination" IpvsDestinationRecord,
     /// A moment the user marked; what they typed follows.
     Marker = 81 "marker" MarkerRecord,
+    /// What conntrack makes of a flow, looked up.
+    Translation = 83 "translation" TranslationRecord,
 }
 
 impl RecordKind {

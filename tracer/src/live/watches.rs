@@ -12,6 +12,7 @@ use super::{
     ipvs::{IpvsWatch, ToldByHooks},
     path::{PathWatch, Unasked},
     rulesets::Rulesets,
+    translations::TranslationWatch,
     watch::{Question, Watch, Watcher},
 };
 use crate::{
@@ -87,6 +88,7 @@ fn watches(
     let mut watches: Vec<Box<dyn Watch>> = Vec::new();
     if options.families.contains(&Family::Conntrack) {
         watches.push(Box::new(ConntrackWatch::new(paths.clone())));
+        watches.push(Box::new(TranslationWatch::new(paths, unasked.clone())));
     }
     if options.families.contains(&Family::Ipvs) {
         watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));
