@@ -23,6 +23,7 @@ mod retransmit;
 mod route;
 mod ruleset;
 mod storm;
+mod translation;
 
 /// One case.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +89,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         icmp::CASES,
         loops::CASES,
         storm::CASES,
+        translation::CASES,
         fallback::CASES,
     ]
     .into_iter()

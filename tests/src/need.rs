@@ -18,6 +18,8 @@ pub enum Need {
     Dummy,
     /// Connection tracking.
     Conntrack,
+    /// Questions to connection tracking.
+    ConntrackNetlink,
     /// Rules that hand packets to programs.
     Queue,
     /// IPVS, with type information of the module, and `ipvsadm`.
@@ -67,6 +69,11 @@ impl Need {
                 load("nft_chain_nat");
                 in_namespace(|namespace| namespace.proc_net("stat/nf_conntrack").map(drop))
                     .map(|error| format!("no connection tracking: {error}"))
+            }
+            Self::ConntrackNetlink => {
+                load("nf_conntrack_netlink");
+                in_namespace(|namespace| namespace.run("conntrack", "--count").map(drop))
+                    .map(|error| format!("conntrack does not answer questions: {error}"))
             }
             Self::Ipvs => ipvsadm_missing().or_else(ipvs_types_missing),
             Self::Ipvsadm => ipvsadm_missing(),
