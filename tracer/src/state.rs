@@ -245,6 +245,7 @@ impl State {
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
+            Body::Translation(found) => self.translations.looked_up(netns, time, found),
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         self.markers.note(event);
@@ -291,17 +292,27 @@ impl State {
 
     /// Entries of all tables given up for newer ones.
     pub fn evicted(&self) -> u64 {
-        self.flows.evicted()
-            + self.names.evicted()
-            + self.neighbours.evicted()
-            + self.conntrack.entries.evicted()
-            + self.conntrack.tables.evicted()
-            + self.ipvs.services.evicted()
-            + self.ipvs.reals.evicted()
-            + self.routes.evicted()
-            + self.rulesets.evicted()
-            + self.path.icmp.evicted()
-            + self.path.loops.evicted()
-            + self.translations.evicted()
+        self.evictions().map(|(_, evicted)| evicted).sum()
+    }
+
+    /// How many entries each table gave up for newer ones, and what these are.
+    pub fn evictions(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Self { flows, neighbours, conntrack, ipvs, routes, rulesets, path, translations, names, .. } =
+            self;
+        [
+            ("flows", flows.evicted()),
+            ("owners and names", names.evicted()),
+            ("neighbours", neighbours.evicted()),
+            ("conntrack entries", conntrack.entries.evicted()),
+            ("conntrack tables", conntrack.tables.evicted()),
+            ("virtual services", ipvs.services.evicted()),
+            ("real servers", ipvs.reals.evicted()),
+            ("peers and addresses", routes.evicted()),
+            ("tables of rules", rulesets.evicted()),
+            ("subjects of ICMP errors", path.icmp.evicted()),
+            ("packets that went round", path.loops.evicted()),
+            ("translations", translations.evicted()),
+        ]
+        .into_iter()
     }
 }
