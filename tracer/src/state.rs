@@ -5,6 +5,7 @@
 
 mod accounting;
 mod bounded;
+mod chronicle;
 mod conntrack;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -15,8 +16,10 @@ mod markers;
 mod neighbours;
 mod path;
 mod rates;
+mod related;
 mod routes;
 mod rulesets;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -25,6 +28,7 @@ mod translations;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
+    chronicle::Chronicle,
     conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
     hooks::Hooks,
@@ -36,8 +40,10 @@ pub use self::{
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
+    subject::{NetworkKey, Subject},
     timeline::Timeline,
     translations::{Learnt, Mapping, Translations, Translator},
 };
@@ -78,6 +84,8 @@ pub struct Limits {
     pub translations: usize,
     /// Events of the timeline.
     pub timeline: usize,
+    /// Events of each sort but retransmits that are kept longer than the timeline.
+    pub chronicle: usize,
 }
 
 impl Default for Limits {
@@ -97,6 +105,7 @@ impl Default for Limits {
             loops: 10_000,
             translations: 50_000,
             timeline: 20_000,
+            chronicle: 2_000,
         }
     }
 }
@@ -141,6 +150,8 @@ pub struct State {
     pub markers: Markers,
     /// The last events.
     pub timeline: Timeline,
+    /// The last events of every sort but retransmits.
+    pub chronicle: Chronicle,
     owners: Bounded<u64, Process>,
     began: Option<Timestamp>,
     now: Timestamp,
@@ -171,6 +182,7 @@ impl State {
             rates: Rates::default(),
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
+            chronicle: Chronicle::new(limits.chronicle),
             owners: Bounded::new(limits.owners),
             began: None,
             now: Timestamp::default(),
@@ -229,7 +241,11 @@ impl State {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
             }
-            Body::RouteLookup(lookup) => self.routes.lookup(netns, time, lookup),
+            Body::RouteLookup(lookup) => {
+                if self.routes.lookup(netns, time, lookup) {
+                    self.chronicle.note_lookup(event);
+                }
+            }
             Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
@@ -239,6 +255,7 @@ impl State {
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         self.markers.note(event);
+        self.chronicle.note(event);
         if timeline::is_told(body) {
             self.events += 1;
             self.timeline.push(event);

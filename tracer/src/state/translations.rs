@@ -12,7 +12,7 @@ use std::{
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
-use crate::event::{Conntrack, Endpoints, Ipvs, IpvsForward, Protocol, Timestamp};
+use crate::event::{Conntrack, Endpoints, Ipvs, IpvsForward, IpvsService, Protocol, Timestamp};
 
 /// Who translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,13 +34,15 @@ pub struct Learnt {
     pub onward: Endpoints,
     /// Who gets them.
     pub server: SocketAddr,
+    /// The virtual service, of IPVS.
+    pub service: Option<IpvsService>,
 }
 
 impl Learnt {
     /// By the two tuples of a conntrack entry.
     pub fn by_conntrack(original: Endpoints, reply: Endpoints) -> Self {
         let onward = reply.reversed();
-        Self { by: Translator::Conntrack, original, onward, server: onward.destination }
+        Self { by: Translator::Conntrack, original, onward, server: onward.destination, service: None }
     }
 
     /// By a decision of IPVS; `None` without a real server.
@@ -56,7 +58,8 @@ impl Learnt {
             Some(IpvsForward::Nat) => Endpoints { destination: server, ..original },
             _ => original,
         };
-        Some(Self { by: Translator::Ipvs, original, onward, server })
+        let service = IpvsService::of(decided.protocol, decided.virtual_service, decided.firewall_mark);
+        Some(Self { by: Translator::Ipvs, original, onward, server, service: Some(service) })
     }
 
     /// Whether it tells apart no two names.
@@ -115,9 +118,10 @@ struct Name {
 }
 
 /// A tuple without its direction.
-type Unordered = (SocketAddr, SocketAddr, Protocol);
+pub(super) type Unordered = (SocketAddr, SocketAddr, Protocol);
 
-fn unordered(tuple: &Endpoints) -> Unordered {
+/// A tuple without its direction.
+pub(super) fn unordered(tuple: &Endpoints) -> Unordered {
     let Endpoints { source, destination, protocol } = *tuple;
     (source.min(destination), source.max(destination), protocol)
 }
@@ -329,7 +333,7 @@ impl Translations {
 }
 
 /// Whether an address means something else in every namespace or on every link.
-fn is_local(address: IpAddr) -> bool {
+pub(super) fn is_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_loopback() || address.is_link_local(),
         IpAddr::V6(address) => address.is_loopback() || address.is_unicast_link_local(),
@@ -342,7 +346,7 @@ mod tests {
 
     use super::{Learnt, Translations, Translator};
     use crate::{
-        event::{Endpoints, Protocol},
+        event::{Endpoints, IpvsService, Protocol},
         state::fixture::{at, endpoints},
     };
 
@@ -354,7 +358,8 @@ mod tests {
     const MASQUERADED: &str = "10.0.0.254:61000";
 
     fn ipvs(original: Endpoints, onward: Endpoints) -> Learnt {
-        Learnt { by: Translator::Ipvs, original, onward, server: onward.destination }
+        let service = IpvsService::of(original.protocol, original.destination, None);
+        Learnt { by: Translator::Ipvs, original, onward, server: onward.destination, service: Some(service) }
     }
 
     fn told(translations: &Translations, netns: u32, source: &str, destination: &str) -> Vec<String> {

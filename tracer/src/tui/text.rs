@@ -161,6 +161,13 @@ pub(super) fn time_of_day(time: Timestamp) -> String {
         .unwrap_or_default()
 }
 
+/// The same to the millisecond: `14:03:22.123`.
+pub(super) fn time_of_day_milliseconds(time: Timestamp) -> String {
+    const MILLISECOND_NS: i64 = 1_000_000;
+    let milliseconds = time.wall_ns.div_euclid(MILLISECOND_NS).rem_euclid(1_000);
+    format!("{}.{milliseconds:03}", time_of_day(time))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -5,5 +5,6 @@ pub(super) mod help;
 pub(super) mod lines;
 pub(super) mod list;
 pub(super) mod rule;
+pub(super) mod sequence;
 pub(super) mod sparkline;
 pub(super) mod table;
