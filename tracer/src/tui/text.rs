@@ -80,6 +80,12 @@ pub(crate) fn exact(number: u64) -> String {
     grouped
 }
 
+/// A number of things: `1 flow`, `1,234 flows`.
+pub(super) fn counted(number: u64, one: &str) -> String {
+    let more = if number == 1 { "" } else { "s" };
+    format!("{} {one}{more}", exact(number))
+}
+
 /// At most five characters: `9999`, `12.3k`, `123k`, `1.2M`.
 pub(crate) fn short(number: u64) -> String {
     const UNITS: [(u64, char); 4] =

@@ -135,9 +135,15 @@ impl Scope {
         }
     }
 
-    /// Names the connections that are translated by one service, also as others translate them further.
+    /// Names the connections that are translated by one service, also as NAT translates them besides.
     fn add_served(&mut self, state: &State, is_of: impl Fn(&Mapping) -> bool) {
+        let mut dialled = FxHashSet::default();
         for mapping in state.translations.iter().filter(|mapping| is_of(mapping)) {
+            dialled.insert(unordered(&mapping.learnt.original));
+            self.named.extend(mapping.tuples().map(|tuple| unordered(&tuple)));
+        }
+        let by_nat = state.translations.iter().filter(|mapping| mapping.learnt.by == Translator::Conntrack);
+        for mapping in by_nat.filter(|mapping| dialled.contains(&unordered(&mapping.learnt.original))) {
             self.named.extend(mapping.tuples().map(|tuple| unordered(&tuple)));
         }
     }

@@ -149,12 +149,17 @@ fn addresses_and_namespaces_tell_what_is_behind_them() {
 fn lines_lead_to_other_subjects_and_back() {
     let mut model = opened(flow(CLIENT_POD, CLIENT, VIRTUAL));
     press(&mut model, &[KeyCode::Down, KeyCode::Enter]);
-    assert_eq!(model.details.as_ref().map(|opened| opened.subject), Some(Subject::Service(service())));
+    let real = RealKey { service: service(), address: Some(REAL.parse().unwrap()) };
+    assert_eq!(model.details.as_ref().map(|opened| opened.subject), Some(Subject::Real(real)));
+    press(&mut model, &[KeyCode::Enter]);
+    let place =
+        |model: &Model| model.details.as_ref().map(|opened| (opened.subject, opened.line, opened.depth()));
+    assert_eq!(place(&model), Some((Subject::Service(service()), 0, 2)));
+    // The last line leads nowhere.
     press(&mut model, &[KeyCode::End, KeyCode::Enter, KeyCode::Esc]);
-    let opened = model.details.as_ref().unwrap();
-    assert_eq!((opened.subject, opened.depth()), (Subject::Service(service()), 1));
+    assert_eq!(place(&model), Some((Subject::Real(real), 0, 1)));
     press(&mut model, &[KeyCode::Esc]);
-    assert_eq!(model.details.as_ref().map(|opened| (opened.line, opened.depth())), Some((1, 0)));
+    assert_eq!(place(&model), Some((flow(CLIENT_POD, CLIENT, VIRTUAL), 1, 0)));
     press(&mut model, &[KeyCode::Esc]);
     assert_eq!(model.details, None);
 }

@@ -15,7 +15,7 @@ use crate::{
     state::{State, Subject},
     tui::{
         opened::Opened,
-        text::exact,
+        text::{exact, fitting, width},
         theme::{Role, Theme},
         widget::{
             details::{self, Line},
@@ -30,8 +30,10 @@ const WIDE_CELLS: u16 = 160;
 
 /// Everything that is shown of a subject.
 struct Document {
-    facts: Vec<Line>,
+    /// What a first look is for.
+    head: Vec<Line>,
     sequence: Option<Sequence>,
+    facts: Vec<Line>,
     log: Vec<Line>,
     log_note: String,
 }
@@ -40,15 +42,15 @@ impl Document {
     fn of(state: &State, subject: Subject) -> Self {
         let related = state.related(subject);
         let (log, log_note) = log::lines(state, &related);
-        let mut facts = facts::lines(state, &related);
-        if facts.is_empty() && log.is_empty() {
-            facts.push(Line::new("", ["nothing is kept of it any more".to_owned()]));
+        let (mut head, facts) = facts::lines(state, &related);
+        if head.is_empty() && facts.is_empty() && log.is_empty() {
+            head.push(Line::new("", ["nothing is kept of it any more".to_owned()]));
         }
-        Self { facts, sequence: sequence::of(&related), log, log_note }
+        Self { head, sequence: sequence::of(&related), facts, log, log_note }
     }
 
     fn lines(&self) -> impl Iterator<Item = &Line> {
-        self.facts.iter().chain(&self.log)
+        self.head.iter().chain(&self.facts).chain(&self.log)
     }
 }
 
@@ -67,9 +69,13 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, opene
         String::new()
     };
     let title = format!("{above}{}", subject_title(state, opened.subject));
-    let count = document.facts.len() + document.log.len();
+    let count = document.lines().count();
     let here = opened.line.min(count.saturating_sub(1));
-    let note = format!("line {} of {}", exact(here as u64 + 1), exact(count as u64));
+    let enter = document.lines().nth(here).and_then(|line| line.opens);
+    let enter = enter.map(|other| format!("Enter: {} · ", subject_title(state, other))).unwrap_or_default();
+    let line = format!("line {} of {}", exact(here as u64 + 1), exact(count as u64));
+    let room = usize::from(area.width).saturating_sub(width(&title) + 8);
+    let note = fitting(&[format!("{enter}{line}"), line], room);
     let area = rule::draw(area, buffer, theme, &title, &note);
     let (text, beside) = match &document.sequence {
         Some(sequence) if area.width >= WIDE_CELLS => {
@@ -128,15 +134,22 @@ fn text_rows(document: &Document, cells: usize, height: usize, with_sequence: bo
     /// The diagram takes less than the height, so that no row of it is passed over while moving.
     const LEAST_SEQUENCE_ROWS: usize = 6;
     let mut rows = Vec::new();
-    add_lines(&mut rows, &document.facts, 0, cells);
+    add_lines(&mut rows, &document.head, 0, cells);
     if let Some(sequence) = document.sequence.as_ref().filter(|_| with_sequence) {
         rows.push(Row::Title("The connection", ""));
         let of = sequence.rows(LEAST_SEQUENCE_ROWS.max(height / 2));
         rows.extend((0..of).map(|row| Row::Sequence(sequence, row, of)));
     }
+    let facts_first = document.head.len();
+    if !document.facts.is_empty() {
+        if with_sequence && document.sequence.is_some() {
+            rows.push(Row::Title("More about it", ""));
+        }
+        add_lines(&mut rows, &document.facts, facts_first, cells);
+    }
     if !document.log.is_empty() {
         rows.push(Row::Title("What happened, oldest first", &document.log_note));
-        add_lines(&mut rows, &document.log, document.facts.len(), cells);
+        add_lines(&mut rows, &document.log, facts_first + document.facts.len(), cells);
     }
     rows
 }

@@ -1,5 +1,7 @@
 //! A sequence diagram: who sent what to whom, and how much later.
 
+use std::slice;
+
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::{
@@ -34,6 +36,8 @@ pub(crate) struct Step {
     pub(crate) to: usize,
     /// What.
     pub(crate) text: String,
+    /// More about it, left out where there is no room.
+    pub(crate) details: Vec<String>,
     /// How that is.
     pub(crate) role: Role,
     /// Whether it is known not to have arrived.
@@ -41,26 +45,39 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Takes in the step that follows if it is the same again.
-    pub(crate) fn absorbs(&mut self, next: &Self) -> bool {
-        let same = |step: &Self| (step.from, step.to, step.text.clone(), step.role, step.is_lost);
-        if same(self) != same(next) {
-            return false;
+    /// Takes in the step that follows if it is the same again; of what was sent again the details are gathered.
+    pub(crate) fn absorbs(&mut self, next: &Self, gathers: bool) -> bool {
+        let is_same = (self.from, self.to, self.role, self.is_lost)
+            == (next.from, next.to, next.role, next.is_lost)
+            && self.text == next.text
+            && (gathers || self.details == next.details);
+        if is_same {
+            self.times += next.times;
+            self.last = next.last;
+            for detail in &next.details {
+                if !self.details.contains(detail) {
+                    self.details.push(detail.clone());
+                }
+            }
         }
-        self.times += next.times;
-        self.last = next.last;
-        true
+        is_same
     }
 
     /// The text with ever fewer words.
-    fn variants(&self) -> [String; 3] {
-        let text = &self.text;
+    fn variants(&self) -> Vec<String> {
+        let short = self.text.clone();
+        let long = [slice::from_ref(&self.text), &self.details].concat().join(", ");
         if self.times < 2 {
-            return [text.clone(), text.clone(), text.clone()];
+            return vec![long, short];
         }
-        let times = exact(self.times);
+        let times = format!("×{}", exact(self.times));
         let took = duration(self.last.boot_ns.saturating_sub(self.time.boot_ns));
-        [format!("{text} ×{times} in {took}"), format!("{text} ×{times}"), format!("{text} ×{times}")]
+        vec![
+            format!("{long} {times} in {took}"),
+            format!("{long} {times}"),
+            format!("{short} {times} in {took}"),
+            format!("{short} {times}"),
+        ]
     }
 }
 
@@ -191,7 +208,9 @@ fn time_text(step: &Step, before: Option<&Step>) -> String {
     const SECOND_US: u64 = 1_000_000;
     let Some(before) = before else { return time_of_day_milliseconds(step.time) };
     let later_us = step.time.boot_ns.saturating_sub(before.last.boot_ns) / 1_000;
-    if later_us < 100 * SECOND_US {
+    if later_us == 0 {
+        "+0".to_owned()
+    } else if later_us < 100 * SECOND_US {
         format!("+{}", microseconds(later_us))
     } else {
         format!("+{}", duration(later_us * 1_000))

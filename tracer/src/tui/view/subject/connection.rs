@@ -5,44 +5,51 @@ use std::net::SocketAddr;
 use super::facts::{add, real_line, span, way_lines};
 use crate::{
     event::Endpoints,
-    state::{Flow, FlowKey, Mapping, RealKey, Related, ServiceKey, State, Subject, Translator},
+    state::{
+        ConntrackEntry, Flow, FlowKey, Mapping, RealKey, Related, ServiceKey, State, Subject, Translator,
+    },
     tui::{
-        text::{age, exact, microseconds},
+        text::{age, counted, microseconds},
         theme::Role,
         view::describe::{conntrack_text, flow_name, kinds_text},
         widget::details::Line,
     },
 };
 
-/// The facts of a flow: who dials whom and who answers, what was sent again, how it gets there.
-pub(super) fn lines(state: &State, related: &Related<'_>, key: &FlowKey) -> Vec<Line> {
-    let mut lines = Vec::new();
-    if let Some(route) = route_line(related) {
-        lines.push(route);
+/// The facts of a flow: who dials whom, who answers and what was sent again; and how that gets there.
+pub(super) fn lines(state: &State, related: &Related<'_>, key: &FlowKey) -> (Vec<Line>, Vec<Line>) {
+    let (mut head, mut rest) = (Vec::new(), Vec::new());
+    head.extend(route_line(related));
+    for mapping in &related.mappings {
+        let (first, other) = mapping_lines(state, key.netns, mapping);
+        head.extend(first);
+        rest.push(other);
     }
-    related.mappings.iter().for_each(|mapping| mapping_lines(&mut lines, state, key.netns, mapping));
     if let Some(flow) = state.flows.get(key) {
-        flow_lines(&mut lines, state, key, flow);
+        head.push(resent_line(state, flow));
+        head.push(owner_line(state, key, flow));
+        rest.insert(0, socket_line(flow));
     }
     let others = related.flows.iter().filter(|(other, _)| *other != key);
-    lines.extend(others.map(|(other, flow)| other_line(state, key, other, flow)));
-    lines.extend(way_lines(related));
-    for (of, entry) in &related.entries {
-        let was = entry.tcp_state.map(|state| format!("was {state}")).unwrap_or_default();
-        let mark = if entry.mark == 0 { String::new() } else { format!("mark {:#x}", entry.mark) };
-        let zone = if entry.zone == 0 { String::new() } else { format!("zone {}", entry.zone) };
-        let whose = if of.endpoints == key.endpoints { String::new() } else { flow_name(&of.endpoints) };
-        let ago = format!("last {} ago", age(state.now(), entry.last));
-        lines.push(Line::new("conntrack", [conntrack_text(entry), was, mark, zone, whose, ago]));
-    }
+    head.extend(others.map(|(other, flow)| other_line(state, key, other, flow)));
+    rest.extend(way_lines(related));
+    rest.extend(related.entries.iter().map(|(of, entry)| entry_line(state, key, of, entry)));
     for (_, found) in &related.loops {
-        let packets = format!("{} packets", exact(found.packets));
         let most = format!("one {} times", found.most_times);
         let ttl = format!("ttl {} less each time, down to {}", found.step, found.lowest_ttl);
-        let line = Line::new("goes round", [packets, most, ttl, format!("in by {}", found.device)]);
-        lines.push(line);
+        let told = [counted(found.packets, "packet"), most, ttl, format!("in by {}", found.device)];
+        head.push(Line::new("goes round", told));
     }
-    lines
+    (head, rest)
+}
+
+fn entry_line(state: &State, key: &FlowKey, of: &FlowKey, entry: &ConntrackEntry) -> Line {
+    let was = entry.tcp_state.map(|state| format!("was {state}")).unwrap_or_default();
+    let mark = if entry.mark == 0 { String::new() } else { format!("mark {:#x}", entry.mark) };
+    let zone = if entry.zone == 0 { String::new() } else { format!("zone {}", entry.zone) };
+    let whose = if of.endpoints == key.endpoints { String::new() } else { flow_name(&of.endpoints) };
+    let ago = format!("last {} ago", age(state.now(), entry.last));
+    Line::new("conntrack", [conntrack_text(entry), was, mark, zone, whose, ago])
 }
 
 /// From the client through every address it is translated to.
@@ -59,7 +66,8 @@ fn route_line(related: &Related<'_>) -> Option<Line> {
     Some(Line::new("connection", parts))
 }
 
-fn mapping_lines(lines: &mut Vec<Line>, state: &State, netns: u32, mapping: &Mapping) {
+/// What a first look is for, if that is anything, and the rest.
+fn mapping_lines(state: &State, netns: u32, mapping: &Mapping) -> (Option<Line>, Line) {
     let learnt = &mapping.learnt;
     let place = if mapping.netns == netns { String::new() } else { format!("netns {}", mapping.netns) };
     let before =
@@ -69,12 +77,12 @@ fn mapping_lines(lines: &mut Vec<Line>, state: &State, netns: u32, mapping: &Map
         (Translator::Ipvs, Some(service)) => {
             let service = ServiceKey { netns: mapping.netns, service };
             let real = RealKey { service, address: Some(learnt.server) };
-            lines.push(service_line(state, &service, [place, before.unwrap_or_default(), ago]));
-            lines.extend(real_line(state, &real, "real server"));
+            let rest = service_line(state, &service, [place, before.unwrap_or_default(), ago]);
+            (real_line(state, &real, "real server"), rest)
         }
         _ => {
             let onward = format!("goes on as {}", onward_text(&learnt.original, &learnt.onward));
-            lines.push(Line::new("nat", [onward, before.unwrap_or_default(), place, ago]));
+            (None, Line::new("nat", [onward, before.unwrap_or_default(), place, ago]))
         }
     }
 }
@@ -86,8 +94,8 @@ fn service_line(state: &State, key: &ServiceKey, rest: [String; 3]) -> Line {
             add(&mut line, format!("conn_reuse_mode {mode}"), Role::Plain);
         }
         if service.decisions.onto_drained > 0 {
-            let drained = exact(service.decisions.onto_drained);
-            add(&mut line, format!("{drained} new connections onto drained"), Role::Bad);
+            let connections = counted(service.decisions.onto_drained, "new connection");
+            add(&mut line, format!("{connections} onto drained servers"), Role::Bad);
         }
     }
     rest.into_iter().for_each(|part| add(&mut line, part, Role::Plain));
@@ -104,31 +112,33 @@ fn onward_text(original: &Endpoints, onward: &Endpoints) -> String {
     }
 }
 
-fn flow_lines(lines: &mut Vec<Line>, state: &State, key: &FlowKey, flow: &Flow) {
+fn resent_line(state: &State, flow: &Flow) -> Line {
     let kinds = kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into());
-    let mut resent = Line::new("sent again", [kinds, format!("{} segments", exact(flow.segments))]);
+    let mut line = Line::new("sent again", [kinds, counted(flow.segments, "segment")]);
     if flow.longest_run > 0 {
-        add(&mut resent, format!("longest run {}", flow.longest_run), Role::Plain);
+        add(&mut line, format!("longest run {}", flow.longest_run), Role::Plain);
     }
     if let Some(error) = flow.error {
-        add(&mut resent, format!("last failed with {error}"), Role::Bad);
+        add(&mut line, format!("last failed with {error}"), Role::Bad);
     }
-    add(&mut resent, span(state, flow.first, flow.last), Role::Plain);
-    lines.push(resent);
+    line.and(span(state, flow.first, flow.last), Role::Plain)
+}
 
-    let mut connection = vec![format!("state {}", flow.tcp_state)];
-    connection.extend(flow.rto_us.map(|us| format!("rto {}", microseconds(us))));
-    connection.extend(flow.srtt_us.map(|us| format!("srtt {}", microseconds(u64::from(us)))));
-    connection.extend(flow.congestion_window.map(|segments| format!("cwnd {segments}")));
-    connection.extend(flow.device.as_ref().map(|device| format!("by {device}")));
-    lines.push(Line::new("socket", connection));
+fn socket_line(flow: &Flow) -> Line {
+    let mut told = vec![format!("state {}", flow.tcp_state)];
+    told.extend(flow.rto_us.map(|us| format!("rto {}", microseconds(us))));
+    told.extend(flow.srtt_us.map(|us| format!("srtt {}", microseconds(u64::from(us)))));
+    told.extend(flow.congestion_window.map(|segments| format!("cwnd {segments}")));
+    told.extend(flow.device.as_ref().map(|device| format!("by {device}")));
+    told.extend(flow.cgroup_id.map(|id| format!("cgroup {id}")));
+    told.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
+    Line::new("socket", told)
+}
 
-    let mut owner = Vec::new();
-    owner.extend(state.process_of(flow).map(|process| format!("{} (pid {})", process.command, process.id)));
-    owner.extend(flow.cgroup_id.map(|id| format!("cgroup {id}")));
-    owner.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
-    owner.push(format!("netns {}", key.netns));
-    lines.push(Line::new("owner", owner).opening(Subject::Namespace(key.netns)));
+fn owner_line(state: &State, key: &FlowKey, flow: &Flow) -> Line {
+    let process = state.process_of(flow).map(|process| format!("{} (pid {})", process.command, process.id));
+    Line::new("owner", [process.unwrap_or_default(), format!("netns {}", key.netns)])
+        .opening(Subject::Namespace(key.netns))
 }
 
 /// Another flow of the connection: its other end, if that is on this node too, or the same packets elsewhere.

@@ -13,18 +13,18 @@ use crate::{
         State, Subject,
     },
     tui::{
-        text::{age, exact, time_of_day},
+        text::{age, counted, exact, time_of_day},
         theme::Role,
         view::{
-            describe::{decisions_text, flow_name, kinds_text, verdicts_text},
+            describe::{decisions_text, flow_name, kinds_text, subject_title, verdicts_text},
             event_text::route_fact,
         },
         widget::details::Line,
     },
 };
 
-/// The facts of a subject.
-pub(super) fn lines(state: &State, related: &Related<'_>) -> Vec<Line> {
+/// The facts of a subject: those a first look is for, and the others.
+pub(super) fn lines(state: &State, related: &Related<'_>) -> (Vec<Line>, Vec<Line>) {
     let mut lines = match related.subject {
         Subject::Flow(key) => return connection::lines(state, related, &key),
         Subject::Neighbour(key) => neighbour_lines(state, &key),
@@ -39,7 +39,7 @@ pub(super) fn lines(state: &State, related: &Related<'_>) -> Vec<Line> {
             .extend(related.neighbours.iter().take(8).map(|&(key, neighbour)| next_hop_line(key, neighbour)));
     }
     lines.extend(resent_lines(state, related));
-    lines
+    (lines, Vec::new())
 }
 
 /// Adds a part, unless it says nothing.
@@ -107,8 +107,8 @@ fn next_hop_line(key: &NeighbourKey, neighbour: &Neighbour) -> Line {
 fn resent_lines(state: &State, related: &Related<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     if related.flows_in_all > 1 {
-        let flows = format!("{} flows", exact(related.flows_in_all as u64));
-        lines.push(Line::new("sent again", [flows, format!("{} attempts", exact(related.attempts))]));
+        let flows = counted(related.flows_in_all as u64, "flow");
+        lines.push(Line::new("sent again", [flows, counted(related.attempts, "attempt")]));
     }
     for &(key, flow) in &related.flows {
         let kinds = kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into());
@@ -118,7 +118,7 @@ fn resent_lines(state: &State, related: &Related<'_>) -> Vec<Line> {
     }
     let more = related.flows_in_all - related.flows.len();
     if more > 0 {
-        lines.push(Line::new("", [format!("and {} flows more", exact(more as u64))]));
+        lines.push(Line::new("", [format!("and {} more", counted(more as u64, "flow"))]));
     }
     lines
 }
@@ -148,10 +148,13 @@ fn neighbour_lines(state: &State, key: &NeighbourKey) -> Vec<Line> {
     if neighbour.own_claims > 0 {
         let own = neighbour.own_hardware_address.map(|own| format!(" as {own}")).unwrap_or_default();
         let claims = format!("claims the address itself, {} times{own}", neighbour.own_claims);
-        lines.push(Line::default().and(claims, Role::Warning));
-        if let Some(line) = lines.last_mut() {
-            line.label = "this node".to_owned();
-        }
+        lines.push(Line::new("this node", []).and(claims, Role::Warning));
+    }
+    let is_behind =
+        |place: &PeerKey, reached: &Reached| place.netns == key.netns && reached.gateway == Some(key.address);
+    let behind = state.routes.peers.iter().filter(|(place, reached)| is_behind(place, reached)).count();
+    if behind > 0 {
+        lines.push(Line::new("next hop", [format!("to {}", counted(behind as u64, "peer"))]));
     }
     lines.push(Line::new("netns", [key.netns.to_string()]).opening(Subject::Namespace(key.netns)));
     lines
@@ -161,8 +164,8 @@ fn service_lines(state: &State, key: &ServiceKey) -> Vec<Line> {
     let Some(service) = state.ipvs.services.get(key) else { return Vec::new() };
     let mut decisions = Line::new("decisions", [decisions_text(&service.decisions)]);
     if service.decisions.onto_drained > 0 {
-        let drained = exact(service.decisions.onto_drained);
-        add(&mut decisions, format!("{drained} new connections onto drained"), Role::Bad);
+        let connections = counted(service.decisions.onto_drained, "new connection");
+        add(&mut decisions, format!("{connections} onto drained servers"), Role::Bad);
     }
     add(&mut decisions, span(state, service.first, service.last), Role::Plain);
     let mut set_up = Vec::new();
@@ -194,8 +197,8 @@ pub(super) fn real_line(state: &State, key: &RealKey, label: &str) -> Option<Lin
     add(&mut line, gone_text(state, real), Role::Warning);
     add(&mut line, decisions_text(&real.decisions), Role::Plain);
     if real.decisions.onto_drained > 0 {
-        let drained = exact(real.decisions.onto_drained);
-        add(&mut line, format!("{drained} new connections since it was drained"), Role::Bad);
+        let connections = counted(real.decisions.onto_drained, "new connection");
+        add(&mut line, format!("{connections} while drained"), Role::Bad);
     }
     Some(line)
 }
@@ -254,6 +257,18 @@ fn network_lines(state: &State, key: &NetworkKey) -> Vec<Line> {
         let role = if reached.result.is_astray() { Role::Bad } else { Role::Plain };
         lines.push(Line::new("way", [format!("to {}", place.peer)]).and(way, role));
     }
+    let mut reals: Vec<_> = state.ipvs.reals.iter().map(|(real, _)| *real).collect();
+    reals.retain(|real| {
+        let is_virtual = real.service.service.address().is_some_and(|address| prefix.contains(address.ip()));
+        let is_real = real.address.is_some_and(|address| prefix.contains(address.ip()));
+        real.service.netns == netns && (is_virtual || is_real)
+    });
+    reals.sort_unstable();
+    lines.extend(reals.iter().take(8).filter_map(|real| {
+        let line = real_line(state, real, "IPVS")?;
+        let name = subject_title(state, Subject::Real(*real));
+        Some(Line { told: [(name, Role::Plain)].into_iter().chain(line.told).collect(), ..line })
+    }));
     lines.push(Line::new("netns", [netns.to_string()]).opening(Subject::Namespace(netns)));
     lines
 }

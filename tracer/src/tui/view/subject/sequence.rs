@@ -26,16 +26,44 @@ struct Parties<'a> {
 }
 
 /// What a step is, without its time.
-type What = (usize, usize, String, Role, bool);
+struct What {
+    from: usize,
+    to: usize,
+    text: String,
+    details: Vec<String>,
+    role: Role,
+    is_lost: bool,
+}
+
+impl What {
+    fn sent(from: usize, to: usize, text: impl Into<String>, role: Role) -> Self {
+        Self { from, to, text: text.into(), details: Vec::new(), role, is_lost: false }
+    }
+
+    fn noted(place: usize, text: impl Into<String>, role: Role) -> Self {
+        Self::sent(place, place, text, role)
+    }
+
+    fn with(mut self, detail: Option<String>) -> Self {
+        self.details.extend(detail);
+        self
+    }
+
+    fn lost(self) -> Self {
+        Self { is_lost: true, ..self }
+    }
+}
 
 /// The diagram of a flow's connection; `None` for anything else, and where nothing is known to have been sent.
 pub(super) fn of(related: &Related<'_>) -> Option<Sequence> {
     let parties = Parties::of(related)?;
     let mut steps: Vec<Step> = Vec::new();
     for event in &related.events {
-        for (from, to, text, role, is_lost) in parties.told(event) {
-            let step = Step { time: event.time, last: event.time, times: 1, from, to, text, role, is_lost };
-            if !steps.last_mut().is_some_and(|last| last.absorbs(&step)) {
+        let gathers = matches!(event.body, Body::Retransmit(_));
+        for What { from, to, text, details, role, is_lost } in parties.told(event) {
+            let (time, last) = (event.time, event.time);
+            let step = Step { time, last, times: 1, from, to, text, details, role, is_lost };
+            if !steps.last_mut().is_some_and(|last| last.absorbs(&step, gathers)) {
                 steps.push(step);
             }
         }
@@ -120,21 +148,18 @@ impl<'a> Parties<'a> {
     fn told(&self, event: &Event) -> Vec<What> {
         match &event.body {
             Body::Retransmit(retransmit) => vec![self.resent(retransmit)],
-            Body::Undo(undo) => {
-                let (from, _) = self.way(&undo.flow);
-                vec![(from, from, "that was needless".to_owned(), Role::Plain, false)]
-            }
+            Body::Undo(undo) => vec![What::noted(self.way(&undo.flow).0, "that was needless", Role::Plain)],
             Body::Ipvs(decided) => self.decided(decided),
             Body::Conntrack(decision) => vec![self.tracked(decision)],
             Body::Icmp(icmp) => self.refused(icmp).into_iter().collect(),
             Body::Duplicate(duplicate) => {
-                let text = format!("came again, ttl {} after {}", duplicate.ttl, duplicate.previous_ttl);
-                vec![(self.middle(), self.middle(), text, Role::Warning, false)]
+                let ttl = format!("ttl {} after {}", duplicate.ttl, duplicate.previous_ttl);
+                vec![What::noted(self.middle(), "came again", Role::Warning).with(Some(ttl))]
             }
             Body::RouteLookup(lookup) if lookup.result.is_astray() => {
-                let (from, _) = self.way(&lookup.flow);
                 let way = route_fact(lookup.result, lookup.gateway, lookup.device.as_ref());
-                vec![(from, from, format!("to {}: {way}", lookup.flow.destination.ip()), Role::Bad, false)]
+                let text = format!("to {}: {way}", lookup.flow.destination.ip());
+                vec![What::noted(self.way(&lookup.flow).0, text, Role::Bad)]
             }
             Body::IpvsChange(change) => self.changed(change).into_iter().collect(),
             _ => Vec::new(),
@@ -143,62 +168,65 @@ impl<'a> Parties<'a> {
 
     fn resent(&self, retransmit: &Retransmit) -> What {
         let (from, to) = self.way(&retransmit.flow);
-        let what = match retransmit.kind {
-            RetransmitKind::Syn => "SYN again".to_owned(),
-            RetransmitKind::SynAck => "SYN-ACK again".to_owned(),
-            kind => format!("data again, {kind}"),
+        let role = if retransmit.succeeded() { Role::Warning } else { Role::Bad };
+        let (text, detail) = match retransmit.kind {
+            RetransmitKind::Syn => ("SYN again", None),
+            RetransmitKind::SynAck => ("SYN-ACK again", None),
+            kind => ("data again", Some(kind.name().to_owned())),
         };
+        let what = What::sent(from, to, text, role).with(detail);
         match retransmit.error {
-            Some(error) => (from, to, format!("{what}: {error}"), Role::Bad, true),
-            None => (from, to, what, Role::Warning, false),
+            Some(error) => what.with(Some(error.to_string())).lost(),
+            None => what,
         }
     }
 
     fn decided(&self, decided: &Ipvs) -> Vec<What> {
         let dialled = if decided.protocol == Protocol::TCP { "SYN" } else { "first packet" };
-        let asked = (0, 1, dialled.to_owned(), Role::Plain, false);
-        let weight = decided.weight.map(|weight| format!(", weight {weight}")).unwrap_or_default();
-        let role = if is_onto_drained(decided) { Role::Bad } else { Role::Plain };
-        let what = match decided.decision {
-            decision if decision.is_accepted() && self.is_translated() => {
-                (1, 2, format!("{decision}{weight}"), role, false)
-            }
-            IpvsDecision::Refused => (1, 0, "refused".to_owned(), Role::Bad, false),
-            decision if self.is_translated() => (1, 2, decision.to_string(), Role::Bad, true),
-            decision => (1, 1, decision.to_string(), Role::Bad, false),
+        let role = match decided.decision {
+            decision if !decision.is_accepted() || is_onto_drained(decided) => Role::Bad,
+            _ => Role::Plain,
         };
-        vec![asked, what]
+        let decision = decided.decision.name();
+        let what = match decided.decision {
+            IpvsDecision::Refused => What::sent(1, 0, decision, role),
+            accepted if self.is_translated() && accepted.is_accepted() => {
+                let weight = decided.weight.map(|weight| format!("weight {weight}"));
+                What::sent(1, 2, decision, role).with(weight)
+            }
+            _ if self.is_translated() => What::sent(1, 2, decision, role).lost(),
+            _ => What::noted(1, decision, role),
+        };
+        vec![What::sent(0, 1, dialled, Role::Plain), what]
     }
 
     fn tracked(&self, decision: &Conntrack) -> What {
-        let place = self.middle();
-        let was = decision.tcp_state.map(|state| format!(", was {state}")).unwrap_or_default();
         let role = match decision.event {
             event if event.is_failure() => Role::Bad,
             ConntrackEvent::Reused => Role::Warning,
             _ => Role::Plain,
         };
-        (place, place, format!("conntrack {}{was}", decision.event), role, false)
+        let was = decision.tcp_state.map(|state| format!("was {state}"));
+        What::noted(self.middle(), format!("conntrack {}", decision.event), role).with(was)
     }
 
     fn refused(&self, icmp: &Icmp) -> Option<What> {
         let (from, _) = self.way(&icmp.about?.flow);
-        let meaning = icmp.meaning();
+        let (meaning, role) = (icmp.meaning(), Role::Warning);
         Some(match (icmp.direction, icmp.sender) {
             (Direction::In, Some(sender)) => match self.lifeline_of(sender).filter(|place| *place != from) {
-                Some(place) => (place, from, meaning.to_owned(), Role::Warning, false),
-                None => (from, from, format!("{meaning} from {sender}"), Role::Warning, false),
+                Some(place) => What::sent(place, from, meaning, role),
+                None => What::noted(from, format!("{meaning} from {sender}"), role),
             },
-            _ if self.middle() != from => (self.middle(), from, meaning.to_owned(), Role::Warning, false),
-            _ => (from, from, format!("{meaning} sent"), Role::Warning, false),
+            _ if self.middle() != from => What::sent(self.middle(), from, meaning, role),
+            _ => What::noted(from, format!("{meaning} sent"), role),
         })
     }
 
     fn changed(&self, change: &IpvsChange) -> Option<What> {
         change.real?;
         let weights = weights_text(change).map(|weights| format!(" {weights}")).unwrap_or_default();
-        let last = self.last();
-        Some((last, last, format!("{}{weights}", change.change), Role::Warning, false))
+        Some(What::noted(self.last(), format!("{}{weights}", change.change), Role::Warning))
     }
 
     fn lifeline_of(&self, address: IpAddr) -> Option<usize> {
