@@ -14,6 +14,7 @@ mod hooks;
 mod ipvs;
 mod markers;
 mod neighbours;
+mod outage;
 mod path;
 mod rates;
 mod related;
@@ -30,7 +31,7 @@ pub use self::{
     bounded::Bounded,
     chronicle::Chronicle,
     conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
-    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
+    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
     ipvs::{
         Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
@@ -38,14 +39,15 @@ pub use self::{
     },
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
-    rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
     related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     subject::{NetworkKey, Subject},
     timeline::Timeline,
-    translations::{Learnt, Mapping, Translations, Translator},
+    translations::{Ends, Learnt, Mapping, Translations, Translator},
 };
 use crate::{
     decode::DecodeCounts,

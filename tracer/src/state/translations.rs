@@ -98,6 +98,27 @@ impl Mapping {
     }
 }
 
+/// The ends of a connection as they are before and after all translations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Who dials, by the address it has itself.
+    pub client: SocketAddr,
+    /// What it dials.
+    pub dialled: SocketAddr,
+    /// Who answers.
+    pub server: SocketAddr,
+}
+
+impl Ends {
+    /// By the mappings of a connection, in the order its packets pass them.
+    pub(crate) fn of(mappings: &[&Mapping]) -> Option<Self> {
+        let Endpoints { source: client, destination: dialled, .. } = mappings.first()?.learnt.original;
+        let servers = mappings.iter().map(|mapping| mapping.learnt.server);
+        let server = servers.rev().find(|server| *server != dialled).unwrap_or(dialled);
+        Some(Self { client, dialled, server })
+    }
+}
+
 /// Which of a mapping's tuples; an earlier one tells more surely that a connection is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
@@ -218,6 +239,11 @@ impl Translations {
             found.iter().map(|mapping| (follows_one(mapping), *mapping)).collect();
         ordered.sort_by_key(|(follows, mapping)| (*follows, mapping.first, mapping.learnt.by));
         ordered.into_iter().map(|(_, mapping)| mapping).collect()
+    }
+
+    /// The ends of the connection that has this tuple in this namespace; `None` if nobody is known to translate it.
+    pub fn ends(&self, netns: u32, tuple: &Endpoints) -> Option<Ends> {
+        Ends::of(&self.of(netns, tuple))
     }
 
     /// How many mappings there are.
@@ -379,6 +405,8 @@ mod tests {
         translations.learn(HOST, at(2), &Learnt::by_conntrack(dialled, reply));
         let expected =
             ["Ipvs in 1: 10.0.0.1:40000 → 10.2.1.2:8080", "Conntrack in 1: 10.0.0.254:61000 → 10.2.1.2:8080"];
+        let ends = translations.ends(POD, &reply).map(|ends| [ends.client, ends.dialled, ends.server]);
+        assert_eq!(ends, Some([CLIENT, VIRTUAL, REAL].map(|address| address.parse().unwrap())));
         for (netns, source, destination) in [
             (HOST, CLIENT, VIRTUAL),
             (POD, CLIENT, VIRTUAL),

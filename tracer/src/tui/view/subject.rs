@@ -20,7 +20,7 @@ use crate::{
         widget::{
             details::{self, Line},
             rule,
-            sequence::Sequence,
+            sequence::{Rows, Sequence},
         },
     },
 };
@@ -88,11 +88,16 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, opene
     if let Some((beside, sequence)) = beside {
         let beside = rule::draw(beside, buffer, theme, "The connection", "");
         let rows = sequence.rows(usize::from(beside.height));
-        for (row, line) in beside.rows().enumerate().take(rows) {
-            sequence.draw_row(row, rows, line, buffer, theme);
+        for (row, line) in beside.rows().enumerate().take(rows.count()) {
+            rows.draw(row, line, buffer, theme);
         }
     }
-    draw_text(text, buffer, theme, &document, here, beside.is_none());
+    let height = usize::from(text.height);
+    /// The diagram takes less than the height, so that no row of it is passed over while moving.
+    const LEAST_SEQUENCE_ROWS: usize = 6;
+    let within = document.sequence.as_ref().filter(|_| beside.is_none());
+    let within = within.map(|sequence| sequence.rows(LEAST_SEQUENCE_ROWS.max(height / 2)));
+    draw_text(text, buffer, theme, &document, here, within.as_ref());
 }
 
 /// One row of the text.
@@ -101,8 +106,8 @@ enum Row<'a> {
     Line(usize, Vec<(usize, &'a str, Role)>),
     /// The title of a part, and a note.
     Title(&'static str, &'a str),
-    /// Of the diagram: which of how many.
-    Sequence(&'a Sequence, usize, usize),
+    /// Of the diagram: which.
+    Sequence(&'a Rows<'a>, usize),
 }
 
 /// Draws what fits around the line the user is at.
@@ -112,9 +117,9 @@ fn draw_text(
     theme: Theme,
     document: &Document,
     here: usize,
-    with_sequence: bool,
+    sequence: Option<&Rows<'_>>,
 ) {
-    let rows = text_rows(document, usize::from(area.width), usize::from(area.height), with_sequence);
+    let rows = text_rows(document, usize::from(area.width), sequence);
     let place = |row: &Row<'_>| matches!(row, Row::Line(index, _) if *index == here);
     let height = usize::from(area.height);
     let position = rows.iter().position(place).unwrap_or_default();
@@ -125,37 +130,36 @@ fn draw_text(
             Row::Title(title, note) => {
                 rule::draw(line, buffer, theme, title, note);
             }
-            Row::Sequence(sequence, row, rows) => sequence.draw_row(*row, *rows, line, buffer, theme),
+            Row::Sequence(sequence, row) => sequence.draw(*row, line, buffer, theme),
         }
     }
 }
 
-fn text_rows(document: &Document, cells: usize, height: usize, with_sequence: bool) -> Vec<Row<'_>> {
-    /// The diagram takes less than the height, so that no row of it is passed over while moving.
-    const LEAST_SEQUENCE_ROWS: usize = 6;
+fn text_rows<'a>(document: &'a Document, cells: usize, sequence: Option<&'a Rows<'_>>) -> Vec<Row<'a>> {
     let mut rows = Vec::new();
-    add_lines(&mut rows, &document.head, 0, cells);
-    if let Some(sequence) = document.sequence.as_ref().filter(|_| with_sequence) {
+    // What is known stands in one column, before and after the diagram.
+    let labels = details::label_cells(document.head.iter().chain(&document.facts));
+    add_lines(&mut rows, &document.head, 0, labels, cells);
+    if let Some(sequence) = sequence {
         rows.push(Row::Title("The connection", ""));
-        let of = sequence.rows(LEAST_SEQUENCE_ROWS.max(height / 2));
-        rows.extend((0..of).map(|row| Row::Sequence(sequence, row, of)));
+        rows.extend((0..sequence.count()).map(|row| Row::Sequence(sequence, row)));
     }
     let facts_first = document.head.len();
     if !document.facts.is_empty() {
-        if with_sequence && document.sequence.is_some() {
+        if sequence.is_some() {
             rows.push(Row::Title("More about it", ""));
         }
-        add_lines(&mut rows, &document.facts, facts_first, cells);
+        add_lines(&mut rows, &document.facts, facts_first, labels, cells);
     }
     if !document.log.is_empty() {
         rows.push(Row::Title("What happened, oldest first", &document.log_note));
-        add_lines(&mut rows, &document.log, facts_first + document.facts.len(), cells);
+        let labels = details::label_cells(&document.log);
+        add_lines(&mut rows, &document.log, facts_first + document.facts.len(), labels, cells);
     }
     rows
 }
 
-fn add_lines<'a>(rows: &mut Vec<Row<'a>>, lines: &'a [Line], first: usize, cells: usize) {
-    let labels = details::label_cells(lines);
+fn add_lines<'a>(rows: &mut Vec<Row<'a>>, lines: &'a [Line], first: usize, labels: usize, cells: usize) {
     for (index, line) in lines.iter().enumerate() {
         let of_line = details::rows(line, labels, cells);
         rows.extend(of_line.into_iter().map(|pieces| Row::Line(first + index, pieces)));

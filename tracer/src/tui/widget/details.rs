@@ -47,8 +47,8 @@ const MARK_CELLS: usize = 2;
 const GAP: usize = 2;
 
 /// The cells the labels of these lines take.
-pub(crate) fn label_cells(lines: &[Line]) -> usize {
-    lines.iter().map(|line| width(&line.label)).max().unwrap_or_default()
+pub(crate) fn label_cells<'a>(lines: impl IntoIterator<Item = &'a Line>) -> usize {
+    lines.into_iter().map(|line| width(&line.label)).max().unwrap_or_default()
 }
 
 /// A piece of a row: where it begins, and what it is.
@@ -84,6 +84,9 @@ pub(crate) fn draw_row(area: Rect, buffer: &mut Buffer, theme: Theme, pieces: &[
     }
     if is_here {
         buffer.set_style(area, theme.selected());
-        buffer.set_string(area.x, area.y, "▸", theme.selected());
+        // Rows that go on below begin further to the right.
+        if pieces.first().is_some_and(|&(start, ..)| start == MARK_CELLS) {
+            buffer.set_string(area.x, area.y, "▸", theme.selected());
+        }
     }
 }

@@ -42,25 +42,35 @@ pub(crate) struct Step {
     pub(crate) role: Role,
     /// Whether it is known not to have arrived.
     pub(crate) is_lost: bool,
+    /// Whether it is a segment sent again.
+    pub(crate) is_again: bool,
 }
 
 impl Step {
-    /// Takes in the step that follows if it is the same again; of what was sent again the details are gathered.
-    pub(crate) fn absorbs(&mut self, next: &Self, gathers: bool) -> bool {
-        let is_same = (self.from, self.to, self.role, self.is_lost)
-            == (next.from, next.to, next.role, next.is_lost)
-            && self.text == next.text
-            && (gathers || self.details == next.details);
+    /// Takes in the step that follows if it is the same again.
+    pub(crate) fn absorbs(&mut self, next: &Self) -> bool {
+        let is_same = self.is_like(next);
         if is_same {
-            self.times += next.times;
-            self.last = next.last;
-            for detail in &next.details {
-                if !self.details.contains(detail) {
-                    self.details.push(detail.clone());
-                }
-            }
+            self.take(next);
         }
         is_same
+    }
+
+    /// Whether another is the same again; segments sent again are, whatever their details.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.from, self.to, self.role, self.is_lost) == (other.from, other.to, other.role, other.is_lost)
+            && self.text == other.text
+            && (self.is_again || self.details == other.details)
+    }
+
+    fn take(&mut self, other: &Self) {
+        self.times += other.times;
+        self.last = self.last.max(other.last);
+        for detail in &other.details {
+            if !self.details.contains(detail) {
+                self.details.push(detail.clone());
+            }
+        }
     }
 
     /// The text with ever fewer words.
@@ -90,42 +100,104 @@ pub(crate) struct Sequence {
     pub(crate) steps: Vec<Step>,
 }
 
+/// What stands in one row: a step, and the one that goes on from it at the same time.
+type Group<'a> = &'a [Step];
+
+/// A diagram as it is drawn in some rows.
+pub(crate) struct Rows<'a> {
+    sequence: &'a Sequence,
+    steps: Vec<Step>,
+    /// How many rows of steps there are.
+    shown: usize,
+}
+
+impl Rows<'_> {
+    /// How many rows there are.
+    pub(crate) fn count(&self) -> usize {
+        HEAD_ROWS + self.shown
+    }
+
+    /// Draws one of them. If not all steps fit, the newest are shown, below a row that counts the others.
+    pub(crate) fn draw(&self, row: usize, area: Rect, buffer: &mut Buffer, theme: Theme) {
+        let sequence = self.sequence;
+        let Some(place) = row.checked_sub(HEAD_ROWS) else {
+            let (style, of): (_, fn(&Lifeline) -> &String) = match row {
+                0 => (theme.style(Role::Dim), |lifeline| &lifeline.role),
+                _ => (theme.style(Role::Title), |lifeline| &lifeline.name),
+            };
+            return sequence.draw_names(area, buffer, style, of);
+        };
+        let groups = groups(&self.steps);
+        let skipped = groups.len() - self.shown;
+        sequence.draw_bars(area, buffer, theme);
+        if skipped > 0 && place == 0 {
+            // The row of the count could have shown one more.
+            let text = format!("{} earlier", exact(skipped as u64 + 1));
+            return put(area, buffer, 2, &text, theme.style(Role::Dim));
+        }
+        let Some(group) = groups.get(place + skipped) else { return };
+        let before =
+            (place + skipped).checked_sub(1).filter(|_| place > 0).and_then(|index| groups[index].last());
+        if let Some(first) = group.first() {
+            put(area, buffer, 2, &time_text(first, before), theme.style(Role::Dim));
+        }
+        group.iter().for_each(|step| sequence.draw_step(step, area, buffer, theme));
+    }
+}
+
+/// The steps row by row: a packet that is passed on at once stands in one row with its first way.
+fn groups(steps: &[Step]) -> Vec<Group<'_>> {
+    let goes_on = |one: &Step, next: &Step| {
+        (one.times, next.times) == (1, 1)
+            && one.last == next.time
+            && one.from < one.to
+            && one.to == next.from
+            && next.from < next.to
+            && !one.is_lost
+    };
+    let mut groups = Vec::new();
+    let mut rest = steps;
+    while !rest.is_empty() {
+        let taken = if rest.len() > 1 && goes_on(&rest[0], &rest[1]) { 2 } else { 1 };
+        let (group, after) = rest.split_at(taken);
+        groups.push(group);
+        rest = after;
+    }
+    groups
+}
+
+/// The same steps in fewer rows: of segments sent again without anything else in between, equal ones stand together.
+fn condensed(steps: &[Step]) -> Vec<Step> {
+    let mut condensed: Vec<Step> = Vec::new();
+    // Where the segments sent again began of which the last step is one.
+    let mut began = 0;
+    for step in steps {
+        if !step.is_again {
+            began = condensed.len() + 1;
+        }
+        let same = condensed.iter_mut().skip(began).find(|known| known.is_like(step));
+        match same.filter(|_| step.is_again) {
+            Some(known) => known.take(step),
+            None => condensed.push(step.clone()),
+        }
+    }
+    condensed
+}
+
 /// Rows above the steps: roles and names.
 const HEAD_ROWS: usize = 2;
 const TIME_CELLS: usize = 14;
 
 impl Sequence {
-    /// Rows it takes if at most `most` are there; at least three, or nothing is told.
-    pub(crate) fn rows(&self, most: usize) -> usize {
-        (HEAD_ROWS + self.steps.len()).min(most.max(HEAD_ROWS + 1))
+    /// The rows it takes if there is room for `most` of them. If not everything fits, what was sent again stands
+    /// together although other segments were sent again in between.
+    pub(crate) fn rows(&self, most: usize) -> Rows<'_> {
+        let room = most.saturating_sub(HEAD_ROWS).max(1);
+        let steps =
+            if groups(&self.steps).len() > room { condensed(&self.steps) } else { self.steps.clone() };
+        let shown = groups(&steps).len().min(room);
+        Rows { sequence: self, steps, shown }
     }
-
-    /// Draws row `row` of `rows`. If not all steps fit, the newest are shown, below a row that counts the others.
-    pub(crate) fn draw_row(&self, row: usize, rows: usize, area: Rect, buffer: &mut Buffer, theme: Theme) {
-        let room = rows.saturating_sub(HEAD_ROWS);
-        let hidden = if self.steps.len() > room { self.steps.len() + 1 - room } else { 0 };
-        match row {
-            0 => self.draw_names(area, buffer, theme.style(Role::Dim), |lifeline| &lifeline.role),
-            1 => self.draw_names(area, buffer, theme.style(Role::Title), |lifeline| &lifeline.name),
-            HEAD_ROWS if hidden > 0 => {
-                self.draw_bars(area, buffer, theme);
-                let text = format!("{} earlier", exact(hidden as u64));
-                put(area, buffer, 2, &text, theme.style(Role::Dim));
-            }
-            _ => {
-                // One row was taken by the count of the hidden ones.
-                let skipped = hidden.saturating_sub(1);
-                if let Some(step) = self.steps.get(row - HEAD_ROWS + skipped) {
-                    let before = (row - HEAD_ROWS + skipped).checked_sub(1);
-                    let before = before.filter(|_| row > HEAD_ROWS).and_then(|index| self.steps.get(index));
-                    self.draw_bars(area, buffer, theme);
-                    put(area, buffer, 2, &time_text(step, before), theme.style(Role::Dim));
-                    self.draw_step(step, area, buffer, theme);
-                }
-            }
-        }
-    }
-
     /// Cells from one lifeline to the next.
     fn lane(&self, area: Rect) -> usize {
         usize::from(area.width).saturating_sub(TIME_CELLS) / self.lifelines.len().max(1)
@@ -203,11 +275,11 @@ impl Sequence {
     }
 }
 
-/// The time of day of the first step shown, and of each other how long it came after the one before.
+/// The time of day of the first step shown, and of each other how long after the one before it began.
 fn time_text(step: &Step, before: Option<&Step>) -> String {
     const SECOND_US: u64 = 1_000_000;
     let Some(before) = before else { return time_of_day_milliseconds(step.time) };
-    let later_us = step.time.boot_ns.saturating_sub(before.last.boot_ns) / 1_000;
+    let later_us = step.time.boot_ns.saturating_sub(before.time.boot_ns) / 1_000;
     if later_us == 0 {
         "+0".to_owned()
     } else if later_us < 100 * SECOND_US {

@@ -6,10 +6,11 @@ use super::facts::{add, real_line, span, way_lines};
 use crate::{
     event::Endpoints,
     state::{
-        ConntrackEntry, Flow, FlowKey, Mapping, RealKey, Related, ServiceKey, State, Subject, Translator,
+        ConntrackEntry, Flow, FlowKey, Mapping, RATE_SPANS_SECONDS, RealKey, Related, ServiceKey, State,
+        Subject, Translator,
     },
     tui::{
-        text::{age, counted, microseconds},
+        text::{age, counted, duration, microseconds, rate},
         theme::Role,
         view::describe::{conntrack_text, flow_name, kinds_text},
         widget::details::Line,
@@ -115,9 +116,18 @@ fn onward_text(original: &Endpoints, onward: &Endpoints) -> String {
 fn resent_line(state: &State, flow: &Flow) -> Line {
     let kinds = kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into());
     let mut line = Line::new("sent again", [kinds, counted(flow.segments, "segment")]);
+    if let Some(outage) = flow.outage_at(state.now()) {
+        let since = age(state.now(), outage.began);
+        add(&mut line, format!("nothing acknowledged for {since}"), Role::Bad);
+    } else if let Some(outage) = flow.longest_outage() {
+        let lasted = duration(outage.duration_ns());
+        add(&mut line, format!("longest outage {lasted}"), Role::Warning);
+    }
     if flow.longest_run > 0 {
         add(&mut line, format!("longest run {}", flow.longest_run), Role::Plain);
     }
+    let rates = RATE_SPANS_SECONDS.map(|seconds| rate(flow.per_second(state.now(), seconds)));
+    add(&mut line, format!("{}/s over 1, 10 and 60 s", rates.join(", ")), Role::Plain);
     if let Some(error) = flow.error {
         add(&mut line, format!("last failed with {error}"), Role::Bad);
     }

@@ -6,7 +6,7 @@ use crate::{
     event::{Body, Endpoints, Event, Retransmit, RetransmitKind, Verdict},
     state::{Related, State, Subject, is_onto_drained},
     tui::{
-        text::{counted, duration, exact, time_of_day_milliseconds},
+        text::{counted, duration, exact, microseconds, time_of_day_milliseconds},
         theme::Role,
         view::{
             describe::{flow_name, kinds_text},
@@ -50,27 +50,28 @@ impl<'a> Run<'a> {
     }
 
     /// The line of a run; of a short one a line for each event.
-    fn lines(&self, subject: Subject) -> Vec<Line> {
+    fn lines(&self, subject: Subject, own: &[Endpoints]) -> Vec<Line> {
         const SHORT: usize = 5;
         if self.events.len() <= SHORT && self.flows.len() < 2 {
-            return self.events.iter().rev().map(|event| line(event, event_fact(event).2, subject)).collect();
+            return self.events.iter().rev().map(|event| line(event, parts(event, own), subject)).collect();
         }
         let [Some(&last), Some(&first)] = [self.events.first(), self.events.last()] else {
             return Vec::new();
         };
-        let text = match retransmit_of(last) {
+        let mut parts = match retransmit_of(last) {
             Some(retransmit) => {
-                let flow = match self.flows.len() {
+                let of = match self.flows.len() {
+                    0 | 1 if own.contains(&retransmit.flow) => String::new(),
                     0 | 1 => flow_name(&retransmit.flow),
-                    several => counted(several as u64, "flow"),
+                    several => format!("of {}", counted(several as u64, "flow")),
                 };
-                format!("{} of {flow}", self.kinds_text())
+                vec![self.kinds_text(), of]
             }
-            None => event_fact(last).2,
+            None => parts(last, own),
         };
         let took = duration(last.time.boot_ns.saturating_sub(first.time.boot_ns));
-        let times = format!("×{} in {took}", exact(self.events.len() as u64));
-        vec![line(first, text, subject).and(times, Role::Plain)]
+        parts.push(format!("×{} in {took}", exact(self.events.len() as u64)));
+        vec![line(first, parts, subject)]
     }
 
     /// What was sent again how often: `rto 12, fast 3`.
@@ -88,14 +89,57 @@ impl<'a> Run<'a> {
     }
 }
 
-fn line(event: &Event, text: String, subject: Subject) -> Line {
+fn line(event: &Event, parts: Vec<String>, subject: Subject) -> Line {
     let label = format!("{}  {}", time_of_day_milliseconds(event.time), event.body.kind().name());
-    let mut line = Line { label, ..Line::default() }.and(text, role(&event.body));
+    let role = role(&event.body);
+    let told = parts.into_iter().filter(|part| !part.is_empty()).map(|part| (part, role)).collect();
+    let mut line = Line { label, told, opens: Subject::of(event).filter(|other| *other != subject) };
     // What is about the whole node is in no namespace.
     if subject.netns().is_some_and(|netns| netns != event.netns) && Subject::of(event).is_some() {
         line = line.and(format!("netns {}", event.netns), Role::Dim);
     }
-    Line { opens: Subject::of(event).filter(|other| *other != subject), ..line }
+    line
+}
+
+/// What happened, in parts that stay together. The ends are left out where they are those of the subject.
+fn parts(event: &Event, own: &[Endpoints]) -> Vec<String> {
+    let of = |flow: &Endpoints| if own.contains(flow) { String::new() } else { flow_name(flow) };
+    match &event.body {
+        Body::Retransmit(told) => vec![
+            match told.error {
+                Some(error) => format!("{} failed with {error}", told.kind),
+                None => told.kind.to_string(),
+            },
+            of(&told.flow),
+            told.attempt.map(|attempt| format!("attempt {attempt}")).unwrap_or_default(),
+            told.rto_us.map(|us| format!("rto {}", microseconds(us))).unwrap_or_default(),
+        ],
+        Body::Ipvs(told) => {
+            let dialled =
+                Endpoints { source: told.client, destination: told.virtual_service, protocol: told.protocol };
+            let real = told.real.map_or("no real server".to_owned(), |real| real.to_string());
+            vec![
+                format!("{} → {real}", told.decision),
+                told.weight.map(|weight| format!("weight {weight}")).unwrap_or_default(),
+                of(&dialled),
+                told.connection_state.map(|state| format!("entry was {state}")).unwrap_or_default(),
+            ]
+        }
+        Body::Conntrack(told) => vec![
+            told.event.to_string(),
+            told.original.map(|original| of(&original)).unwrap_or_default(),
+            told.tcp_state.map(|state| format!("was {state}")).unwrap_or_default(),
+        ],
+        Body::Icmp(told) => vec![
+            format!("{} {}", told.meaning(), told.direction),
+            told.sender.map(|sender| format!("from {sender}")).unwrap_or_default(),
+            told.about
+                .map(|about| of(&about.flow))
+                .filter(|flow| !flow.is_empty())
+                .map_or_else(String::new, |flow| format!("about {flow}")),
+        ],
+        _ => vec![event_fact(event).2],
+    }
 }
 
 fn retransmit_of(event: &Event) -> Option<&Retransmit> {
@@ -119,7 +163,13 @@ pub(super) fn lines(state: &State, related: &Related<'_>) -> (Vec<Line>, String)
         }
         told += 1;
     }
-    let lines = runs.iter().rev().flat_map(|run| run.lines(related.subject)).collect();
+    // The names that need no telling: of the flow, and of what is dialled.
+    let mut own = Vec::new();
+    if let Subject::Flow(key) = related.subject {
+        own.push(key.endpoints);
+        own.extend(related.mappings.first().map(|mapping| mapping.learnt.original));
+    }
+    let lines = runs.iter().rev().flat_map(|run| run.lines(related.subject, &own)).collect();
     (lines, note(state, related, told))
 }
 

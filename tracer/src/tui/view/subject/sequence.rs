@@ -59,11 +59,11 @@ pub(super) fn of(related: &Related<'_>) -> Option<Sequence> {
     let parties = Parties::of(related)?;
     let mut steps: Vec<Step> = Vec::new();
     for event in &related.events {
-        let gathers = matches!(event.body, Body::Retransmit(_));
+        let is_again = matches!(event.body, Body::Retransmit(_));
         for What { from, to, text, details, role, is_lost } in parties.told(event) {
             let (time, last) = (event.time, event.time);
-            let step = Step { time, last, times: 1, from, to, text, details, role, is_lost };
-            if !steps.last_mut().is_some_and(|last| last.absorbs(&step, gathers)) {
+            let step = Step { time, last, times: 1, from, to, text, details, role, is_lost, is_again };
+            if !steps.last_mut().is_some_and(|last| last.absorbs(&step)) {
                 steps.push(step);
             }
         }
