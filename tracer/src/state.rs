@@ -30,12 +30,12 @@ pub use self::{
     accounting::Accounting,
     bounded::Bounded,
     chronicle::Chronicle,
-    conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
+    conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
     ipvs::{
-        Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
-        is_onto_drained,
+        Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
+        Service, ServiceKey, is_onto_drained,
     },
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
@@ -154,6 +154,8 @@ pub struct State {
     pub timeline: Timeline,
     /// The last events of every sort but retransmits.
     pub chronicle: Chronicle,
+    /// Namespaces that have had flows, so that a flow can be looked for in all of them.
+    flow_namespaces: Bounded<u32, ()>,
     owners: Bounded<u64, Process>,
     began: Option<Timestamp>,
     now: Timestamp,
@@ -185,6 +187,7 @@ impl State {
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
             chronicle: Chronicle::new(limits.chronicle),
+            flow_namespaces: Bounded::new(limits.conntrack_tables),
             owners: Bounded::new(limits.owners),
             began: None,
             now: Timestamp::default(),
@@ -197,6 +200,7 @@ impl State {
         let &Event { time, netns, cpu: _, ref body } = event;
         self.began.get_or_insert(time);
         self.now = self.now.max(time);
+        let flows_before = (self.flows.len(), self.flows.evicted());
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
@@ -255,6 +259,9 @@ impl State {
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
+        }
+        if flows_before != (self.flows.len(), self.flows.evicted()) {
+            self.flow_namespaces.touch(netns, || ());
         }
         self.markers.note(event);
         self.chronicle.note(event);

@@ -40,15 +40,15 @@ pub struct Related<'a> {
 }
 
 impl State {
-    /// Gathers what belongs to a subject. The cost is that of one walk over the flows and the events that are kept.
+    /// Gathers what belongs to a subject. The cost is that of one walk over the events that are kept,
+    /// and for all but a flow over the flows.
     pub fn related(&self, subject: Subject) -> Related<'_> {
         let mappings = match subject {
             Subject::Flow(key) => self.translations.of(key.netns, &key.endpoints),
             _ => Vec::new(),
         };
         let mut scope = Scope::new(self, subject, &mappings);
-        let mut flows: Vec<_> =
-            self.flows.iter().filter(|(key, _)| scope.has_flow(key.netns, &key.endpoints)).collect();
+        let mut flows = self.flows_of(&scope);
         scope.add_namespaces(flows.iter().map(|(key, _)| key.netns));
         let (flows_in_all, attempts) = (flows.len(), flows.iter().map(|(_, flow)| flow.attempts()).sum());
         let most_first = |(key, flow): &(&FlowKey, &Flow)| (Reverse(flow.attempts()), **key);
@@ -72,6 +72,25 @@ impl State {
             loops: self.of_tuples(&scope, |key| self.path.loops.get(key)),
             events: self.events_of(&scope),
         }
+    }
+
+    /// Its flows that retransmit. Those of one connection are looked up by their names, for a node may have a hundred
+    /// thousand others.
+    fn flows_of(&self, scope: &Scope) -> Vec<(&FlowKey, &Flow)> {
+        if !matches!(scope.subject(), Subject::Flow(_)) {
+            return self.flows.iter().filter(|(key, _)| scope.has_flow(key.netns, &key.endpoints)).collect();
+        }
+        let mut flows = Vec::new();
+        for (&netns, ()) in self.flow_namespaces.iter() {
+            for tuple in scope.tuples() {
+                for endpoints in [*tuple, tuple.reversed()] {
+                    if scope.has_flow(netns, &endpoints) {
+                        flows.extend(self.flows.entry(&FlowKey { netns, endpoints }));
+                    }
+                }
+            }
+        }
+        flows
     }
 
     fn ways(&self, scope: &Scope) -> Vec<(PeerKey, &Reached)> {

@@ -2,6 +2,7 @@
 
 use tracer_common::hook::HookId;
 
+pub(super) use super::event_text::route_fact;
 use crate::{
     event::{ConntrackEvent, Endpoints, IpvsChange, IpvsDecision, RetransmitKind, Verdict},
     probe::table::{self, Family},
@@ -82,7 +83,7 @@ pub(crate) fn decisions_text(decisions: &Decisions) -> String {
 }
 
 /// The weights a change is about: `5 → 0`, or the one there is.
-pub(super) fn weights_text(change: &IpvsChange) -> Option<String> {
+pub(crate) fn weights_text(change: &IpvsChange) -> Option<String> {
     match (change.from, change.to) {
         (Some(from), Some(to)) => Some(format!("{from} → {to}")),
         (one, other) => one.or(other).map(|weight| weight.to_string()),
