@@ -5,6 +5,7 @@ pub mod cli;
 pub mod decode;
 pub mod event;
 pub mod filter;
+pub mod history;
 pub mod kernel;
 pub mod live;
 pub mod namespaces;

@@ -45,7 +45,7 @@ impl From<&OwnerRecord> for Owner {
 }
 
 /// Processes by the inode of their socket. Bounded: the oldest goes first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Owners {
     processes: FxHashMap<u64, Process>,
     order: VecDeque<u64>,
