@@ -12,6 +12,7 @@
 //!
 //! A name with spaces, brackets, quotes or `<` stands in double quotes, where `\` takes the next character as it is.
 
+mod completion;
 mod error;
 mod lexer;
 mod matching;
@@ -26,7 +27,11 @@ use std::{fmt, str::FromStr};
 
 use self::syntax::{Condition, Expression};
 pub(crate) use self::words::family_of;
-pub use self::{error::ParseError, sieve::Sieve};
+pub use self::{
+    completion::{Completion, Named, complete},
+    error::ParseError,
+    sieve::Sieve,
+};
 use crate::{
     event::{Event, Process},
     probe::table::Family,
