@@ -13,6 +13,7 @@ mod recording;
 mod replay;
 mod report;
 mod scope;
+mod screens;
 mod status;
 mod tally;
 #[cfg(test)]

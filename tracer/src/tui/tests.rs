@@ -1,5 +1,7 @@
 //! Every screen as a user sees it, and what keys do.
 
+mod interaction;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 

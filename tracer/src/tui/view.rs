@@ -7,6 +7,7 @@
 //! screen      one file each
 //! details     of the selected row, if open
 //! notice      what the user should know besides, if anything
+//! prompt      the line being typed, if one is
 //! status      what became of all events, and hooks that are missing: on every screen
 //! keys
 //! ```
@@ -19,6 +20,7 @@ mod hooks;
 mod ipvs;
 mod neighbours;
 mod overview;
+mod prompt;
 mod retransmits;
 mod timeline;
 
@@ -44,6 +46,9 @@ use crate::state::State;
 const LEAST_CELLS: u16 = 40;
 const LEAST_ROWS: u16 = 8;
 
+/// Where the tabs stand.
+pub(super) const TAB_ROW: u16 = 1;
+
 /// What drawing reads.
 pub(super) struct Picture<'a> {
     /// Where the user is.
@@ -64,12 +69,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
         return;
     }
     let picture = Picture { model, state: model.shown(), theme };
-    let [header, tabs, filter, body, notice, status, keys] = Layout::vertical([
+    let [header, tabs, filter, body, notice, prompt, status, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(u16::from(model.filter.is_some())),
         Constraint::Min(0),
-        Constraint::Length(u16::from(model.notice.is_some())),
+        Constraint::Length(u16::from(model.notice.is_some() || model.answer.is_some())),
+        Constraint::Length(if model.prompt.is_some() { prompt::ROWS } else { 0 }),
         Constraint::Length(1),
         Constraint::Length(1),
     ])
@@ -79,6 +85,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
     draw_body(body, buffer, &picture);
     chrome::filter(filter, buffer, &picture);
     chrome::notice(notice, buffer, &picture);
+    prompt::draw(prompt, buffer, &picture);
     chrome::status(status, buffer, &picture);
     chrome::keys(keys, buffer, &picture);
     theme.finish(buffer);

@@ -1,0 +1,65 @@
+//! Names that conditions of a filter can ask for, from what is shown.
+
+use std::collections::BTreeSet;
+
+use crate::{filter::Named, state::State, tui::peers::most_resent_to};
+
+/// Names offered at most, of each source they come from.
+const MOST: usize = 32;
+
+/// What there is to name in a state: of addresses and ports those in trouble first, everything else in its order.
+pub(super) fn names(state: &State, named: Named) -> Vec<String> {
+    match named {
+        Named::Address => {
+            let peers = most_resent_to(state, MOST).into_iter().map(|peer| peer.address);
+            let services = state.ipvs.services.iter().filter_map(|(key, _)| key.service.address());
+            let reals = state.ipvs.reals.iter().filter_map(|(key, _)| key.address);
+            let neighbours = state.neighbours.iter().map(|(key, _)| key.address);
+            let others = services.chain(reals).map(|address| address.ip()).chain(neighbours).take(MOST);
+            in_order(peers.chain(others))
+        }
+        Named::Port => {
+            let peers = most_resent_to(state, MOST).into_iter().filter_map(|peer| peer.port);
+            let services = state.ipvs.services.iter().filter_map(|(key, _)| key.service.address());
+            in_order(peers.chain(services.map(|address| address.port()).take(MOST)))
+        }
+        Named::NetworkNamespace => sorted(
+            (state.flows.iter().map(|(key, _)| key.netns))
+                .chain(state.neighbours.iter().map(|(key, _)| key.netns))
+                .chain(state.ipvs.services.iter().map(|(key, _)| key.netns))
+                .chain(state.conntrack.entries.iter().map(|(key, _)| key.netns)),
+        ),
+        Named::Process => sorted(
+            state.flows.iter().filter_map(|(_, flow)| state.process_of(flow)).map(|process| &process.command),
+        ),
+        Named::Device => sorted(
+            (state.flows.iter().filter_map(|(_, flow)| flow.device.as_ref()))
+                .chain(state.neighbours.iter().map(|(_, neighbour)| &neighbour.device)),
+        ),
+        Named::HardwareAddress => sorted(
+            state
+                .neighbours
+                .iter()
+                .flat_map(|(_, neighbour)| &neighbour.answerers)
+                .map(|answerer| answerer.hardware_address.to_string()),
+        ),
+    }
+}
+
+/// Each name once, the first ones by their order.
+fn sorted<T: Ord + ToString>(names: impl Iterator<Item = T>) -> Vec<String> {
+    let all: BTreeSet<T> = names.collect();
+    all.into_iter().take(MOST).map(|name| name.to_string()).collect()
+}
+
+/// Each name once, as they come.
+fn in_order<T: ToString>(names: impl Iterator<Item = T>) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for name in names {
+        let name = name.to_string();
+        if !told.contains(&name) {
+            told.push(name);
+        }
+    }
+    told
+}
