@@ -120,6 +120,7 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
                 is_stale = true;
             }
             _ = frames.tick(), if is_stale => {
+                desk.model.hold_selection();
                 desk.screens.draw(|frame| view::draw(frame, &desk.model, theme))?;
                 // The next one a whole interval after this: a picture that takes long to draw must not keep blocks
                 // waiting.

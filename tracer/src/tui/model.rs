@@ -2,7 +2,7 @@
 
 use tracer_common::hook::HookId;
 
-use super::prompt::Prompt;
+use super::{prompt::Prompt, rows};
 use crate::{
     block::Block,
     event::{Body, Event, Text},
@@ -160,6 +160,9 @@ pub struct Model {
     pub screen: Screen,
     /// The selected row of every screen, in the order of [`Screen::ALL`].
     pub selected: [usize; Screen::ALL.len()],
+    /// What the user selected on every screen: its row is found again wherever it goes. `None` stays where it is, at the
+    /// top to begin with.
+    pub chosen: [Option<Subject>; Screen::ALL.len()],
     /// The measure every screen is sorted by, an index into its list of measures.
     pub sort: [usize; Screen::ALL.len()],
     /// What the details show, if they are open.
@@ -202,6 +205,7 @@ impl Model {
             history,
             screen: Screen::Overview,
             selected: [0; Screen::ALL.len()],
+            chosen: [None; Screen::ALL.len()],
             sort: [0; Screen::ALL.len()],
             details: None,
             help: false,
@@ -276,7 +280,19 @@ impl Model {
         self.filter = text;
         self.history.set_filter(filter);
         self.selected = [0; Screen::ALL.len()];
+        self.chosen = [None; Screen::ALL.len()];
         self.is_following = true;
+    }
+
+    /// Finds the row again of what the user selected on the screen shown. What has gone leaves the selection where it
+    /// was.
+    pub fn hold_selection(&mut self) {
+        let screen = self.screen;
+        let row = self.chosen[screen as usize]
+            .and_then(|subject| rows::position(self.shown(), screen, self.sorted_by(), subject));
+        if let Some(row) = row {
+            self.selected[screen as usize] = row;
+        }
     }
 
     /// The selected row of the screen shown.

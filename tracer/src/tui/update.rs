@@ -88,12 +88,15 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
         Action::Move(motion) => select(model, motion),
         Action::Open => {
             model.is_following = false;
+            model.hold_selection();
             model.details = subject(model);
         }
         Action::Sort => {
             let measures = rows::measures(model.screen).len().max(1);
-            let sort = &mut model.sort[model.screen as usize];
-            *sort = (*sort + 1) % measures;
+            let screen = model.screen as usize;
+            model.sort[screen] = (model.sort[screen] + 1) % measures;
+            // Whoever sorts wants to see what comes first.
+            (model.selected[screen], model.chosen[screen]) = (0, None);
         }
         Action::Pause => model.toggle_pause(),
         Action::Travel(leap) => travel(model, leap),
@@ -139,6 +142,7 @@ fn show(model: &mut Model, screen: Screen) {
 fn select(model: &mut Model, motion: Motion) {
     /// Rows beside the table: header, tabs, title, column names, status line and keys.
     const CHROME: usize = 6;
+    model.hold_selection();
     let last = rows::count(model.shown(), model.screen).saturating_sub(1);
     let page = usize::from(model.height).saturating_sub(CHROME).max(1);
     let selected = &mut model.selected[model.screen as usize];
@@ -154,6 +158,7 @@ fn select(model: &mut Model, motion: Motion) {
     if model.screen == Screen::Timeline {
         model.is_following = motion == Motion::First;
     }
+    model.chosen[model.screen as usize] = if motion == Motion::First { None } else { subject(model) };
     if model.details.is_some() {
         model.details = subject(model);
     }

@@ -9,9 +9,13 @@ use super::{COLOURLESS, draw, press, text};
 use crate::{
     block::Block,
     decode::records,
+    event::{Body, RetransmitKind},
     history::History,
     output::tests::every_event,
-    state::{Limits, State, fixture::busy},
+    state::{
+        Limits, State,
+        fixture::{busy, event, retransmit},
+    },
     tui::{
         model::{Model, Screen, Source},
         mouse::{Pointed, pointed},
@@ -206,6 +210,26 @@ fn the_selected_event_stays_unless_the_newest_is_followed() {
 }
 
 #[test]
+fn the_selected_row_stays_selected_wherever_it_goes() {
+    let mut model = Model::new(busy(), Source::Node);
+    press(&mut model, &[KeyCode::Char('2'), KeyCode::Char('s'), KeyCode::Down, KeyCode::Down]);
+    let subject = model.chosen[Screen::Retransmits as usize].unwrap();
+    for index in 0..7 {
+        let told = retransmit(RetransmitKind::Syn, &format!("198.51.100.1:{index}"), "198.51.100.2:2");
+        model.live().apply(&event(125_000 + index, Body::Retransmit(told)));
+    }
+    press(&mut model, &[KeyCode::Enter]);
+    assert_eq!((model.selected_row(), model.details), (9, Some(subject)));
+    press(&mut model, &[KeyCode::Esc, KeyCode::Up]);
+    assert_eq!(model.selected_row(), 8);
+    press(&mut model, &[KeyCode::Home]);
+    let told = retransmit(RetransmitKind::Syn, "198.51.100.1:9", "198.51.100.2:2");
+    model.live().apply(&event(126_000, Body::Retransmit(told)));
+    model.hold_selection();
+    assert_eq!(model.selected_row(), 0);
+}
+
+#[test]
 fn markers_carry_what_was_typed() {
     let mut model = node(&[10]);
     assert_eq!(key(&mut model, KeyCode::Char('m'), KeyModifiers::NONE), Some(Effect::NoteMoment));
@@ -243,21 +267,21 @@ fn rows_are_copied_whole() {
 fn the_mouse_points_at_tabs_and_rows() {
     let mut model = Model::new(busy(), Source::Node);
     press(&mut model, &[KeyCode::Char('2'), KeyCode::Down, KeyCode::Down]);
-    let event = |kind, column, row| MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+    let mouse = |kind, column, row| MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
     let click = MouseEventKind::Down(MouseButton::Left);
     let drawn = draw(&model, COLOURLESS, (80, 24));
     let lines: Vec<String> = text(&drawn).lines().map(str::to_owned).collect();
     let selected = u16::try_from(lines.iter().position(|line| line.starts_with('▸')).unwrap()).unwrap();
     for (row, expected) in [(selected, 0), (selected + 3, 3), (selected - 2, -2)] {
-        assert_eq!(pointed(&event(click, 9, row), &drawn), Some(Pointed::Row(expected)));
+        assert_eq!(pointed(&mouse(click, 9, row), &drawn), Some(Pointed::Row(expected)));
     }
     for screen in Screen::ALL {
         let column = u16::try_from(lines[1].find(screen.title()).unwrap()).unwrap();
         for column in [column - 2, column, column + 3] {
-            assert_eq!(pointed(&event(click, column, 1), &drawn), Some(Pointed::Tab(screen)), "{column}");
+            assert_eq!(pointed(&mouse(click, column, 1), &drawn), Some(Pointed::Tab(screen)), "{column}");
         }
     }
-    assert_eq!(pointed(&event(MouseEventKind::Moved, 9, selected), &drawn), None);
+    assert_eq!(pointed(&mouse(MouseEventKind::Moved, 9, selected), &drawn), None);
 
     update(&mut model, Input::Mouse(Pointed::Row(3)));
     assert_eq!((model.selected_row(), model.details), (5, None));
