@@ -1,6 +1,8 @@
 //! Names that conditions of a filter can ask for, from what is shown.
 
-use std::collections::BTreeSet;
+use std::{cmp::Reverse, collections::BTreeSet};
+
+use rustc_hash::FxHashMap;
 
 use crate::{filter::Named, state::State, tui::peers::most_resent_to};
 
@@ -19,9 +21,15 @@ pub(super) fn names(state: &State, named: Named) -> Vec<String> {
             in_order(peers.chain(others))
         }
         Named::Port => {
-            let peers = most_resent_to(state, MOST).into_iter().filter_map(|peer| peer.port);
+            let mut flows: FxHashMap<u16, u32> = FxHashMap::default();
+            for (key, _) in state.flows.iter() {
+                *flows.entry(key.endpoints.destination.port()).or_default() += 1;
+            }
+            let mut ports: Vec<(u16, u32)> = flows.into_iter().collect();
+            ports.sort_unstable_by_key(|&(port, flows)| (Reverse(flows), port));
             let services = state.ipvs.services.iter().filter_map(|(key, _)| key.service.address());
-            in_order(peers.chain(services.map(|address| address.port()).take(MOST)))
+            let dialled = ports.into_iter().map(|(port, _)| port).take(MOST);
+            in_order(dialled.chain(services.map(|address| address.port()).take(MOST)))
         }
         Named::NetworkNamespace => sorted(
             (state.flows.iter().map(|(key, _)| key.netns))
