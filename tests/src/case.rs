@@ -22,6 +22,7 @@ mod reconcile;
 mod retransmit;
 mod route;
 mod ruleset;
+mod screen;
 mod storm;
 
 /// One case.
@@ -88,6 +89,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         icmp::CASES,
         loops::CASES,
         storm::CASES,
+        screen::CASES,
         fallback::CASES,
     ]
     .into_iter()
