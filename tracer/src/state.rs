@@ -13,6 +13,7 @@ mod hooks;
 mod ipvs;
 mod markers;
 mod neighbours;
+mod outage;
 mod path;
 mod rates;
 mod routes;
@@ -20,24 +21,27 @@ mod rulesets;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod translations;
 
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
-    conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
-    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
+    conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
+    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
     ipvs::{
-        Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
-        is_onto_drained,
+        Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
+        Service, ServiceKey, is_onto_drained,
     },
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
-    rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     timeline::Timeline,
+    translations::{Learnt, Mapping, Translations, Translator},
 };
 use crate::{
     decode::DecodeCounts,
@@ -72,6 +76,8 @@ pub struct Limits {
     pub icmp_subjects: usize,
     /// Flows whose packets went round.
     pub loops: usize,
+    /// Translated connections.
+    pub translations: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -91,6 +97,7 @@ impl Default for Limits {
             tables: 8_192,
             icmp_subjects: 20_000,
             loops: 10_000,
+            translations: 50_000,
             timeline: 20_000,
         }
     }
@@ -128,6 +135,8 @@ pub struct State {
     pub rulesets: Rulesets,
     /// What the way of packets came to.
     pub path: Path,
+    /// Which flows are one connection.
+    pub translations: Translations,
     /// Rates of the families.
     pub rates: Rates,
     /// Moments to show on every time axis.
@@ -160,6 +169,7 @@ impl State {
             routes: Routes::new(limits.peers, limits.surroundings),
             rulesets: Bounded::new(limits.tables),
             path: Path::new(limits.icmp_subjects, limits.loops),
+            translations: Translations::new(limits.translations),
             rates: Rates::default(),
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
@@ -189,11 +199,13 @@ impl State {
             Body::Conntrack(decision) => {
                 self.rates.count(Family::Conntrack, time);
                 self.conntrack.decision(netns, time, decision);
+                self.translations.conntrack(netns, time, decision);
             }
             Body::ConntrackCounters(counters) => self.conntrack.counters(netns, time, counters),
             Body::Ipvs(decided) => {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
+                self.translations.ipvs(netns, time, decided);
             }
             Body::Icmp(icmp) => {
                 self.rates.count(Family::Path, time);
@@ -277,5 +289,6 @@ impl State {
             + self.rulesets.evicted()
             + self.path.icmp.evicted()
             + self.path.loops.evicted()
+            + self.translations.evicted()
     }
 }

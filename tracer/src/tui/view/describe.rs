@@ -2,7 +2,7 @@
 
 use tracer_common::hook::HookId;
 
-use super::event_text::route_fact;
+pub(super) use super::event_text::route_fact;
 use crate::{
     event::{ConntrackEvent, Endpoints, IpvsChange, IpvsDecision, RetransmitKind, Verdict},
     probe::table::{self, Family},
@@ -252,7 +252,7 @@ fn hook_facts(state: &State, hook: HookId) -> Vec<Fact> {
 }
 
 /// The weights a change is about: `5 → 0`, or the one there is.
-pub(super) fn weights_text(change: &IpvsChange) -> Option<String> {
+pub(crate) fn weights_text(change: &IpvsChange) -> Option<String> {
     match (change.from, change.to) {
         (Some(from), Some(to)) => Some(format!("{from} → {to}")),
         (one, other) => one.or(other).map(|weight| weight.to_string()),
