@@ -17,6 +17,7 @@ mod ipvs;
 mod ipvs_change;
 mod lifecycle;
 mod loops;
+mod names;
 mod neighbour;
 mod reconcile;
 mod retransmit;
@@ -24,6 +25,7 @@ mod route;
 mod ruleset;
 mod screen;
 mod storm;
+mod translation;
 
 /// One case.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +90,9 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         route::CASES,
         icmp::CASES,
         loops::CASES,
+        names::CASES,
         storm::CASES,
+        translation::CASES,
         screen::CASES,
         fallback::CASES,
     ]

@@ -127,8 +127,17 @@ impl Screen {
 
     /// What was recorded, as `tracer events FILE --json` tells it.
     pub fn recorded(&self) -> Result<Events> {
-        let session = self.session();
-        let lines = command::output(Command::new(&self.program).arg("events").arg(session).arg("--json"))?;
+        self.tell(&[])
+    }
+
+    /// As [`recorded`](Self::recorded), of what meets a filter.
+    pub fn recorded_where(&self, filter: &str) -> Result<Events> {
+        self.tell(&["--filter", filter])
+    }
+
+    fn tell(&self, arguments: &[&str]) -> Result<Events> {
+        let mut tracer = Command::new(&self.program);
+        let lines = command::output(tracer.arg("events").arg(self.session()).arg("--json").args(arguments))?;
         let lines = lines.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned()));
         Ok(Events::new(lines.collect::<Result<_>>()?))
     }

@@ -5,6 +5,8 @@
 
 pub mod keys;
 pub mod model;
+mod opened;
+mod owner_text;
 mod peers;
 mod rows;
 mod terminal;

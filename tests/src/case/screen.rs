@@ -4,6 +4,7 @@
 mod conntrack;
 mod hooks;
 mod hostile;
+mod interaction;
 mod keys;
 mod leaving;
 mod neighbours;
@@ -49,6 +50,24 @@ pub(super) const CASES: &[Case] = &[
         proves: "keys and the pause work amid thousands of retransmits, and afterwards every one is accounted for",
         needs: &[Need::Terminal],
         run: keys::amid_a_storm,
+    },
+    Case {
+        name: "screen-filter",
+        proves: "a filter typed counts what is shown anew, as the JSON with that filter; a mistake is told at its place",
+        needs: &[Need::Terminal],
+        run: interaction::filtered,
+    },
+    Case {
+        name: "screen-other-moments",
+        proves: "back at a marker the screens show what had happened by then, as the order of the JSON says",
+        needs: &[Need::Terminal],
+        run: interaction::other_moments,
+    },
+    Case {
+        name: "screen-clipboard-and-mouse",
+        proves: "a row copied reaches the terminal's clipboard, and a tab can be clicked",
+        needs: &[Need::Terminal],
+        run: interaction::clipboard_and_mouse,
     },
     Case {
         name: "screen-hostile-names",

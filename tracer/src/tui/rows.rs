@@ -8,7 +8,7 @@ use crate::{
     probe::table::HOOKS,
     state::{
         ConntrackEntry, Flow, FlowKey, Neighbour, NeighbourKey, Real, RealKey, RecentChange, RecentDecision,
-        Service, ServiceKey, State, second_of,
+        Service, ServiceKey, State,
     },
 };
 
