@@ -232,7 +232,8 @@ impl Screen {
     /// Waits until the program has ended, and the shell behind it.
     pub fn left(&mut self) -> Result<Left> {
         let (picture, status) = self.see("the program to leave its terminal", |picture| {
-            let mut lines = picture.lines().iter();
+            // tmux may put the cursor anywhere in its line when the terminal was made larger meanwhile.
+            let mut lines = picture.lines().iter().map(|line| line.trim_start());
             ensure!(lines.clone().any(|line| line == "left"), "it is still there");
             let status = lines.find_map(|line| line.strip_prefix("status ")?.parse().ok());
             Ok((picture.clone(), status.context("no exit status")?))

@@ -7,6 +7,11 @@ use unicode_width::UnicodeWidthChar;
 
 use super::picture::number;
 
+/// Before the selected row.
+const SELECTED: char = '▸';
+/// Before the title of the column that rows are sorted by.
+const SORTED: char = '▾';
+
 /// A table as far as the terminal shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
@@ -31,13 +36,15 @@ impl Table {
     pub(super) fn read(lines: &[String], titles: &[&str]) -> Result<Self> {
         let mut found = None;
         for (index, line) in lines.iter().enumerate() {
-            let columns = pieces(line);
-            if titles.iter().all(|title| columns.iter().any(|column| column.text == *title)) {
-                found = Some((index, columns));
+            // The column that rows are sorted by has a mark.
+            let line = line.replace(SORTED, " ");
+            if titles.iter().all(|title| pieces(&line).iter().any(|column| column.text == *title)) {
+                found = Some((index, line));
                 break;
             }
         }
-        let (index, columns) = found.with_context(|| format!("no table with the columns {titles:?}"))?;
+        let (index, header) = found.with_context(|| format!("no table with the columns {titles:?}"))?;
+        let columns = pieces(&header);
         let rows = lines[index + 1..].iter().map_while(|line| margin_cut(line));
         Ok(Self { rows: rows.map(|line| Row::read(&line, &columns)).collect() })
     }
@@ -128,7 +135,7 @@ impl Row {
 
 /// The line of a row without the mark of the selected one; none if it has no margin, and so is no row.
 fn margin_cut(line: &str) -> Option<String> {
-    let line = line.replacen('▸', " ", 1);
+    let line = line.replacen(SELECTED, " ", 1);
     line.starts_with("  ").then_some(line)
 }
 
@@ -161,7 +168,7 @@ mod tests {
     const LINES: &str = "\
  1 Overview[2 Retransmits]3 Neighbours
 ─ Flows that retransmit ──────────────── sorted by retransmits · 1 of 3,002 ─
-  from                   to                    sent   rto     rto   last  process      dev
+  from                   to                   ▾sent   rto     rto   last  process      dev
 ▸ 192.168.100.200:58204  203.0.113.250:5432   1,200   134   204ms   3.2s  日本語/4000  eth0
   [2001:db8:…334]:65535  [fd00:1234…abc]:443    245     ·    1.0s   2.7s               veth@if2
 

@@ -8,12 +8,14 @@ use crate::{
     screen::{Row, SMALL, Screen, WIDE},
 };
 
+const REASON: &str = "why not, or what to know";
+
 /// Truth: the `ready` line of the run's recording.
 pub(super) fn all_shown(setting: &Setting) -> Result<()> {
     let mut screen = Screen::live(&setting.program, WIDE, &[])?;
     screen.see_live()?;
     screen.show(7, "Hooks")?;
-    let table = screen.see("the hooks", |picture| picture.table(&["hook", "attached", "reason"]))?;
+    let table = screen.see("the hooks", |picture| picture.table(&["hook", "attached", REASON]))?;
     // On a small terminal the last one is a key away.
     screen.resize(SMALL)?;
     let last = table.rows().last().context("no hook is shown")?.text("hook")?;
@@ -44,7 +46,7 @@ fn agree(row: &Row, told: &Value) -> Result<()> {
     };
     row.says("attached", state.context("a hook without a state")?)?;
     if let Some(reason) = told["reason"].as_str() {
-        let shown = row.text("reason")?;
+        let shown = row.text(REASON)?;
         ensure!(reason.starts_with(shown.trim_end_matches('…')), "expected `{reason}`, found `{shown}`");
     }
     Ok(())

@@ -38,11 +38,11 @@ pub(super) fn names(setting: &Setting) -> Result<()> {
         })?);
     }
     screen.see("every name on the screen", |picture| {
-        let table = picture.table(&["from", "to", "process", "dev"])?;
+        let table = picture.table(&["from", "to", "owner", "dev"])?;
         for (port, (_, shown)) in (42_000..).zip(NAMES) {
             let row = table.row(&[("from", &nobody::from(port))])?;
-            let process = row.text("process")?;
-            ensure!(process.starts_with(shown), "expected `{shown}`, found `{process}`");
+            let owner = row.text("owner")?;
+            ensure!(owner.starts_with(shown), "expected `{shown}`, found `{owner}`");
             row.says("to", &nobody::to())?.says("dev", crate::topology::NEAR_DEVICE)?;
         }
         Ok(())

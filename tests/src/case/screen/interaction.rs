@@ -23,7 +23,7 @@ fn begin(setting: &Setting, pair: &Pair) -> Result<Screen> {
 }
 
 fn flows(picture: &Picture) -> Result<Table> {
-    picture.table(&["from", "to", "sent", "syn"])
+    picture.table(&nobody::COLUMNS)
 }
 
 /// A filter typed while events are kept: what is shown is counted anew. Truth: `tracer events --json --filter` on the

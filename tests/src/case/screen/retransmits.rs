@@ -10,8 +10,6 @@ use crate::{
     topology::{Family, NEAR_DEVICE, NOBODY, Pair},
 };
 
-const COLUMNS: [&str; 4] = ["from", "to", "sent", "syn"];
-
 /// What is looked at of one run.
 struct Looked {
     small: Table,
@@ -46,10 +44,10 @@ pub(super) fn flows(setting: &Setting) -> Result<()> {
 
 /// Looks at the Retransmits screen, which has to be shown on a small terminal, and at others on a wide one.
 fn look(screen: &Screen) -> Result<Looked> {
-    let small = screen.see("flows on a small terminal", |picture| picture.table(&COLUMNS))?;
+    let small = screen.see("flows on a small terminal", |picture| picture.table(&nobody::COLUMNS))?;
     screen.resize(WIDE)?;
     let wide = screen.see("flows on a wide terminal", |picture| {
-        picture.table(&[&COLUMNS[..], &["process", "dev"]].concat())
+        picture.table(&[&nobody::COLUMNS[..], &["owner", "dev"]].concat())
     })?;
     screen.show(6, "Timeline")?;
     let timeline = screen.see("the timeline", |picture| picture.table(&["time (UTC)", "kind", "what"]))?;
@@ -71,7 +69,7 @@ fn agree(looked: &Looked, events: &Events, pair: &Pair) -> Result<()> {
         let event = told.first()?;
         let (process, id) = (event["process"].as_str(), event["pid"].as_u64());
         let (process, id) = process.zip(id).context("a retransmit without its process")?;
-        row.says("process", &format!("{process}/{id}"))?.says("dev", NEAR_DEVICE)?;
+        row.says("owner", &format!("{process}/{id}"))?.says("dev", NEAR_DEVICE)?;
 
         let shown = looked
             .timeline
