@@ -28,11 +28,11 @@ pub(super) fn columns<'a>(state: &State) -> Vec<Column<IpvsRow<'a>>> {
         number("weight", 6, 1, |row: &IpvsRow<'_>| weight(row)),
         number("onto 0", 6, 1, |row: &IpvsRow<'_>| count(decisions(row).onto_drained, Role::Bad))
             .showing("onto drained"),
-        words("what stands out", Fit::Left, (26, 70), 2, move |row: &IpvsRow<'_>| stands_out(row, now)),
+        words("what stands out", Fit::Left, (31, 70), 2, move |row: &IpvsRow<'_>| stands_out(row, now)),
         number("last", 5, 3, move |row: &IpvsRow<'_>| plain(age(now, last(row)))).showing("last seen"),
         number("new", 5, 4, |row: &IpvsRow<'_>| count(decisions(row).accepted(), Role::Plain))
             .showing("new connections"),
-        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 8, move |row: &IpvsRow<'_>| {
+        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 5, move |row: &IpvsRow<'_>| {
             minute(row, now)
         }),
         decision(6, Role::Plain, IpvsDecision::Reused),
