@@ -150,13 +150,13 @@ fn minute(row: &IpvsRow<'_>, now: Timestamp) -> Cell {
     let IpvsRow::Real(_, real) = row else { return Cell::default() };
     let Some(recent) = &real.recent else { return Cell::default() };
     let bars = minute::bars(|second| recent.at(second), now);
-    let changes = [real.weight_changed.map(|(time, _)| time), real.removed];
-    let changed = changes.into_iter().flatten().max().and_then(|time| minute::cell_of(time, now));
+    let turns = [real.weight_changed.map(|(time, _)| time), real.removed];
+    let turn = turns.into_iter().flatten().max().and_then(|time| minute::cell_of(time, now));
     let in_vain = is_dialled_in_vain(real);
     pieces(lane::merged(bars.chars().enumerate().map(|(place, bar)| {
-        let is_after = changed.is_none_or(|changed| place > changed);
-        match changed {
-            Some(changed) if place == changed => ('│', Role::Warning),
+        let is_after = turn.is_none_or(|turn| place > turn);
+        match turn {
+            Some(turn) if place == turn => ('│', Role::Warning),
             _ => (bar, if in_vain && is_after { Role::Bad } else { Role::Plain }),
         }
     })))
