@@ -12,6 +12,7 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod markers;
+mod names;
 mod neighbours;
 mod outage;
 mod path;
@@ -34,6 +35,7 @@ pub use self::{
         Service, ServiceKey, is_onto_drained,
     },
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
+    names::{Names, Ownership, Socket},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
@@ -56,6 +58,10 @@ pub struct Limits {
     pub flows: usize,
     /// Sockets whose owner is known.
     pub owners: usize,
+    /// Cgroups whose container and pod are known.
+    pub containers: usize,
+    /// Network namespaces whose names are known.
+    pub namespaces: usize,
     /// Neighbour entries.
     pub neighbours: usize,
     /// Conntrack entries decided about.
@@ -87,6 +93,8 @@ impl Default for Limits {
         Self {
             flows: 100_000,
             owners: 100_000,
+            containers: 16_384,
+            namespaces: 4_096,
             neighbours: 16_384,
             conntrack_entries: 50_000,
             conntrack_tables: 1_024,
@@ -143,7 +151,8 @@ pub struct State {
     pub markers: Markers,
     /// The last events.
     pub timeline: Timeline,
-    owners: Bounded<u64, Process>,
+    /// Who is who.
+    pub names: Names,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -173,7 +182,7 @@ impl State {
             rates: Rates::default(),
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
-            owners: Bounded::new(limits.owners),
+            names: Names::new(limits.owners, limits.containers, limits.namespaces),
             began: None,
             now: Timestamp::default(),
             events: 0,
@@ -220,9 +229,7 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(owner) => {
-                *self.owners.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();
-            }
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
@@ -238,6 +245,7 @@ impl State {
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
+            Body::Translation(found) => self.translations.looked_up(netns, time, found),
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         self.markers.note(event);
@@ -274,21 +282,37 @@ impl State {
 
     /// Who owns a flow's socket: seen by a hook, or found in user space before or after.
     pub fn process_of<'a>(&'a self, flow: &'a Flow) -> Option<&'a Process> {
-        flow.process.as_ref().or_else(|| self.owners.get(&flow.socket_inode?))
+        self.names.process_of(Socket::from(flow))
+    }
+
+    /// Whose a flow is: process, container, pod and network namespace, as they were when it was last seen.
+    pub fn ownership_of<'a>(&'a self, key: &FlowKey, flow: &'a Flow) -> Ownership<'a> {
+        self.names.of_socket(key.netns, flow.last, Socket::from(flow))
     }
 
     /// Entries of all tables given up for newer ones.
     pub fn evicted(&self) -> u64 {
-        self.flows.evicted()
-            + self.neighbours.evicted()
-            + self.conntrack.entries.evicted()
-            + self.conntrack.tables.evicted()
-            + self.ipvs.services.evicted()
-            + self.ipvs.reals.evicted()
-            + self.routes.evicted()
-            + self.rulesets.evicted()
-            + self.path.icmp.evicted()
-            + self.path.loops.evicted()
-            + self.translations.evicted()
+        self.evictions().map(|(_, evicted)| evicted).sum()
+    }
+
+    /// How many entries each table gave up for newer ones, and what these are.
+    pub fn evictions(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Self { flows, neighbours, conntrack, ipvs, routes, rulesets, path, translations, names, .. } =
+            self;
+        [
+            ("flows", flows.evicted()),
+            ("owners and names", names.evicted()),
+            ("neighbours", neighbours.evicted()),
+            ("conntrack entries", conntrack.entries.evicted()),
+            ("conntrack tables", conntrack.tables.evicted()),
+            ("virtual services", ipvs.services.evicted()),
+            ("real servers", ipvs.reals.evicted()),
+            ("peers and addresses", routes.evicted()),
+            ("tables of rules", rulesets.evicted()),
+            ("subjects of ICMP errors", path.icmp.evicted()),
+            ("packets that went round", path.loops.evicted()),
+            ("translations", translations.evicted()),
+        ]
+        .into_iter()
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
-use crate::event::{Conntrack, Endpoints, Ipvs, IpvsForward, Protocol, Timestamp};
+use crate::event::{Conntrack, Endpoints, Ipvs, IpvsForward, Protocol, Timestamp, Translation};
 
 /// Who translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -170,6 +170,11 @@ impl Translations {
         for reply in [decision.previous_reply, decision.reply].into_iter().flatten() {
             self.learn(netns, time, &Learnt::by_conntrack(original, reply));
         }
+    }
+
+    /// Takes in what conntrack answered about a flow.
+    pub(super) fn looked_up(&mut self, netns: u32, time: Timestamp, found: &Translation) {
+        self.learn(netns, time, &Learnt::by_conntrack(found.original, found.reply));
     }
 
     /// Takes in a decision of IPVS.

@@ -50,7 +50,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     .areas(area);
     let empty = empty_text(state, Family::Ipvs, "IPVS has not decided about a new connection so far.");
     let texts = ("Virtual services → real servers", empty.as_str());
-    list::draw(tree, buffer, picture, texts, &tree::columns(state), |range| {
+    list::draw(tree, buffer, picture, texts, &tree::columns(state, &rows), |range| {
         rows[range.start.min(rows.len())..range.end.min(rows.len())].to_vec()
     });
     drained::draw(told, buffer, picture, &drained);

@@ -13,6 +13,7 @@ use crate::{
     probe::table::Family,
     state::{Neighbour, NeighbourKey},
     tui::{
+        owner_text::netns_column,
         rows,
         text::age,
         theme::Role,
@@ -26,6 +27,7 @@ use crate::{
 struct Row<'a> {
     key: &'a NeighbourKey,
     neighbour: &'a Neighbour,
+    netns: String,
     now: Timestamp,
 }
 
@@ -44,7 +46,12 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let texts = ("Neighbours", empty.as_str());
     list::draw(list, buffer, picture, texts, &columns(), |range| {
         let shown = rows[range.start.min(rows.len())..range.end.min(rows.len())].iter();
-        shown.map(|&(key, neighbour)| Row { key, neighbour, now }).collect()
+        shown
+            .map(|&(key, neighbour)| {
+                let netns = netns_column(state, key.netns, neighbour.last);
+                Row { key, neighbour, netns, now }
+            })
+            .collect()
     });
     if let Some((key, neighbour)) = history {
         history::draw(below, buffer, picture, key, neighbour);
@@ -78,7 +85,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("5 min ago … now", Fit::Left, (history::CELLS, history::CELLS), 8, |row: &Row<'_>| {
             pieces(history::in_one(row.neighbour, row.now))
         }),
-        words("netns", Fit::Left, (10, 10), 10, |row: &Row<'_>| cell(row.key.netns.to_string(), Role::Dim)),
+        words("netns", Fit::Left, (10, 32), 10, |row: &Row<'_>| cell(row.netns.clone(), Role::Dim)),
     ]
 }
 

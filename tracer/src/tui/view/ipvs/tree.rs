@@ -1,9 +1,12 @@
 //! A service, below it its real servers.
 
+use rustc_hash::FxHashMap;
+
 use crate::{
     event::{IpvsDecision, Timestamp},
     state::{Decisions, Real, RealKey, Service, State},
     tui::{
+        owner_text::netns_column,
         rows::IpvsRow,
         text::{age, exact, short},
         theme::Role,
@@ -15,9 +18,10 @@ use crate::{
     },
 };
 
-/// The columns, as of the state's time.
-pub(super) fn columns<'a>(state: &State) -> Vec<Column<IpvsRow<'a>>> {
+/// The columns for rows, as of the state's time.
+pub(super) fn columns<'a>(state: &State, rows: &[IpvsRow<'a>]) -> Vec<Column<IpvsRow<'a>>> {
     let now = state.now();
+    let names: FxHashMap<u32, String> = rows.iter().filter_map(|row| netns(state, row)).collect();
     let decision = |rank, role, decision: IpvsDecision| {
         number(decision.name(), decision.name().len(), rank, move |row: &IpvsRow<'_>| {
             count(decisions(row).of(decision), role)
@@ -49,11 +53,19 @@ pub(super) fn columns<'a>(state: &State) -> Vec<Column<IpvsRow<'a>>> {
             IpvsRow::Real(_, real) => known(real.forwarding.map(|forwarding| forwarding.name().to_owned())),
             IpvsRow::Service(..) => Cell::default(),
         }),
-        words("netns", Fit::Left, (10, 10), 12, |row: &IpvsRow<'_>| match row {
-            IpvsRow::Service(key, _) => cell(key.netns.to_string(), Role::Dim),
+        words("netns", Fit::Left, (10, 32), 12, move |row: &IpvsRow<'_>| match row {
+            IpvsRow::Service(key, _) => cell(names.get(&key.netns).map_or("", String::as_str), Role::Dim),
             IpvsRow::Real(..) => Cell::default(),
         }),
     ]
+}
+
+/// The namespace of a service and what it is called.
+fn netns(state: &State, row: &IpvsRow<'_>) -> Option<(u32, String)> {
+    match row {
+        IpvsRow::Service(key, service) => Some((key.netns, netns_column(state, key.netns, service.last))),
+        IpvsRow::Real(..) => None,
+    }
 }
 
 fn decisions<'a>(row: &IpvsRow<'a>) -> &'a Decisions {
