@@ -1,5 +1,6 @@
 //! Every screen as a user sees it, and what keys do.
 
+mod subject;
 mod tables;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
