@@ -1,5 +1,7 @@
 //! Who is behind a flow, in words.
 
+use std::net::IpAddr;
+
 use crate::{
     event::{Container, Namespace, Timestamp},
     state::{Flow, FlowKey, Ownership, State},
@@ -24,6 +26,11 @@ pub(crate) fn owner_words(state: &State, key: &FlowKey, flow: &Flow) -> Vec<Stri
     words.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
     words.push(format!("netns {}", netns_words(state, key.netns, flow.last)));
     words
+}
+
+/// The pod of this node that an address is of.
+pub(crate) fn pod_words(state: &State, address: IpAddr, then: Timestamp) -> Option<String> {
+    state.names.pod_at(address, then).map(|pod| format!("pod {pod}"))
 }
 
 /// `container nginx`, and by what it is run.

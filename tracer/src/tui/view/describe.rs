@@ -11,7 +11,7 @@ use crate::{
     },
     tui::{
         model::Subject,
-        owner_text::owner_words,
+        owner_text::{owner_words, pod_words},
         text::{age, exact, microseconds, time_of_day},
         theme::Role,
         widget::lines::Fact,
@@ -97,6 +97,8 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
         ));
         facts.push(fact("connection", path.join(" · ")));
         facts.push(fact("owner", owner_words(state, key, flow).join(" · ")));
+        let peer = pod_words(state, key.endpoints.destination.ip(), flow.last);
+        facts.extend(peer.map(|pod| fact("peer", pod)));
         facts.push(fact("seen", span(state, flow.first, flow.last)));
     }
     if let Some(reached) = state.routes.reached(key.netns, key.endpoints.destination.ip()) {
