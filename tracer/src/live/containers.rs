@@ -15,12 +15,13 @@ use zerocopy::FromBytes as _;
 
 use super::encode::{Stamp, append_record};
 use crate::{
-    containers::{Finder, Identity},
+    containers::{Asked, Finder, Identity},
     decode,
     event::{Container, Pod, Runtime},
 };
 
-/// The least time between two walks through all cgroups: one takes some milliseconds on a busy node.
+/// The least time between two walks through all cgroups, where the kernel does not lead to one by its id: a walk takes
+/// tens of milliseconds on a busy node.
 const WALK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Processes asked for their cgroups in a second.
@@ -36,7 +37,7 @@ const TRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Containers behind the sockets of records.
 pub(super) struct Containers {
     finder: Finder,
-    /// Whose the cgroups are, by the last walk.
+    /// Whose cgroups are, of those found so far.
     cgroups: FxHashMap<u64, Identity>,
     last_walk: Option<Instant>,
     wanted: FxHashSet<u64>,
@@ -154,21 +155,31 @@ impl Containers {
         if self.wanted.is_empty() {
             return;
         }
-        let is_due = self.last_walk.is_none_or(|last| last.elapsed() >= WALK_INTERVAL);
-        let mut has_walked = false;
-        if is_due && self.wanted.iter().any(|id| !self.cgroups.contains_key(id)) {
+        let wanted: Vec<u64> = self.wanted.drain().collect();
+        let mut needs_walk = false;
+        for &id in &wanted {
+            if self.cgroups.contains_key(&id) {
+                continue;
+            }
+            match self.finder.cgroup(id) {
+                Asked::Found(identity) => drop(self.cgroups.insert(id, identity)),
+                Asked::Nobody => drop(self.settled.insert(id)),
+                Asked::Unanswered => needs_walk = true,
+            }
+        }
+        let has_walked = needs_walk && self.last_walk.is_none_or(|last| last.elapsed() >= WALK_INTERVAL);
+        if has_walked {
             self.cgroups = self.finder.cgroups();
             self.last_walk = Some(Instant::now());
-            has_walked = true;
         }
-        for id in self.wanted.drain().collect::<Vec<_>>() {
+        for id in wanted {
             match self.cgroups.get(&id) {
                 Some(identity) => {
                     let container = Container { cgroup_id: Some(id), ..self.finder.describe(identity) };
                     self.tell_cgroup(stamp, id, container, told);
                 }
                 // It is no container's, or gone.
-                None if has_walked => {
+                None if has_walked || self.settled.contains(&id) => {
                     self.settled.insert(id);
                     self.incomplete.remove(&id);
                 }
@@ -221,6 +232,9 @@ impl Containers {
             if set.len() > REMEMBERED {
                 set.clear();
             }
+        }
+        if self.cgroups.len() > REMEMBERED {
+            self.cgroups.clear();
         }
         if told.len() > REMEMBERED {
             told.clear();
