@@ -274,7 +274,7 @@ pub(super) fn pod_lines(pod: Option<&Pod>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{slice, time::Instant};
 
     use bytes::BytesMut;
     use tracer_common::record::{OwnerRecord, Record, RecordHeader, RetransmitRecord};
@@ -309,7 +309,9 @@ mod tests {
     ) -> Vec<Container> {
         let records: Vec<u8> = records.iter().flat_map(|record| record.as_bytes().to_vec()).collect();
         let mut told = BytesMut::new();
-        owners.iter().for_each(|owner| told.extend_from_slice(owner.as_bytes()));
+        for owner in owners {
+            told.extend_from_slice(owner.as_bytes());
+        }
         containers.look_up(&records, &mut told);
         let mut found = Vec::new();
         Decoder::default().decode(&Block(told.freeze()), |event| {
@@ -378,7 +380,7 @@ mod tests {
         let by_process = (None, Some(4_200), "nginx", POD.to_owned());
         // The root of the unified hierarchy, which is there though nobody mounted it; then none.
         let records = [retransmit(1, 1, 4_200), retransmit(0, 2, 700), retransmit(1, 3, 9_999)];
-        assert_eq!(names(&told(&mut containers, &records, &[])), [by_process.clone()]);
+        assert_eq!(names(&told(&mut containers, &records, &[])), slice::from_ref(&by_process));
         assert_eq!(told(&mut containers, &records, &[]), []);
         // The process is found later, by the socket.
         let mut containers = Containers::new(node.proc());

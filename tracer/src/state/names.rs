@@ -217,8 +217,8 @@ mod tests {
         Timestamp { boot_ns, wall_ns: 0 }
     }
 
-    fn pod(name: &str) -> Option<Pod> {
-        Some(Pod { namespace: Text::new("default"), name: Text::new(name), uid: Text::new("u") })
+    fn pod(name: &str) -> Pod {
+        Pod { namespace: Text::new("default"), name: Text::new(name), uid: Text::new("u") }
     }
 
     fn told(names: &mut Names, time: u64, netns: u32, body: Body) {
@@ -231,7 +231,7 @@ mod tests {
             is_of_node: false,
             name: Some(Text::new(name)),
             process: None,
-            pod: pod(name),
+            pod: Some(pod(name)),
         }))
     }
 
@@ -241,7 +241,7 @@ mod tests {
             process_id,
             id: Text::new("0123456789abcdef"),
             name: Text::new(name),
-            pod: pod("of-the-container"),
+            pod: Some(pod("of-the-container")),
             ..Container::default()
         }))
     }
