@@ -276,7 +276,10 @@ impl State {
                     self.chronicle.note_lookup(event);
                 }
             }
-            Body::Address(address) => self.routes.address(netns, address),
+            Body::Address(address) => {
+                self.routes.address(netns, address);
+                self.names.take_in(event);
+            }
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
