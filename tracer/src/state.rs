@@ -13,6 +13,7 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod markers;
+mod names;
 mod neighbours;
 mod outage;
 mod path;
@@ -38,6 +39,7 @@ pub use self::{
         Service, ServiceKey, is_onto_drained,
     },
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
+    names::{Names, Ownership, Socket},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
@@ -62,6 +64,10 @@ pub struct Limits {
     pub flows: usize,
     /// Sockets whose owner is known.
     pub owners: usize,
+    /// Cgroups whose container and pod are known.
+    pub containers: usize,
+    /// Network namespaces whose names are known.
+    pub namespaces: usize,
     /// Neighbour entries.
     pub neighbours: usize,
     /// Conntrack entries decided about.
@@ -95,6 +101,8 @@ impl Default for Limits {
         Self {
             flows: 100_000,
             owners: 100_000,
+            containers: 16_384,
+            namespaces: 4_096,
             neighbours: 16_384,
             conntrack_entries: 50_000,
             conntrack_tables: 1_024,
@@ -157,6 +165,8 @@ pub struct State {
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
     flow_namespaces: Bounded<u32, ()>,
     owners: Bounded<u64, Process>,
+    /// Who is who.
+    pub names: Names,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -189,6 +199,7 @@ impl State {
             chronicle: Chronicle::new(limits.chronicle),
             flow_namespaces: Bounded::new(limits.conntrack_tables),
             owners: Bounded::new(limits.owners),
+            names: Names::new(limits.owners, limits.containers, limits.namespaces),
             began: None,
             now: Timestamp::default(),
             events: 0,
@@ -236,9 +247,7 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(owner) => {
-                *self.owners.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();
-            }
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
@@ -298,12 +307,18 @@ impl State {
 
     /// Who owns a flow's socket: seen by a hook, or found in user space before or after.
     pub fn process_of<'a>(&'a self, flow: &'a Flow) -> Option<&'a Process> {
-        flow.process.as_ref().or_else(|| self.owners.get(&flow.socket_inode?))
+        self.names.process_of(Socket::from(flow))
+    }
+
+    /// Whose a flow is: process, container, pod and network namespace, as they were when it was last seen.
+    pub fn ownership_of<'a>(&'a self, key: &FlowKey, flow: &'a Flow) -> Ownership<'a> {
+        self.names.of_socket(key.netns, flow.last, Socket::from(flow))
     }
 
     /// Entries of all tables given up for newer ones.
     pub fn evicted(&self) -> u64 {
         self.flows.evicted()
+            + self.names.evicted()
             + self.neighbours.evicted()
             + self.conntrack.entries.evicted()
             + self.conntrack.tables.evicted()

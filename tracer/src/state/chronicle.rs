@@ -66,6 +66,8 @@ impl Shelf {
             | Body::NeighbourEntry(_)
             | Body::Stats(_)
             | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready => None,
         }

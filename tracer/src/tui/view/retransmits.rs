@@ -7,10 +7,11 @@ use super::{
     describe::{empty_text, kinds_text, route_fact},
 };
 use crate::{
-    event::{Process, Timestamp},
+    event::Timestamp,
     probe::table::Family,
     state::{Flow, FlowKey, RATE_SPANS_SECONDS, Reached, State},
     tui::{
+        owner_text::{netns_column, owner_column},
         rows,
         text::{age, duration, microseconds, rate, short},
         theme::Role,
@@ -24,7 +25,8 @@ use crate::{
 struct Row<'a> {
     key: &'a FlowKey,
     flow: &'a Flow,
-    process: Option<&'a Process>,
+    owner: Option<String>,
+    netns: String,
     reached: Option<&'a Reached>,
     /// Who really answers, or who was dialled, where somebody translates.
     translated: Option<String>,
@@ -36,7 +38,8 @@ impl<'a> Row<'a> {
         Self {
             key,
             flow,
-            process: state.process_of(flow),
+            owner: owner_column(state, key, flow),
+            netns: netns_column(state, key.netns, flow.last),
             reached: state.routes.reached(key.netns, key.endpoints.destination.ip()),
             translated: translated(state, key),
             now: state.now(),
@@ -94,7 +97,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
     ];
     let rest = [
         number("last", 5, 2, |row: &Row<'_>| last(row)).showing("last seen"),
-        words("owner", Fit::Left, (14, 40), 6, |row: &Row<'_>| known(owner(row))),
+        words("owner", Fit::Left, (14, 40), 6, |row: &Row<'_>| known(row.owner.clone())),
         words("next hop", Fit::Left, (24, 60), 8, |row: &Row<'_>| next_hop(row)),
         words("state", Fit::Left, (11, 12), 8, |row: &Row<'_>| plain(row.flow.tcp_state.to_string())),
         number("rto", 6, 9, |row: &Row<'_>| known(row.flow.rto_us.map(microseconds))),
@@ -107,7 +110,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("dev", Fit::Left, (5, 15), 9, |row: &Row<'_>| {
             known(row.flow.device.as_ref().map(ToString::to_string))
         }),
-        words("netns", Fit::Left, (10, 10), 12, |row: &Row<'_>| cell(row.key.netns.to_string(), Role::Dim)),
+        words("netns", Fit::Left, (10, 32), 12, |row: &Row<'_>| cell(row.netns.clone(), Role::Dim)),
     ];
     ends.into_iter().chain(counts).chain(rest).collect()
 }
@@ -147,10 +150,6 @@ fn kinds(flow: &Flow) -> Cell {
 
 fn last(row: &Row<'_>) -> Cell {
     cell(age(row.now, row.flow.last), if is_going_on(row) { Role::Plain } else { Role::Dim })
-}
-
-fn owner(row: &Row<'_>) -> Option<String> {
-    row.process.map(|process| format!("{}/{}", process.command, process.id))
 }
 
 /// The way by the newest look-up: `10.0.0.1 REACHABLE 02:…`, `direct FAILED`, or what happens to packets instead.

@@ -10,6 +10,7 @@ use crate::{
         Subject, Translator,
     },
     tui::{
+        owner_text::{netns_words, owner_column, owner_words},
         text::{age, counted, duration, microseconds, rate},
         theme::Role,
         view::describe::{conntrack_text, flow_name, kinds_text},
@@ -70,7 +71,10 @@ fn route_line(related: &Related<'_>) -> Option<Line> {
 /// What a first look is for, if that is anything, and the rest.
 fn mapping_lines(state: &State, netns: u32, mapping: &Mapping) -> (Option<Line>, Line) {
     let learnt = &mapping.learnt;
-    let place = if mapping.netns == netns { String::new() } else { format!("netns {}", mapping.netns) };
+    let place = match mapping.netns == netns {
+        true => String::new(),
+        false => format!("netns {}", netns_words(state, mapping.netns, mapping.last)),
+    };
     let before =
         mapping.previous.map(|previous| format!("before: {}", onward_text(&learnt.original, &previous)));
     let ago = format!("last {} ago", age(state.now(), mapping.last));
@@ -140,15 +144,11 @@ fn socket_line(flow: &Flow) -> Line {
     told.extend(flow.srtt_us.map(|us| format!("srtt {}", microseconds(u64::from(us)))));
     told.extend(flow.congestion_window.map(|segments| format!("cwnd {segments}")));
     told.extend(flow.device.as_ref().map(|device| format!("by {device}")));
-    told.extend(flow.cgroup_id.map(|id| format!("cgroup {id}")));
-    told.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
     Line::new("socket", told)
 }
 
 fn owner_line(state: &State, key: &FlowKey, flow: &Flow) -> Line {
-    let process = state.process_of(flow).map(|process| format!("{} (pid {})", process.command, process.id));
-    Line::new("owner", [process.unwrap_or_default(), format!("netns {}", key.netns)])
-        .opening(Subject::Namespace(key.netns))
+    Line::new("owner", owner_words(state, key, flow)).opening(Subject::Namespace(key.netns))
 }
 
 /// Another flow of the connection: its other end, if that is on this node too, or the same packets elsewhere.
@@ -156,8 +156,7 @@ fn other_line(state: &State, key: &FlowKey, other: &FlowKey, flow: &Flow) -> Lin
     let is_other_end = other.endpoints.source != key.endpoints.source;
     let label = if is_other_end { "other end" } else { "also" };
     let kinds = kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into());
-    let owner = state.process_of(flow).map(|process| format!("{} (pid {})", process.command, process.id));
-    let netns = format!("netns {}", other.netns);
-    Line::new(label, [flow_name(&other.endpoints), kinds, owner.unwrap_or_default(), netns])
-        .opening(Subject::Flow(*other))
+    let owner = owner_column(state, other, flow).unwrap_or_default();
+    let netns = format!("netns {}", netns_words(state, other.netns, flow.last));
+    Line::new(label, [flow_name(&other.endpoints), kinds, owner, netns]).opening(Subject::Flow(*other))
 }
