@@ -27,6 +27,8 @@ mod tests;
 mod timeline;
 mod translations;
 
+#[cfg(test)]
+pub(crate) use self::related::story;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
@@ -164,7 +166,6 @@ pub struct State {
     pub chronicle: Chronicle,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
     flow_namespaces: Bounded<u32, ()>,
-    owners: Bounded<u64, Process>,
     /// Who is who.
     pub names: Names,
     began: Option<Timestamp>,
@@ -198,7 +199,6 @@ impl State {
             timeline: Timeline::new(limits.timeline),
             chronicle: Chronicle::new(limits.chronicle),
             flow_namespaces: Bounded::new(limits.conntrack_tables),
-            owners: Bounded::new(limits.owners),
             names: Names::new(limits.owners, limits.containers, limits.namespaces),
             began: None,
             now: Timestamp::default(),
