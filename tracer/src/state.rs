@@ -162,12 +162,12 @@ pub struct State {
     pub markers: Markers,
     /// The last events.
     pub timeline: Timeline,
+    /// Who is who.
+    pub names: Names,
     /// The last events of every sort but retransmits.
     pub chronicle: Chronicle,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
     flow_namespaces: Bounded<u32, ()>,
-    /// Who is who.
-    pub names: Names,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -197,9 +197,9 @@ impl State {
             rates: Rates::default(),
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
+            names: Names::new(limits.owners, limits.containers, limits.namespaces),
             chronicle: Chronicle::new(limits.chronicle),
             flow_namespaces: Bounded::new(limits.conntrack_tables),
-            names: Names::new(limits.owners, limits.containers, limits.namespaces),
             began: None,
             now: Timestamp::default(),
             events: 0,
@@ -267,6 +267,11 @@ impl State {
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
+            Body::Translation(found) => {
+                if self.translations.looked_up(netns, time, found) {
+                    self.chronicle.note_lookup(event);
+                }
+            }
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if flows_before != (self.flows.len(), self.flows.evicted()) {
@@ -317,17 +322,27 @@ impl State {
 
     /// Entries of all tables given up for newer ones.
     pub fn evicted(&self) -> u64 {
-        self.flows.evicted()
-            + self.names.evicted()
-            + self.neighbours.evicted()
-            + self.conntrack.entries.evicted()
-            + self.conntrack.tables.evicted()
-            + self.ipvs.services.evicted()
-            + self.ipvs.reals.evicted()
-            + self.routes.evicted()
-            + self.rulesets.evicted()
-            + self.path.icmp.evicted()
-            + self.path.loops.evicted()
-            + self.translations.evicted()
+        self.evictions().map(|(_, evicted)| evicted).sum()
+    }
+
+    /// How many entries each table gave up for newer ones, and what these are.
+    pub fn evictions(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Self { flows, neighbours, conntrack, ipvs, routes, rulesets, path, translations, names, .. } =
+            self;
+        [
+            ("flows", flows.evicted()),
+            ("owners and names", names.evicted()),
+            ("neighbours", neighbours.evicted()),
+            ("conntrack entries", conntrack.entries.evicted()),
+            ("conntrack tables", conntrack.tables.evicted()),
+            ("virtual services", ipvs.services.evicted()),
+            ("real servers", ipvs.reals.evicted()),
+            ("peers and addresses", routes.evicted()),
+            ("tables of rules", rulesets.evicted()),
+            ("subjects of ICMP errors", path.icmp.evicted()),
+            ("packets that went round", path.loops.evicted()),
+            ("translations", translations.evicted()),
+        ]
+        .into_iter()
     }
 }

@@ -61,6 +61,7 @@ impl Shelf {
             Body::Retransmit(_)
             | Body::Undo(_)
             | Body::RouteLookup(_)
+            | Body::Translation(_)
             | Body::IpvsService(_)
             | Body::IpvsDestination(_)
             | Body::NeighbourEntry(_)

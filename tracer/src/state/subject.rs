@@ -60,6 +60,9 @@ impl Subject {
             Body::Icmp(icmp) => flow(icmp.about?.flow),
             Body::Duplicate(duplicate) => flow(duplicate.flow),
             Body::RouteLookup(lookup) => flow(lookup.flow),
+            Body::Translation(found) => {
+                Self::Flow(FlowKey { netns: found.flow_netns, endpoints: *found.flow() })
+            }
             Body::Neighbour(told) => neighbour(told.interface_index, told.address),
             Body::Claim(claim) => neighbour(claim.interface_index, claim.address),
             Body::NeighbourEntry(entry) => neighbour(entry.interface_index, entry.address),
