@@ -27,6 +27,8 @@ mod tests;
 mod timeline;
 mod translations;
 
+#[cfg(test)]
+pub(crate) use self::related::story;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
@@ -285,7 +287,11 @@ impl State {
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
-            Body::Translation(found) => self.translations.looked_up(netns, time, found),
+            Body::Translation(found) => {
+                if self.translations.looked_up(netns, time, found) {
+                    self.chronicle.note_lookup(event);
+                }
+            }
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if flows_before != (self.flows.len(), self.flows.evicted()) {
