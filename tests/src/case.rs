@@ -17,6 +17,7 @@ mod ipvs;
 mod ipvs_change;
 mod lifecycle;
 mod loops;
+mod names;
 mod neighbour;
 mod reconcile;
 mod retransmit;
@@ -87,6 +88,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         route::CASES,
         icmp::CASES,
         loops::CASES,
+        names::CASES,
         storm::CASES,
         fallback::CASES,
     ]

@@ -16,6 +16,7 @@ mod ipvs_change;
 mod ipvs_listing;
 mod link;
 mod marker;
+mod names;
 mod neighbour;
 mod neighbour_entry;
 mod retransmit;
@@ -42,6 +43,7 @@ pub use self::{
     ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
     link::{LINK_TYPE_BYTES, LinkRecord},
     marker::MarkerRecord,
+    names::{ContainerRecord, NamespaceRecord, container_runtime},
     neighbour::{NeighbourRecord, neighbour_source},
     neighbour_entry::NeighbourEntryRecord,
     retransmit::{RetransmitRecord, retransmit_source},

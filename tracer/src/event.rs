@@ -7,6 +7,7 @@ mod change;
 mod claim;
 mod conntrack;
 mod conntrack_counters;
+mod container;
 mod duplicate;
 mod failure;
 mod flow;
@@ -16,6 +17,7 @@ mod ipvs;
 mod ipvs_change;
 mod ipvs_listing;
 mod ipvs_service;
+mod namespace;
 mod neighbour;
 mod owner;
 mod retransmit;
@@ -32,6 +34,7 @@ pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
     conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
+    container::{Container, Pod, Runtime},
     duplicate::Duplicate,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
@@ -41,8 +44,9 @@ pub use self::{
     ipvs_change::{IpvsChange, IpvsChangeKind},
     ipvs_listing::{ListedDestination, ListedService, ListedWhy},
     ipvs_service::IpvsService,
+    namespace::Namespace,
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
-    owner::{Owner, Owners, Process},
+    owner::{Owner, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
     route::{LookupResult, NextHop, Prefix, Route, RouteLookup, RouteProtocol, RouteTable, RouteType},
     ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily},
@@ -51,6 +55,8 @@ pub use self::{
     text::Text,
     undo::Undo,
 };
+use std::sync::Arc;
+
 use tracer_common::record::RecordKind;
 
 /// When something happened.
@@ -119,6 +125,10 @@ pub enum Body {
     HookStatus(HookStatus),
     /// Which process owns a socket.
     Owner(Owner),
+    /// Which container and pod a cgroup or a process belongs to.
+    Container(Arc<Container>),
+    /// What a network namespace is called, and whose it is.
+    Namespace(Arc<Namespace>),
     /// The node's names.
     Node {
         /// The kernel's release, as `uname -r` prints it.
@@ -167,6 +177,8 @@ impl Body {
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,
             Self::Owner(_) => RecordKind::Owner,
+            Self::Container(_) => RecordKind::Container,
+            Self::Namespace(_) => RecordKind::Namespace,
             Self::Node { .. } => RecordKind::Node,
             Self::Ready => RecordKind::Ready,
             Self::Route(_) => RecordKind::Route,

@@ -25,7 +25,7 @@ pub fn is_shown(event: &Event) -> bool {
         Body::Conntrack(Conntrack { event, .. }) => *event != ConntrackEvent::SynRepeated,
         Body::IpvsService(listed) => listed.why != ListedWhy::Counts,
         Body::IpvsDestination(listed) => listed.why != ListedWhy::Counts,
-        Body::Owner(_) | Body::Node { .. } => false,
+        Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Node { .. } => false,
         Body::Retransmit(_)
         | Body::Undo(_)
         | Body::Neighbour(_)

@@ -12,6 +12,7 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod markers;
+mod names;
 mod neighbours;
 mod outage;
 mod path;
@@ -26,14 +27,15 @@ mod translations;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
-    conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
+    conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
     ipvs::{
-        Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
-        is_onto_drained,
+        Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
+        Service, ServiceKey, is_onto_drained,
     },
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
+    names::{Names, Ownership, Socket},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
     outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
@@ -56,6 +58,10 @@ pub struct Limits {
     pub flows: usize,
     /// Sockets whose owner is known.
     pub owners: usize,
+    /// Cgroups whose container and pod are known.
+    pub containers: usize,
+    /// Network namespaces whose names are known.
+    pub namespaces: usize,
     /// Neighbour entries.
     pub neighbours: usize,
     /// Conntrack entries decided about.
@@ -87,6 +93,8 @@ impl Default for Limits {
         Self {
             flows: 100_000,
             owners: 100_000,
+            containers: 16_384,
+            namespaces: 4_096,
             neighbours: 16_384,
             conntrack_entries: 50_000,
             conntrack_tables: 1_024,
@@ -143,7 +151,8 @@ pub struct State {
     pub markers: Markers,
     /// The last events.
     pub timeline: Timeline,
-    owners: Bounded<u64, Process>,
+    /// Who is who.
+    pub names: Names,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -173,7 +182,7 @@ impl State {
             rates: Rates::default(),
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
-            owners: Bounded::new(limits.owners),
+            names: Names::new(limits.owners, limits.containers, limits.namespaces),
             began: None,
             now: Timestamp::default(),
             events: 0,
@@ -189,7 +198,7 @@ impl State {
             hooks: self.hooks.clone(),
             accounting: self.accounting.clone(),
             markers: self.markers.clone(),
-            owners: self.owners.clone(),
+            names: self.names.clone(),
             began: self.began.map(|_| self.now),
             now: self.now,
             ..Self::new(limits)
@@ -236,9 +245,7 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(owner) => {
-                *self.owners.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();
-            }
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
@@ -290,12 +297,18 @@ impl State {
 
     /// Who owns a flow's socket: seen by a hook, or found in user space before or after.
     pub fn process_of<'a>(&'a self, flow: &'a Flow) -> Option<&'a Process> {
-        flow.process.as_ref().or_else(|| self.owners.get(&flow.socket_inode?))
+        self.names.process_of(Socket::from(flow))
+    }
+
+    /// Whose a flow is: process, container, pod and network namespace, as they were when it was last seen.
+    pub fn ownership_of<'a>(&'a self, key: &FlowKey, flow: &'a Flow) -> Ownership<'a> {
+        self.names.of_socket(key.netns, flow.last, Socket::from(flow))
     }
 
     /// Entries of all tables given up for newer ones.
     pub fn evicted(&self) -> u64 {
         self.flows.evicted()
+            + self.names.evicted()
             + self.neighbours.evicted()
             + self.conntrack.entries.evicted()
             + self.conntrack.tables.evicted()

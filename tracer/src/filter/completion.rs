@@ -30,6 +30,10 @@ pub enum Named {
     NetworkNamespace,
     /// A process.
     Process,
+    /// A container.
+    Container,
+    /// A pod.
+    Pod,
     /// A network device.
     Device,
     /// A hardware address.
@@ -68,11 +72,13 @@ const ENDS: [(&str, Argument); 3] = [
 ];
 
 /// Words of conditions and what follows them, in the order they are offered. Types of events follow in any case.
-const CONDITIONS: [(&str, Argument); 11] = [
+const CONDITIONS: [(&str, Argument); 13] = [
     ("kind", Argument::RetransmitKind),
     ("family", Argument::Family),
     ("netns", Argument::Named(Named::NetworkNamespace)),
     ("process", Argument::Named(Named::Process)),
+    ("container", Argument::Named(Named::Container)),
+    ("pod", Argument::Named(Named::Pod)),
     ("dev", Argument::Named(Named::Device)),
     ("mac", Argument::Named(Named::HardwareAddress)),
     ("verdict", Argument::Verdict),
@@ -169,6 +175,8 @@ mod tests {
             Named::Port => &["80", "8080"],
             Named::NetworkNamespace => &["4026531840"],
             Named::Process => &["nginx", "my app"],
+            Named::Container => &["web"],
+            Named::Pod => &["shop/web-1"],
             Named::Device => &["eth0", "cali1234"],
             Named::HardwareAddress => &["02:00:00:00:00:01"],
         };

@@ -1,19 +1,19 @@
 //! A filter at work on a stream of events.
 
 use super::Filter;
-use crate::event::{Body, Event, Owners};
+use crate::{event::Event, state::Names};
 
-/// Says event by event whether to show it, remembering who owns the sockets that later events name.
+/// Says event by event whether to show it, remembering the names that later events are known by.
 #[derive(Clone, Debug, Default)]
 pub struct Sieve {
     filter: Option<Filter>,
-    owners: Owners,
+    names: Names,
 }
 
 impl Sieve {
     /// Lets through what meets the filter; everything if there is none.
     pub fn new(filter: Option<Filter>) -> Self {
-        Self { filter, owners: Owners::default() }
+        Self { filter, names: Names::default() }
     }
 
     /// The filter, if there is one.
@@ -21,25 +21,15 @@ impl Sieve {
         self.filter.as_ref()
     }
 
-    /// Another filter, with what this one remembers.
-    #[must_use]
-    pub fn with(&self, filter: Filter) -> Self {
-        Self { filter: Some(filter), ..self.clone() }
+    /// Lets through what meets the filter, of events that come after others that told these names.
+    pub fn with_names(filter: Filter, names: Names) -> Self {
+        Self { filter: Some(filter), names }
     }
 
     /// Whether to show an event. Every event has to pass here, in their order.
     pub fn passes(&mut self, event: &Event) -> bool {
-        // Remembered without a filter too: one may come later.
-        if let Body::Owner(owner) = &event.body {
-            self.owners.insert(owner);
-        }
         let Some(filter) = &self.filter else { return true };
-        let process = match &event.body {
-            Body::Retransmit(retransmit) => {
-                retransmit.socket_inode.and_then(|inode| self.owners.process(inode))
-            }
-            _ => None,
-        };
-        filter.matches_with_process(event, process)
+        self.names.take_in(event);
+        filter.matches_with(event, &self.names.of_event(event))
     }
 }

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use proptest::{prelude::*, strategy::Union};
 
-use super::{Filter, Sieve, complete, parse, words};
+use super::{Filter, Sieve, complete, parse, syntax::Pattern, words};
 use crate::{
     event::{Body, Event, NeighbourState, Process, TcpState, Text},
     output::tests::{events, every_event},
     probe::table::Family,
+    state::Ownership,
 };
 
 /// Places of the matching events among those with a network namespace, in the sample's order: 0–3 retransmits
@@ -90,7 +91,8 @@ fn a_process_may_be_known_from_elsewhere() {
         .iter()
         .find(|event| matches!(&event.body, Body::Retransmit(body) if body.socket_inode == Some(77)));
     assert!(!filter.matches(rto.unwrap()));
-    assert!(filter.matches_with_process(rto.unwrap(), Some(&nginx)));
+    let whose = Ownership { process: Some(&nginx), ..Ownership::default() };
+    assert!(filter.matches_with(rto.unwrap(), &whose));
     assert_eq!(matching("process \"curl\u{fffd}[2J\""), [2, 3]);
 }
 
@@ -163,7 +165,7 @@ fn condition() -> impl Strategy<Value = String> {
         prop::sample::select(words).prop_map(move |word| format!("{condition} {word}"))
     });
     let name = prop_oneof![
-        "[a-z0-9.-]{1,15}",
+        "[a-z0-9./*-]{1,15}",
         "\\PC{0,8}".prop_map(|name| { format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")) })
     ];
     prop_oneof![
@@ -175,7 +177,7 @@ fn condition() -> impl Strategy<Value = String> {
             one.min(other),
             one.max(other)
         )),
-        prop_oneof![Just("process "), Just("dev ")]
+        prop::sample::select(vec!["process ", "dev ", "container ", "pod ", "netns "])
             .prop_flat_map(move |word| name.clone().prop_map(move |name| format!("{word}{name}"))),
         any::<i32>().prop_map(|weight| format!("weight <{weight}")),
         any::<[u8; 6]>()
@@ -244,4 +246,22 @@ fn filters_are_joined() {
     assert_eq!(parse(text), Ok(joined));
     assert_eq!(Filter::families([]), None);
     assert_eq!(Filter::families([Family::Ipvs]), parse("family ipvs").ok());
+}
+
+proptest! {
+    #[test]
+    fn a_star_stands_for_any_characters(pattern in "[ab*]{0,8}", name in "[ab]{0,8}") {
+        /// The same, by trying everything.
+        fn fits(pattern: &str, name: &str) -> bool {
+            match (pattern.chars().next(), name.chars().next()) {
+                (None, first) => first.is_none(),
+                (Some('*'), first) => {
+                    fits(&pattern[1..], name) || (first.is_some() && fits(pattern, &name[1..]))
+                }
+                (Some(wanted), Some(first)) => wanted == first && fits(&pattern[1..], &name[1..]),
+                (Some(_), None) => false,
+            }
+        }
+        prop_assert_eq!(Pattern(pattern.clone()).fits(&name), fits(&pattern, &name));
+    }
 }

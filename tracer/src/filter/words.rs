@@ -102,6 +102,8 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner
+        | RecordKind::Container
+        | RecordKind::Namespace
         | RecordKind::Node
         | RecordKind::Ready
         | RecordKind::Marker => None,

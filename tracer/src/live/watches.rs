@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use super::{
     conntrack::ConntrackWatch,
     ipvs::{IpvsWatch, ToldByHooks},
+    namespaces::NamespaceWatch,
     path::{PathWatch, Unasked},
     rulesets::Rulesets,
     watch::{Question, Watch, Watcher},
@@ -84,7 +85,7 @@ fn watches(
     ipvs_told: &ToldByHooks,
     unasked: &Unasked,
 ) -> Vec<Box<dyn Watch>> {
-    let mut watches: Vec<Box<dyn Watch>> = Vec::new();
+    let mut watches: Vec<Box<dyn Watch>> = vec![Box::new(NamespaceWatch::new(paths.proc.clone()))];
     if options.families.contains(&Family::Conntrack) {
         watches.push(Box::new(ConntrackWatch::new(paths.clone())));
     }

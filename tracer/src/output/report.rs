@@ -108,7 +108,11 @@ impl Report {
             }
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
-            Body::ConntrackCounters(_) | Body::Owner(_) | Body::Ready => return,
+            Body::ConntrackCounters(_)
+            | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
+            | Body::Ready => return,
             body if body.is_snapshot() => return,
             Body::Retransmit(_)
             | Body::Undo(_)
@@ -226,6 +230,8 @@ impl Report {
             | Body::Stats(_)
             | Body::HookStatus(_)
             | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready => "",
         }

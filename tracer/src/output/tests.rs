@@ -1,5 +1,6 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
+mod names;
 mod path;
 
 use std::io;

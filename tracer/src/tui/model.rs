@@ -126,6 +126,8 @@ impl Subject {
             | Body::Marker(_)
             | Body::Stats(_)
             | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready => return None,
         })

@@ -1,9 +1,7 @@
 //! Where a subject's row stands: a table that is sorted anew with every event must not put another row under the
 //! selection.
 
-use tracer_common::hook::HookId;
-
-use super::{CONNTRACK_MEASURES, FLOW_MEASURES, IpvsRow, Measure, NEIGHBOUR_MEASURES, ipvs};
+use super::{CONNTRACK_MEASURES, FLOW_MEASURES, IpvsRow, Measure, NEIGHBOUR_MEASURES, hooks, ipvs};
 use crate::{
     state::State,
     tui::model::{Screen, Subject},
@@ -31,7 +29,7 @@ pub(in crate::tui) fn position(
             IpvsRow::Service(key, _) => Subject::Service(**key) == subject,
             IpvsRow::Real(key, _) => Subject::Real(**key) == subject,
         }),
-        (Screen::Hooks, Subject::Hook(hook)) => HookId::ALL.iter().position(|&known| known == hook),
+        (Screen::Hooks, Subject::Hook(hook)) => hooks(state, measure).iter().position(|&known| known == hook),
         _ => None,
     }
 }
