@@ -7,6 +7,7 @@ mod copy;
 pub mod keys;
 pub mod model;
 pub mod mouse;
+mod opened;
 mod owner_text;
 mod peers;
 pub mod prompt;

@@ -6,6 +6,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
+    limits::LimitArguments,
     log,
     node::{Blocks, Node},
     recording::Recording,
@@ -30,6 +31,8 @@ pub(super) struct Arguments {
     screens: Screens,
     #[command(flatten)]
     view: View,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 impl Arguments {
@@ -40,6 +43,7 @@ impl Arguments {
             force: self.force || before.force,
             screens: self.screens.over(before.screens),
             view: self.view.over(before.view),
+            limits: self.limits.over(before.limits),
         }
     }
 }
@@ -51,7 +55,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tui::require_terminal()?;
     let recording =
         arguments.record.as_deref().map(|path| Recording::create(path, arguments.force)).transpose()?;
-    let options = arguments.screens.options(Source::Node, arguments.view.filter.clone());
+    let limits = arguments.limits.limits();
+    let options = arguments.screens.options(Source::Node, arguments.view.filter.clone(), limits);
     let _hold = log::hold();
     // On the heap: the state is large.
     node.run(async |blocks| Box::pin(show(blocks, recording, options)).await)

@@ -124,6 +124,7 @@ impl Theme {
 fn ascii_for(symbol: &str) -> char {
     match symbol {
         "→" | "▸" => '>',
+        "◂" => '<',
         "↑" | "▲" => '^',
         "↓" | "▼" | "▾" => 'v',
         "─" | "▄" => '-',

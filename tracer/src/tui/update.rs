@@ -7,6 +7,7 @@ use super::{
     keys::{Action, Leap, Motion, Typed, action_of, typed},
     model::{Model, Screen, Source, Subject},
     mouse::Pointed,
+    opened::{self, Opened},
     prompt::{Prompt, Purpose},
     rows, text,
 };
@@ -77,6 +78,9 @@ pub fn update(model: &mut Model, input: Input) -> Option<Effect> {
 }
 
 fn act(model: &mut Model, action: Action) -> Option<Effect> {
+    if opened::act(model, action) {
+        return None;
+    }
     match action {
         Action::Quit => return Some(Effect::Quit),
         Action::Help => model.help = !model.help,
@@ -89,7 +93,7 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
         Action::Open => {
             model.is_following = false;
             model.hold_selection();
-            model.details = subject(model);
+            model.details = subject(model).map(Opened::new);
         }
         Action::Sort => {
             let measures = rows::measures(model.screen).len().max(1);
@@ -159,9 +163,6 @@ fn select(model: &mut Model, motion: Motion) {
         model.is_following = motion == Motion::First;
     }
     model.chosen[model.screen as usize] = if motion == Motion::First { None } else { subject(model) };
-    if model.details.is_some() {
-        model.details = subject(model);
-    }
 }
 
 fn point(model: &mut Model, pointed: Pointed) {
@@ -175,7 +176,7 @@ fn point(model: &mut Model, pointed: Pointed) {
     };
     let motion = if rows < 0 { Motion::Up } else { Motion::Down };
     for _ in 0..rows.unsigned_abs() {
-        select(model, motion);
+        act(model, Action::Move(motion));
     }
 }
 
