@@ -4,6 +4,7 @@ mod doctor;
 mod events;
 mod live;
 mod log;
+mod look;
 mod netns;
 mod node;
 mod playback;

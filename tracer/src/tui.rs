@@ -5,6 +5,7 @@
 
 pub mod keys;
 pub mod model;
+mod notable;
 mod peers;
 mod rows;
 mod terminal;
@@ -19,7 +20,7 @@ mod widget;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use crossterm::event::{Event as TerminalEvent, EventStream};
+use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use tokio::{
     sync::mpsc::Receiver,
@@ -29,7 +30,7 @@ use tokio::{
 use self::{
     model::Model,
     terminal::Screens,
-    theme::Theme,
+    theme::{Answers, Choice, QUERY, Taken, Theme},
     update::{Effect, Input, update},
 };
 use crate::{
@@ -59,6 +60,8 @@ pub struct Options {
     pub limits: Limits,
     /// Where the blocks come from.
     pub source: Source,
+    /// What the user asks of the looks.
+    pub theme: Choice,
     /// What of it to show; everything if there is none.
     pub filter: Option<Filter>,
 }
@@ -72,8 +75,12 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
     /// At most ten frames a second.
     const FRAME: Duration = Duration::from_millis(100);
 
-    let theme = Theme::of_environment(|name| std::env::var(name).ok());
+    let mut theme = Theme::find(options.theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
     let mut screens = Screens::open()?;
+    if theme.asks_background {
+        screens.ask(QUERY)?;
+    }
+    let mut answers = Answers::default();
     let mut model = Model::new(State::new(options.limits), options.source);
     model.filter = options.filter.as_ref().map(ToString::to_string);
     let mut sieve = Sieve::new(options.filter);
@@ -94,8 +101,10 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
             input = inputs.next() => {
                 let input = input.context("the terminal gives no more input")?;
                 let input = input.context("reading from the terminal")?;
-                if take_input(&mut model, &input) == Some(Effect::Quit) {
-                    return Ok(());
+                for input in pressed(&input, &mut answers, &mut theme) {
+                    if take_input(&mut model, &input) == Some(Effect::Quit) {
+                        return Ok(());
+                    }
                 }
                 is_stale = true;
             }
@@ -113,6 +122,23 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
                 is_stale = true;
             }
         }
+    }
+}
+
+/// What the user did. A terminal that was asked for its background answers as if by keys.
+fn pressed(input: &TerminalEvent, answers: &mut Answers, theme: &mut Theme) -> Vec<TerminalEvent> {
+    match *input {
+        TerminalEvent::Key(key) if theme.asks_background && key.kind != KeyEventKind::Release => {
+            match answers.take(key) {
+                Taken::Pressed(keys) => keys.into_iter().map(TerminalEvent::Key).collect(),
+                Taken::Held => Vec::new(),
+                Taken::Answered(background) => {
+                    (theme.background, theme.asks_background) = (background, false);
+                    Vec::new()
+                }
+            }
+        }
+        _ => vec![input.clone()],
     }
 }
 

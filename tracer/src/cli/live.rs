@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     log,
+    look::Look,
     node::{Blocks, Node},
     recording::Recording,
     scope::View,
@@ -24,6 +25,8 @@ pub(super) struct Arguments {
     force: bool,
     #[command(flatten)]
     view: View,
+    #[command(flatten)]
+    look: Look,
 }
 
 impl Arguments {
@@ -33,6 +36,7 @@ impl Arguments {
             record: self.record.or(before.record),
             force: self.force || before.force,
             view: self.view.over(before.view),
+            look: self.look.over(before.look),
         }
     }
 }
@@ -47,6 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let options = tui::Options {
         source: Source::Node,
         filter: arguments.view.filter.clone(),
+        theme: arguments.look.theme(),
         ..tui::Options::default()
     };
     let _hold = log::hold();

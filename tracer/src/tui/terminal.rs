@@ -1,6 +1,9 @@
 //! The terminal, as long as the screens are on it.
 
-use std::{io::IsTerminal, mem::ManuallyDrop};
+use std::{
+    io::{self, IsTerminal, Write as _},
+    mem::ManuallyDrop,
+};
 
 use anyhow::{Context, Result, bail};
 use ratatui::{DefaultTerminal, Frame};
@@ -14,7 +17,7 @@ pub(super) struct Screens {
 
 /// Fails if there is no terminal for the screens.
 pub fn require_terminal() -> Result<()> {
-    if !std::io::stdout().is_terminal() {
+    if !io::stdout().is_terminal() {
         bail!("standard output is not a terminal: use `tracer events` for lines or JSON");
     }
     Ok(())
@@ -32,6 +35,16 @@ impl Screens {
     /// Rows of the terminal.
     pub(super) fn height(&self) -> Result<u16> {
         Ok(self.terminal.size().context("reading the terminal's size")?.height)
+    }
+
+    /// Asks the terminal something; if it answers, that comes in like keys. Nothing is asked if keys come from elsewhere.
+    pub(super) fn ask(&mut self, question: &str) -> Result<()> {
+        if io::stdin().is_terminal() {
+            let mut terminal = io::stdout();
+            terminal.write_all(question.as_bytes()).context("asking the terminal")?;
+            terminal.flush().context("asking the terminal")?;
+        }
+        Ok(())
     }
 
     /// Draws one frame.
