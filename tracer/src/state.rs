@@ -17,6 +17,7 @@ mod path;
 mod rates;
 mod routes;
 mod rulesets;
+mod span;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -37,6 +38,7 @@ pub use self::{
     rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
+    span::Span,
     timeline::Timeline,
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! What conntrack decided.
 
-use super::{bounded::Bounded, flows::FlowKey};
+use super::{bounded::Bounded, flows::FlowKey, span::Span};
 use crate::event::{
     Conntrack as ConntrackDecision, ConntrackCounter, ConntrackCounters, ConntrackEvent, Endpoints, Timestamp,
 };
@@ -9,6 +9,7 @@ use crate::event::{
 #[derive(Clone, Debug)]
 pub struct Conntrack {
     counts: [u64; ConntrackEvent::ALL.len()],
+    spans: [Option<Span>; ConntrackEvent::ALL.len()],
     /// Growth of the counters of all namespaces, those whose table was given up included.
     growth: [u64; ConntrackCounter::ALL.len()],
     /// Entries by the original tuple.
@@ -95,6 +96,7 @@ impl Conntrack {
     pub(super) fn new(entries: usize, tables: usize) -> Self {
         Self {
             counts: [0; ConntrackEvent::ALL.len()],
+            spans: [None; ConntrackEvent::ALL.len()],
             growth: [0; ConntrackCounter::ALL.len()],
             entries: Bounded::new(entries),
             tables: Bounded::new(tables),
@@ -104,6 +106,11 @@ impl Conntrack {
     /// How often something happened.
     pub fn count(&self, event: ConntrackEvent) -> u64 {
         self.counts[event as usize]
+    }
+
+    /// From when to when something happened.
+    pub fn span(&self, event: ConntrackEvent) -> Option<Span> {
+        self.spans[event as usize]
     }
 
     /// How much a counter grew over all namespaces, each since it was first counted.
@@ -130,6 +137,7 @@ impl Conntrack {
         let &ConntrackDecision { event, original, reply, previous_reply, tcp_state, status: _, mark, zone } =
             decision;
         self.counts[event as usize] += 1;
+        Span::extend(&mut self.spans[event as usize], time);
         let Some(endpoints) = original else { return };
         let entry = self.entries.touch(FlowKey { netns, endpoints }, || ConntrackEntry {
             first: time,

@@ -4,7 +4,7 @@ mod administration;
 
 use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32};
 
-use super::bounded::Bounded;
+use super::{bounded::Bounded, span::Span};
 use crate::event::{
     Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Text, Timestamp,
 };
@@ -86,6 +86,8 @@ pub struct Service {
     pub last: Timestamp,
     /// What was decided.
     pub decisions: Decisions,
+    /// When new connections were dropped, delayed or refused.
+    pub turned_away: Option<Span>,
     /// `net.ipv4.vs.conn_reuse_mode` at the last decision.
     pub reuse_mode: Option<i32>,
     /// `net.ipv4.vs.expire_nodest_conn` at the last decision.
@@ -106,6 +108,7 @@ impl Service {
             first: time,
             last: time,
             decisions: Decisions::default(),
+            turned_away: None,
             reuse_mode: None,
             expire_nodest: None,
             scheduler: None,
@@ -136,6 +139,8 @@ pub struct Real {
     pub last: Timestamp,
     /// What was decided.
     pub decisions: Decisions,
+    /// When new connections reached it though it should get none.
+    pub dialled_drained: Option<Span>,
     /// Its weight by the newest word on it; for one that was removed, the last it had.
     pub weight: Option<i32>,
     /// The last change of its weight that was noticed: when, and from which weight.
@@ -221,6 +226,9 @@ impl Ipvs {
         let service = self.services.touch(key, || Service::new(time));
         service.last = service.last.max(time);
         service.decisions.count(decided);
+        if !is_accepted(decided.decision) {
+            Span::extend(&mut service.turned_away, time);
+        }
         service.reuse_mode = Some(decided.reuse_mode);
         service.expire_nodest = Some(decided.expire_nodest);
 
@@ -239,6 +247,7 @@ impl Real {
             first: time,
             last: time,
             decisions: Decisions::default(),
+            dialled_drained: None,
             weight: None,
             weight_changed: None,
             available,
@@ -252,6 +261,9 @@ impl Real {
     fn decision(&mut self, time: Timestamp, decided: &IpvsDecided) {
         self.last = self.last.max(time);
         self.decisions.count(decided);
+        if is_onto_drained(decided) {
+            Span::extend(&mut self.dialled_drained, time);
+        }
         if time < self.known_at {
             return;
         }
