@@ -30,7 +30,7 @@ use ratatui::{
 };
 
 pub(super) use self::{
-    describe::{subject_facts, subject_title},
+    describe::{blind_text, flow_name, kinds_text, subject_facts, subject_title},
     event_text::event_fact,
 };
 use super::{
