@@ -21,12 +21,14 @@ mod rates;
 mod related;
 mod routes;
 mod rulesets;
+mod shared;
 mod subject;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod translations;
 
+use self::shared::Shared;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
@@ -166,6 +168,7 @@ pub struct State {
     pub chronicle: Chronicle,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
     flow_namespaces: Bounded<u32, ()>,
+    shared: Shared,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -198,6 +201,7 @@ impl State {
             names: Names::new(limits.owners, limits.containers, limits.namespaces),
             chronicle: Chronicle::new(limits.chronicle),
             flow_namespaces: Bounded::new(limits.conntrack_tables),
+            shared: Shared::default(),
             began: None,
             now: Timestamp::default(),
             events: 0,
@@ -213,7 +217,7 @@ impl State {
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
-                flows::retransmit(&mut self.flows, netns, time, retransmit);
+                flows::retransmit(&mut self.flows, &mut self.shared, netns, time, retransmit);
             }
             Body::Undo(undo) => flows::undo(&mut self.flows, netns, time, undo),
             Body::Neighbour(neighbour) => {
