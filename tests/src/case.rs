@@ -24,6 +24,7 @@ mod retransmit;
 mod route;
 mod ruleset;
 mod storm;
+mod translation;
 
 /// One case.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +91,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         loops::CASES,
         names::CASES,
         storm::CASES,
+        translation::CASES,
         fallback::CASES,
     ]
     .into_iter()

@@ -20,6 +20,8 @@ pub enum Need {
     Conntrack,
     /// The unified hierarchy of cgroups.
     Cgroups,
+    /// Questions to connection tracking.
+    ConntrackNetlink,
     /// Rules that hand packets to programs.
     Queue,
     /// IPVS, with type information of the module, and `ipvsadm`.
@@ -74,6 +76,11 @@ impl Need {
                 Ok(_) => None,
                 Err(error) => Some(format!("no cgroups: {error:#}")),
             },
+            Self::ConntrackNetlink => {
+                load("nf_conntrack_netlink");
+                in_namespace(|namespace| namespace.run("conntrack", "--count").map(drop))
+                    .map(|error| format!("conntrack does not answer questions: {error}"))
+            }
             Self::Ipvs => ipvsadm_missing().or_else(ipvs_types_missing),
             Self::Ipvsadm => ipvsadm_missing(),
             Self::Queue => {

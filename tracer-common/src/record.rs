@@ -24,6 +24,7 @@ mod route;
 mod rule;
 mod ruleset;
 mod sysctl;
+mod translation;
 mod undo;
 mod user;
 
@@ -51,6 +52,7 @@ pub use self::{
     rule::RuleRecord,
     ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
     sysctl::SysctlRecord,
+    translation::TranslationRecord,
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };

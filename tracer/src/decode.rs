@@ -7,7 +7,7 @@ use tracer_common::record::{
     HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord,
     LinkRecord, MarkerRecord, NamespaceRecord, NeighbourEntryRecord, NeighbourRecord, NodeRecord,
     OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord,
-    RulesetRecord, StatsRecord, SysctlRecord, UndoRecord,
+    RulesetRecord, StatsRecord, SysctlRecord, TranslationRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
@@ -153,6 +153,9 @@ impl Decoder {
             RecordKind::Ruleset => {
                 let (ruleset, names) = read::<RulesetRecord>(record)?;
                 Body::Ruleset(Ruleset::from_record(&ruleset, names))
+            }
+            RecordKind::Translation => {
+                Body::Translation(Box::new((&read::<TranslationRecord>(record)?.0).into()))
             }
             RecordKind::Marker => Body::Marker(Text::from_bytes(read::<MarkerRecord>(record)?.1)),
         })

@@ -26,6 +26,7 @@ mod ruleset;
 mod stats;
 mod surroundings;
 mod text;
+mod translation;
 mod undo;
 
 pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
@@ -53,6 +54,7 @@ pub use self::{
     stats::Stats,
     surroundings::{Address, Link, NeighbourEntry, Rule, Sysctl},
     text::Text,
+    translation::Translation,
     undo::Undo,
 };
 use std::sync::Arc;
@@ -154,6 +156,8 @@ pub enum Body {
     Sysctl(Sysctl),
     /// How many rules a table has.
     Ruleset(Ruleset),
+    /// What conntrack makes of a flow, looked up.
+    Translation(Box<Translation>),
     /// The user marked the moment; what they typed, which may be nothing.
     Marker(Text),
 }
@@ -189,6 +193,7 @@ impl Body {
             Self::NeighbourEntry(_) => RecordKind::NeighbourEntry,
             Self::Sysctl(_) => RecordKind::Sysctl,
             Self::Ruleset(_) => RecordKind::Ruleset,
+            Self::Translation(_) => RecordKind::Translation,
             Self::Marker(_) => RecordKind::Marker,
         }
     }

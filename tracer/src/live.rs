@@ -13,6 +13,7 @@ mod owners;
 mod path;
 mod rulesets;
 mod suspicion;
+mod translations;
 mod watch;
 mod watches;
 

@@ -40,6 +40,7 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Ready
         | Body::Route(_)
         | Body::RouteLookup(_)
+        | Body::Translation(_)
         | Body::Address(_)
         | Body::Link(_)
         | Body::Rule(_)

@@ -5,6 +5,7 @@
 
 mod accounting;
 mod bounded;
+mod chronicle;
 mod conntrack;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -17,8 +18,10 @@ mod neighbours;
 mod outage;
 mod path;
 mod rates;
+mod related;
 mod routes;
 mod rulesets;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -27,12 +30,13 @@ mod translations;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
-    conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
+    chronicle::Chronicle,
+    conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
     ipvs::{
-        Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
-        is_onto_drained,
+        Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
+        Service, ServiceKey, is_onto_drained,
     },
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     names::{Names, Ownership, Socket},
@@ -40,10 +44,12 @@ pub use self::{
     outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
+    related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
+    subject::{NetworkKey, Subject},
     timeline::Timeline,
-    translations::{Learnt, Mapping, Translations, Translator},
+    translations::{Ends, Learnt, Mapping, Translations, Translator},
 };
 use crate::{
     decode::DecodeCounts,
@@ -86,6 +92,8 @@ pub struct Limits {
     pub translations: usize,
     /// Events of the timeline.
     pub timeline: usize,
+    /// Events of each sort but retransmits that are kept longer than the timeline.
+    pub chronicle: usize,
 }
 
 impl Default for Limits {
@@ -107,6 +115,7 @@ impl Default for Limits {
             loops: 10_000,
             translations: 50_000,
             timeline: 20_000,
+            chronicle: 2_000,
         }
     }
 }
@@ -153,6 +162,10 @@ pub struct State {
     pub timeline: Timeline,
     /// Who is who.
     pub names: Names,
+    /// The last events of every sort but retransmits.
+    pub chronicle: Chronicle,
+    /// Namespaces that have had flows, so that a flow can be looked for in all of them.
+    flow_namespaces: Bounded<u32, ()>,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -183,6 +196,8 @@ impl State {
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
             names: Names::new(limits.owners, limits.containers, limits.namespaces),
+            chronicle: Chronicle::new(limits.chronicle),
+            flow_namespaces: Bounded::new(limits.conntrack_tables),
             began: None,
             now: Timestamp::default(),
             events: 0,
@@ -194,6 +209,7 @@ impl State {
         let &Event { time, netns, cpu: _, ref body } = event;
         self.began.get_or_insert(time);
         self.now = self.now.max(time);
+        let flows_before = (self.flows.len(), self.flows.evicted());
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
@@ -238,7 +254,11 @@ impl State {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
             }
-            Body::RouteLookup(lookup) => self.routes.lookup(netns, time, lookup),
+            Body::RouteLookup(lookup) => {
+                if self.routes.lookup(netns, time, lookup) {
+                    self.chronicle.note_lookup(event);
+                }
+            }
             Body::Address(address) => {
                 self.routes.address(netns, address);
                 self.names.take_in(event);
@@ -248,9 +268,14 @@ impl State {
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
+            Body::Translation(found) => self.translations.looked_up(netns, time, found),
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
+        if flows_before != (self.flows.len(), self.flows.evicted()) {
+            self.flow_namespaces.touch(netns, || ());
+        }
         self.markers.note(event);
+        self.chronicle.note(event);
         if timeline::is_told(body) {
             self.events += 1;
             self.timeline.push(event);
@@ -294,17 +319,27 @@ impl State {
 
     /// Entries of all tables given up for newer ones.
     pub fn evicted(&self) -> u64 {
-        self.flows.evicted()
-            + self.names.evicted()
-            + self.neighbours.evicted()
-            + self.conntrack.entries.evicted()
-            + self.conntrack.tables.evicted()
-            + self.ipvs.services.evicted()
-            + self.ipvs.reals.evicted()
-            + self.routes.evicted()
-            + self.rulesets.evicted()
-            + self.path.icmp.evicted()
-            + self.path.loops.evicted()
-            + self.translations.evicted()
+        self.evictions().map(|(_, evicted)| evicted).sum()
+    }
+
+    /// How many entries each table gave up for newer ones, and what these are.
+    pub fn evictions(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Self { flows, neighbours, conntrack, ipvs, routes, rulesets, path, translations, names, .. } =
+            self;
+        [
+            ("flows", flows.evicted()),
+            ("owners and names", names.evicted()),
+            ("neighbours", neighbours.evicted()),
+            ("conntrack entries", conntrack.entries.evicted()),
+            ("conntrack tables", conntrack.tables.evicted()),
+            ("virtual services", ipvs.services.evicted()),
+            ("real servers", ipvs.reals.evicted()),
+            ("peers and addresses", routes.evicted()),
+            ("tables of rules", rulesets.evicted()),
+            ("subjects of ICMP errors", path.icmp.evicted()),
+            ("packets that went round", path.loops.evicted()),
+            ("translations", translations.evicted()),
+        ]
+        .into_iter()
     }
 }

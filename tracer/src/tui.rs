@@ -5,6 +5,7 @@
 
 pub mod keys;
 pub mod model;
+mod opened;
 mod owner_text;
 mod peers;
 mod rows;

@@ -118,6 +118,8 @@ kinds! {
     Marker = 81 "marker" MarkerRecord,
     /// Which container and pod a cgroup belongs to; the names follow.
     Container = 82 "container" ContainerRecord,
+    /// What conntrack makes of a flow, looked up.
+    Translation = 83 "translation" TranslationRecord,
 }
 
 impl RecordKind {

@@ -6,6 +6,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
+    limits::LimitArguments,
     log,
     node::{Blocks, Node},
     recording::Recording,
@@ -24,6 +25,8 @@ pub(super) struct Arguments {
     force: bool,
     #[command(flatten)]
     view: View,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 impl Arguments {
@@ -33,6 +36,7 @@ impl Arguments {
             record: self.record.or(before.record),
             force: self.force || before.force,
             view: self.view.over(before.view),
+            limits: self.limits.over(before.limits),
         }
     }
 }
@@ -47,6 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let options = tui::Options {
         source: Source::Node,
         filter: arguments.view.filter.clone(),
+        limits: arguments.limits.limits(),
         ..tui::Options::default()
     };
     let _hold = log::hold();

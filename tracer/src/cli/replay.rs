@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use super::{playback::Playback, scope::View, tell};
+use super::{limits::LimitArguments, playback::Playback, scope::View, tell};
 use crate::tui::{self, Feed, Source};
 
 /// Blocks read ahead of the screens.
@@ -22,6 +22,8 @@ pub(super) struct Arguments {
     file: PathBuf,
     #[command(flatten)]
     view: View,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 /// Plays the whole session and stays on its last state until the user leaves.
@@ -29,7 +31,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tui::require_terminal()?;
     let playback = Playback::open(&arguments.file, &arguments.view.scope)?;
     let filter = arguments.view.for_session()?;
-    let options = tui::Options { source: Source::Session, filter, ..tui::Options::default() };
+    let options = tui::Options {
+        source: Source::Session,
+        filter,
+        limits: arguments.limits.limits(),
+        ..tui::Options::default()
+    };
     let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
     let reader = read(playback, sender)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

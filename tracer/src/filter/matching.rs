@@ -141,6 +141,11 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
                 source |= answered;
             }
         }
+        Body::Translation(found) => {
+            (source, destination) = both(&found.original, &test);
+            let (answering, answered) = both(&found.reply, &test);
+            (source, destination) = (source || answered, destination || answering);
+        }
         Body::Ipvs(ipvs) => {
             source = test(ipvs.client.into());
             destination =
@@ -246,6 +251,7 @@ fn is_in_state(body: &Body, name: &str) -> bool {
             neighbour.old_state.to_string() == name || neighbour.new_state.to_string() == name
         }
         Body::Conntrack(conntrack) => conntrack.tcp_state == Some(name),
+        Body::Translation(found) => found.tcp_state == Some(name),
         Body::Ipvs(ipvs) => ipvs.connection_state == Some(name),
         Body::RouteLookup(lookup) => lookup.neighbour_state.is_some_and(|state| state.to_string() == name),
         Body::NeighbourEntry(entry) => entry.state.to_string() == name,

@@ -13,6 +13,7 @@ use super::{
     namespaces::NamespaceWatch,
     path::{PathWatch, Unasked},
     rulesets::Rulesets,
+    translations::TranslationWatch,
     watch::{Question, Watch, Watcher},
 };
 use crate::{
@@ -88,6 +89,7 @@ fn watches(
     let mut watches: Vec<Box<dyn Watch>> = vec![Box::new(NamespaceWatch::new(paths.proc.clone()))];
     if options.families.contains(&Family::Conntrack) {
         watches.push(Box::new(ConntrackWatch::new(paths.clone())));
+        watches.push(Box::new(TranslationWatch::new(paths, unasked.clone())));
     }
     if options.families.contains(&Family::Ipvs) {
         watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));

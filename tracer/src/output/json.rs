@@ -15,7 +15,7 @@ use std::{fmt, io, net::IpAddr};
 use serde::{Serialize, Serializer};
 
 use self::{
-    conntrack::{ConntrackObject, CountersObject},
+    conntrack::{ConntrackObject, CountersObject, TranslationObject},
     icmp::{DuplicateObject, IcmpObject},
     ipvs::IpvsObject,
     ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
@@ -54,6 +54,9 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Claim(body) => object(buffer, event, name, ClaimObject::from(body)),
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
+        Body::Translation(body) => {
+            object(buffer, event, name, TranslationObject::new(body, event.event.netns))
+        }
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
         Body::IpvsChange(body) => object(buffer, event, name, IpvsChangeObject::from(body)),
         Body::IpvsService(body) => object(buffer, event, name, IpvsServiceObject::from(&**body)),

@@ -153,6 +153,7 @@ impl Lines {
             // Tables come and go with every connection; what failed is for people.
             Body::ConntrackCounters(body) if !body.tells_failures() => return Ok(()),
             Body::ConntrackCounters(body) => ("conntrack", conntrack::counters(body)),
+            Body::Translation(body) => ("translation", conntrack::translation(body, event.netns, arrow)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
             body if body.is_snapshot() => return Ok(()),
             Body::Route(body) => ("route", path::route(body)),

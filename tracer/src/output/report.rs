@@ -122,6 +122,7 @@ impl Report {
             | Body::Ipvs(_)
             | Body::Route(_)
             | Body::RouteLookup(_)
+            | Body::Translation(_)
             | Body::Address(_)
             | Body::Link(_)
             | Body::Rule(_)
@@ -214,6 +215,7 @@ impl Report {
             }
             Body::Route(body) => body.change.name(),
             Body::RouteLookup(body) => body.result.name(),
+            Body::Translation(body) => body.name(),
             Body::Address(body) => body.change.name_of_state(),
             Body::Link(body) => body.change.name_of_state(),
             Body::Rule(body) => body.change.name(),

@@ -4,10 +4,13 @@ mod administration;
 
 use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32};
 
-use super::bounded::Bounded;
+use super::{bounded::Bounded, rates::Buckets};
 use crate::event::{
     Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Text, Timestamp,
 };
+
+/// Seconds of history that are kept of every real server that is dialled: a minute of whole ones, and the one that runs.
+pub const REAL_HISTORY_SECONDS: usize = 61;
 
 /// Decisions that are kept in full.
 pub(super) const RECENT_DECISIONS: usize = 1_000;
@@ -63,7 +66,7 @@ impl Decisions {
 
     /// New connections that went on to a real server.
     pub fn accepted(&self) -> u64 {
-        IpvsDecision::ALL.into_iter().filter(|&decision| is_accepted(decision)).map(|one| self.of(one)).sum()
+        IpvsDecision::ALL.into_iter().filter(|decision| decision.is_accepted()).map(|one| self.of(one)).sum()
     }
 
     /// New connections that were dropped, delayed or refused.
@@ -148,6 +151,8 @@ pub struct Real {
     pub forwarding: Option<IpvsForward>,
     /// Its connections when it was last listed.
     pub connections: Option<Connections>,
+    /// New connections over the last seconds, if it ever got one: most of a large service's servers are only listed.
+    pub recent: Option<Box<Buckets<REAL_HISTORY_SECONDS, u16>>>,
     /// The time of the newest word on its configuration.
     known_at: Timestamp,
 }
@@ -189,17 +194,9 @@ pub struct Ipvs {
     pub total: Decisions,
 }
 
-/// Whether a new connection goes on to a real server.
-fn is_accepted(decision: IpvsDecision) -> bool {
-    match decision {
-        IpvsDecision::Scheduled | IpvsDecision::Reused | IpvsDecision::Rescheduled => true,
-        IpvsDecision::Delayed | IpvsDecision::Dropped | IpvsDecision::Refused => false,
-    }
-}
-
 /// Whether a new connection reaches a real server that should get none.
 pub fn is_onto_drained(decided: &IpvsDecided) -> bool {
-    is_accepted(decided.decision)
+    decided.decision.is_accepted()
         && decided.real.is_some()
         && decided.weight.is_some_and(|weight| weight == 0 || !decided.available)
 }
@@ -245,6 +242,7 @@ impl Real {
             removed: None,
             forwarding: None,
             connections: None,
+            recent: None,
             known_at: Timestamp::default(),
         }
     }
@@ -252,6 +250,9 @@ impl Real {
     fn decision(&mut self, time: Timestamp, decided: &IpvsDecided) {
         self.last = self.last.max(time);
         self.decisions.count(decided);
+        if decided.decision.is_accepted() && decided.real.is_some() {
+            self.recent.get_or_insert_default().add(time, 1);
+        }
         if time < self.known_at {
             return;
         }

@@ -58,6 +58,7 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Node { .. }
         | Body::Ready
         | Body::RouteLookup(_)
+        | Body::Translation(_)
         | Body::NeighbourEntry(_) => false,
     }
 }

@@ -1,11 +1,8 @@
 //! What the screens show: the state, and where the user is in it. No drawing happens here.
 
-use tracer_common::hook::HookId;
-
-use crate::{
-    event::{Body, Event, Text},
-    state::{FlowKey, NeighbourKey, RealKey, ServiceKey, State},
-};
+use super::opened::Opened;
+pub use crate::state::Subject;
+use crate::{event::Text, state::State};
 
 /// One of the screens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,87 +55,6 @@ impl Screen {
     }
 }
 
-/// What a row is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// A flow: its retransmits and conntrack's decisions about it.
-    Flow(FlowKey),
-    /// A neighbour entry.
-    Neighbour(NeighbourKey),
-    /// A virtual service.
-    Service(ServiceKey),
-    /// A real server of a service.
-    Real(RealKey),
-    /// A hook.
-    Hook(HookId),
-}
-
-impl Subject {
-    /// What an event is about.
-    pub fn of(event: &Event) -> Option<Self> {
-        let netns = event.netns;
-        Some(match &event.body {
-            Body::Retransmit(retransmit) => Self::Flow(FlowKey { netns, endpoints: retransmit.flow }),
-            Body::Undo(undo) => Self::Flow(FlowKey { netns, endpoints: undo.flow }),
-            Body::Conntrack(decision) => Self::Flow(FlowKey { netns, endpoints: decision.original? }),
-            Body::Neighbour(neighbour) => Self::Neighbour(NeighbourKey {
-                netns,
-                interface_index: neighbour.interface_index,
-                address: neighbour.address,
-            }),
-            Body::Claim(claim) => Self::Neighbour(NeighbourKey {
-                netns,
-                interface_index: claim.interface_index,
-                address: claim.address,
-            }),
-            Body::Icmp(icmp) => Self::Flow(FlowKey { netns, endpoints: icmp.about?.flow }),
-            Body::Duplicate(duplicate) => Self::Flow(FlowKey { netns, endpoints: duplicate.flow }),
-            Body::Ipvs(decided) => {
-                Self::Real(RealKey { service: ServiceKey::of(netns, decided), address: decided.real })
-            }
-            Body::IpvsChange(change) => {
-                let service = ServiceKey { netns, service: change.service };
-                match change.real {
-                    Some(_) => Self::Real(RealKey { service, address: change.real }),
-                    None => Self::Service(service),
-                }
-            }
-            Body::HookStatus(status) => Self::Hook(status.hook?),
-            Body::RouteLookup(lookup) => Self::Flow(FlowKey { netns, endpoints: lookup.flow }),
-            Body::NeighbourEntry(entry) => Self::Neighbour(NeighbourKey {
-                netns,
-                interface_index: entry.interface_index,
-                address: entry.address,
-            }),
-            Body::Route(_)
-            | Body::Address(_)
-            | Body::Link(_)
-            | Body::Rule(_)
-            | Body::Sysctl(_)
-            | Body::ConntrackCounters(_)
-            | Body::IpvsService(_)
-            | Body::IpvsDestination(_)
-            | Body::Ruleset(_)
-            | Body::Marker(_)
-            | Body::Stats(_)
-            | Body::Owner(_)
-            | Body::Container(_)
-            | Body::Namespace(_)
-            | Body::Node { .. }
-            | Body::Ready => return None,
-        })
-    }
-
-    /// Whether an event is about it.
-    pub fn concerns(self, event: &Event) -> bool {
-        match (self, Self::of(event)) {
-            (Self::Service(service), Some(Self::Real(real))) => real.service == service,
-            (subject, Some(other)) => subject == other,
-            (_, None) => false,
-        }
-    }
-}
-
 /// Where the events come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
@@ -160,8 +76,8 @@ pub struct Model {
     pub selected: [usize; Screen::ALL.len()],
     /// The measure every screen is sorted by, an index into its list of measures.
     pub sort: [usize; Screen::ALL.len()],
-    /// What the details show, if they are open.
-    pub details: Option<Subject>,
+    /// The subject that is open, if one is.
+    pub details: Option<Opened>,
     /// Whether the help lies on top.
     pub help: bool,
     /// Where the events come from.

@@ -5,6 +5,7 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use super::{
     keys::{Action, Motion, action_of},
     model::{Model, Screen},
+    opened::{self, Opened},
     rows,
 };
 use crate::event::Text;
@@ -45,6 +46,9 @@ pub fn update(model: &mut Model, input: Input) -> Option<Effect> {
 }
 
 fn act(model: &mut Model, action: Action) -> Option<Effect> {
+    if opened::act(model, action) {
+        return None;
+    }
     match action {
         Action::Quit => return Some(Effect::Quit),
         Action::Help => model.help = !model.help,
@@ -54,7 +58,7 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
         Action::PreviousScreen => show(model, model.screen.after(Screen::ALL.len() - 1)),
         Action::Show(screen) => show(model, screen),
         Action::Move(motion) => select(model, motion),
-        Action::Open => model.details = subject(model),
+        Action::Open => model.details = subject(model).map(Opened::new),
         Action::Sort => {
             let measures = rows::measures(model.screen).len().max(1);
             let sort = &mut model.sort[model.screen as usize];
@@ -86,9 +90,6 @@ fn select(model: &mut Model, motion: Motion) {
         Motion::First => 0,
         Motion::Last => last,
     };
-    if model.details.is_some() {
-        model.details = subject(model);
-    }
 }
 
 fn subject(model: &Model) -> Option<super::model::Subject> {

@@ -4,8 +4,7 @@
 //! header      whose node, how long, live or paused
 //! tabs
 //! filter      what of the events is shown, if not all
-//! screen      one file each
-//! details     of the selected row, if open
+//! screen      one file each; or the subject that is open
 //! notice      what the user should know besides, if anything
 //! status      what became of all events, and hooks that are missing: on every screen
 //! keys
@@ -20,6 +19,7 @@ mod ipvs;
 mod neighbours;
 mod overview;
 mod retransmits;
+mod subject;
 mod timeline;
 
 use ratatui::{
@@ -29,14 +29,11 @@ use ratatui::{
     style::Style,
 };
 
-pub(super) use self::{
-    describe::{subject_facts, subject_title},
-    event_text::event_fact,
-};
+pub(super) use self::{event_text::event_fact, subject::subject_lines};
 use super::{
     model::{Model, Screen},
     theme::Theme,
-    widget::{details, help},
+    widget::help,
 };
 use crate::state::State;
 
@@ -86,13 +83,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
 
 fn draw_body(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let Picture { model, theme, .. } = *picture;
-    let (screen, below) = match model.details {
-        Some(subject) => {
-            let [screen, below] = Layout::vertical([Constraint::Fill(2), Constraint::Fill(3)]).areas(area);
-            (screen, Some((subject, below)))
-        }
-        None => (area, None),
-    };
     let draw = match model.screen {
         Screen::Overview => overview::draw,
         Screen::Retransmits => retransmits::draw,
@@ -102,9 +92,9 @@ fn draw_body(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         Screen::Timeline => timeline::draw,
         Screen::Hooks => hooks::draw,
     };
-    draw(screen, buffer, picture);
-    if let Some((subject, below)) = below {
-        details::draw(below, buffer, picture, subject);
+    match &model.details {
+        Some(opened) => subject::draw(area, buffer, picture, opened),
+        None => draw(area, buffer, picture),
     }
     if model.help {
         help::draw(area, buffer, theme);

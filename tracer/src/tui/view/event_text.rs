@@ -8,12 +8,12 @@ use crate::{
         Body, ConntrackCounters, Event, HookState, IpvsChange, LookupResult, Neighbour, Retransmit, Ruleset,
         Text,
     },
-    tui::text::{exact, time_of_day},
+    tui::text::{exact, time_of_day_milliseconds},
 };
 
 /// An event in one line: its time, kind, and what happened.
 pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
-    (time_of_day_milliseconds(event), event.body.kind().name(), text(&event.body))
+    (time_of_day_milliseconds(event.time), event.body.kind().name(), text(&event.body))
 }
 
 fn text(body: &Body) -> String {
@@ -86,6 +86,9 @@ fn path_text(body: &Body) -> String {
             lookup.flow.destination.ip(),
             route_fact(lookup.result, lookup.gateway, lookup.device.as_ref())
         ),
+        Body::Translation(found) => {
+            format!("{} answered as {}", flow_name(&found.original), flow_name(&found.reply))
+        }
         Body::Address(address) => {
             let device = address.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
             format!("{}/{}{device} {}", address.address, address.prefix_bits, address.change.name_of_state())
@@ -148,10 +151,4 @@ fn counters_text(counters: &ConntrackCounters) -> String {
         .map(|(counter, count)| format!("{counter} {} more", exact(count.growth)))
         .collect();
     format!("{}, {} entries", grown.join(", "), exact(counters.entries))
-}
-
-fn time_of_day_milliseconds(event: &Event) -> String {
-    const MILLISECOND_NS: i64 = 1_000_000;
-    let milliseconds = event.time.wall_ns.div_euclid(MILLISECOND_NS).rem_euclid(1_000);
-    format!("{}.{milliseconds:03}", time_of_day(event.time))
 }

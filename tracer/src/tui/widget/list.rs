@@ -6,7 +6,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
     rule,
-    table::{self, Column},
+    table::{self, Column, Marks},
 };
 use crate::tui::{
     rows,
@@ -28,8 +28,8 @@ pub(crate) fn draw<R>(
     let total = rows::count(picture.state, model.screen);
     let selected = model.selected_row().min(total.saturating_sub(1));
     let measures = rows::measures(model.screen);
-    let sorted =
-        measures.get(model.sorted_by()).map(|name| format!("sorted by {name} · ")).unwrap_or_default();
+    let sorted_by = measures.get(model.sorted_by()).copied();
+    let sorted = sorted_by.map(|name| format!("sorted by {name} · ")).unwrap_or_default();
     let note = match total {
         0 => String::new(),
         _ => format!("{sorted}{} of {}", exact(selected as u64 + 1), exact(total as u64)),
@@ -45,7 +45,8 @@ pub(crate) fn draw<R>(
     let height = usize::from(area.height).saturating_sub(1);
     let offset = offset(total, selected, height);
     let visible = rows(offset..(offset + height).min(total));
-    table::draw(area, buffer, picture.theme, columns, &visible, Some(selected - offset));
+    let marks = Marks { selected: Some(selected - offset), sorted_by };
+    table::draw(area, buffer, picture.theme, columns, &visible, marks);
 }
 
 /// The first row to show: the selected one stands in the middle, as far as the ends allow.
