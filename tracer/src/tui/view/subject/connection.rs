@@ -73,7 +73,10 @@ fn route_line(related: &Related<'_>) -> Option<Line> {
 /// What a first look is for, if that is anything, and the rest.
 fn mapping_lines(state: &State, netns: u32, mapping: &Mapping) -> (Option<Line>, Line) {
     let learnt = &mapping.learnt;
-    let place = if mapping.netns == netns { String::new() } else { format!("netns {}", mapping.netns) };
+    let place = match mapping.netns == netns {
+        true => String::new(),
+        false => format!("netns {}", netns_words(state, mapping.netns, mapping.last)),
+    };
     let before =
         mapping.previous.map(|previous| format!("before: {}", onward_text(&learnt.original, &previous)));
     let ago = format!("last {} ago", age(state.now(), mapping.last));
