@@ -1,6 +1,7 @@
 //! Every screen as a user sees it, and what keys do.
 
 mod interaction;
+mod names;
 mod subject;
 mod tables;
 
