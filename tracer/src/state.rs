@@ -21,6 +21,7 @@ mod rates;
 mod related;
 mod routes;
 mod rulesets;
+mod span;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub use self::{
     related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
+    span::Span,
     subject::{NetworkKey, Subject},
     timeline::Timeline,
     translations::{Ends, Learnt, Mapping, Translations, Translator},

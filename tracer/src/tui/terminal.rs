@@ -1,7 +1,7 @@
 //! The terminal, as long as the screens are on it.
 
 use std::{
-    io::{IsTerminal, stdout},
+    io::{IsTerminal, Write as _, stdin, stdout},
     mem::ManuallyDrop,
     panic,
 };
@@ -52,6 +52,16 @@ impl Screens {
     /// Rows of the terminal.
     pub(super) fn height(&self) -> Result<u16> {
         Ok(self.terminal.size().context("reading the terminal's size")?.height)
+    }
+
+    /// Asks the terminal something; if it answers, that comes in like keys. Nothing is asked if keys come from elsewhere.
+    pub(super) fn ask(&mut self, question: &str) -> Result<()> {
+        if stdin().is_terminal() {
+            let mut terminal = stdout();
+            terminal.write_all(question.as_bytes()).context("asking the terminal")?;
+            terminal.flush().context("asking the terminal")?;
+        }
+        Ok(())
     }
 
     /// Draws one frame.

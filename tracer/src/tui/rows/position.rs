@@ -4,7 +4,10 @@
 use super::{CONNTRACK_MEASURES, FLOW_MEASURES, IpvsRow, Measure, NEIGHBOUR_MEASURES, hooks, ipvs};
 use crate::{
     state::State,
-    tui::model::{Screen, Subject},
+    tui::{
+        model::{Screen, Subject},
+        notable,
+    },
 };
 
 /// The row of a screen that is about a subject, as [`subject`](super::subject) would tell; `None` if there is none. The
@@ -24,6 +27,9 @@ pub(in crate::tui) fn position(
         }
         (Screen::Conntrack, Subject::Flow(key)) => {
             place(state, state.conntrack.entries.iter(), &key, &CONNTRACK_MEASURES, measure)
+        }
+        (Screen::Overview, _) => {
+            notable::all(state).iter().position(|notable| notable.subject == Some(subject))
         }
         (Screen::Ipvs, _) => ipvs(state, measure, usize::MAX).iter().position(|row| match row {
             IpvsRow::Service(key, _) => Subject::Service(**key) == subject,

@@ -254,7 +254,8 @@ fn rows_are_copied_whole() {
         Some(Effect::Copy(text)) => text,
         other => panic!("{other:?}"),
     };
-    assert_eq!(key(&mut model, KeyCode::Char('y'), KeyModifiers::NONE), None);
+    let mut empty = Model::new(State::default(), Source::Node);
+    assert_eq!(key(&mut empty, KeyCode::Char('y'), KeyModifiers::NONE), None);
     let mut seen = Vec::new();
     for screen in [Screen::Retransmits, Screen::Ipvs, Screen::Timeline] {
         model.screen = screen;

@@ -62,7 +62,7 @@ fn draw_axis(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         }
     }
     let peak = counts.iter().copied().max().unwrap_or_default();
-    let bars = sparkline::bars(counts.into_iter(), peak);
+    let bars = sparkline::bars(&counts, peak, 1).concat();
     let axis = format!("{:INDENT$}{from} {:cells$} {to}", "", "");
     buffer.set_stringn(area.x, area.y, axis, usize::from(area.width), theme.style(Role::Dim));
     let Ok(before) = u16::try_from(before) else { return };
