@@ -73,6 +73,7 @@ pub enum Source {
 
 /// Everything the screens show.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Model {
     /// The states of now and of the last while.
     pub history: History,
