@@ -27,6 +27,8 @@ mod tests;
 mod timeline;
 mod translations;
 
+#[cfg(test)]
+pub(crate) use self::related::story;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
@@ -214,6 +216,7 @@ impl State {
             accounting: self.accounting.clone(),
             markers: self.markers.clone(),
             names: self.names.clone(),
+            translations: self.translations.clone(),
             began: self.began.map(|_| self.now),
             now: self.now,
             ..Self::new(limits)
@@ -275,13 +278,20 @@ impl State {
                     self.chronicle.note_lookup(event);
                 }
             }
-            Body::Address(address) => self.routes.address(netns, address),
+            Body::Address(address) => {
+                self.routes.address(netns, address);
+                self.names.take_in(event);
+            }
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
-            Body::Translation(found) => self.translations.looked_up(netns, time, found),
+            Body::Translation(found) => {
+                if self.translations.looked_up(netns, time, found) {
+                    self.chronicle.note_lookup(event);
+                }
+            }
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if flows_before != (self.flows.len(), self.flows.evicted()) {

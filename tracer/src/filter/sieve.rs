@@ -28,8 +28,9 @@ impl Sieve {
 
     /// Whether to show an event. Every event has to pass here, in their order.
     pub fn passes(&mut self, event: &Event) -> bool {
-        let Some(filter) = &self.filter else { return true };
+        // Remembered without a filter too: one may come later.
         self.names.take_in(event);
+        let Some(filter) = &self.filter else { return true };
         filter.matches_with(event, &self.names.of_event(event))
     }
 }

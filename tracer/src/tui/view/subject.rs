@@ -62,12 +62,7 @@ pub(in crate::tui) fn subject_lines(state: &State, subject: Subject) -> Vec<Opti
 /// Everything that is shown of a subject as text, a line each.
 pub(in crate::tui) fn subject_text(state: &State, subject: Subject) -> Vec<String> {
     let document = Document::of(state, subject);
-    let text = |line: &Line| {
-        let parts = line.told.iter().map(|(part, _)| part.as_str());
-        let parts: Vec<&str> = [line.label.as_str()].into_iter().chain(parts).collect();
-        parts.join("  ").trim().to_owned()
-    };
-    document.lines().map(text).collect()
+    document.lines().map(Line::text).collect()
 }
 
 /// Draws an open subject.
