@@ -207,7 +207,15 @@ fn the_selected_event_stays_unless_the_newest_is_followed() {
     for second in 11..20 {
         model.take(&sample_at(second * SECOND_NS));
     }
-    assert_eq!((selected(&model), model.is_following), (before, false));
+    model.hold_selection();
+    assert_eq!((selected(&model), model.is_following), (before.clone(), false));
+    assert!(picture(&model).contains("F follows"));
+    let shift = KeyModifiers::SHIFT;
+    for (code, modifiers) in [(KeyCode::Left, KeyModifiers::NONE), (KeyCode::Right, shift)] {
+        key(&mut model, code, modifiers);
+        model.hold_selection();
+        assert_eq!((selected(&model), model.is_past), (before.clone(), code == KeyCode::Left));
+    }
     keys(&mut model, "F");
     model.take(&sample_at(30 * SECOND_NS));
     assert_eq!((model.selected_row(), model.is_following), (0, true));
