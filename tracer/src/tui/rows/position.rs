@@ -51,8 +51,8 @@ fn place<'a, K: Ord + 'a, V: 'a>(
     let of = measures[measure % measures.len()].of;
     let own = entries.clone().find(|&(known, _)| known == key).map(|(_, value)| of(value, state.now()))?;
     let is_before = |(other, value): &(&K, &V)| {
-        let measured = of(value, state.now());
-        measured > own || (measured == own && *other < key)
+        let others = of(value, state.now());
+        others > own || (others == own && *other < key)
     };
     Some(entries.filter(is_before).count())
 }
