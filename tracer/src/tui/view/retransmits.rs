@@ -138,14 +138,16 @@ fn outage(row: &Row<'_>) -> Cell {
     }
 }
 
-/// What kinds of retransmits; a number only where there are several to tell apart.
+/// What kinds of retransmits, with a number only where there are several to tell apart; and why the last one failed.
 fn kinds(flow: &Flow) -> Cell {
     let text = kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into());
-    let is_one = !text.contains(',');
-    let role = if flow.failed > 0 { Role::Bad } else { Role::Plain };
-    match text.rsplit_once(' ') {
-        Some((kind, _)) if is_one => cell(kind, role),
-        _ => cell(text, role),
+    let text = match text.rsplit_once(' ') {
+        Some((kind, _)) if !text.contains(',') => kind.to_owned(),
+        _ => text,
+    };
+    match flow.error {
+        Some(error) => cell(format!("{text} ({error})"), Role::Bad),
+        None => plain(text),
     }
 }
 
