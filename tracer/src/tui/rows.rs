@@ -1,7 +1,11 @@
 //! Rows of the tables, in order.
 
+mod position;
+
 use rustc_hash::FxHashSet;
 use tracer_common::hook::HookId;
+
+pub(super) use self::position::position;
 
 use super::model::{Screen, Subject};
 use crate::{

@@ -10,7 +10,7 @@ use crate::{
         Subject, Translator,
     },
     tui::{
-        owner_text::{netns_words, owner_column, owner_words},
+        owner_text::{netns_words, owner_column, owner_words, pod_words},
         text::{age, counted, duration, microseconds, rate},
         theme::Role,
         view::describe::{conntrack_text, flow_name, kinds_text},
@@ -30,6 +30,8 @@ pub(super) fn lines(state: &State, related: &Related<'_>, key: &FlowKey) -> (Vec
     if let Some(flow) = state.flows.get(key) {
         head.push(resent_line(state, flow));
         head.push(owner_line(state, key, flow));
+        let peer = pod_words(state, key.endpoints.destination.ip(), flow.last);
+        head.extend(peer.map(|pod| Line::new("peer", [pod])));
         rest.insert(0, socket_line(flow));
     }
     let others = related.flows.iter().filter(|(other, _)| *other != key);
@@ -71,7 +73,10 @@ fn route_line(related: &Related<'_>) -> Option<Line> {
 /// What a first look is for, if that is anything, and the rest.
 fn mapping_lines(state: &State, netns: u32, mapping: &Mapping) -> (Option<Line>, Line) {
     let learnt = &mapping.learnt;
-    let place = if mapping.netns == netns { String::new() } else { format!("netns {}", mapping.netns) };
+    let place = match mapping.netns == netns {
+        true => String::new(),
+        false => format!("netns {}", netns_words(state, mapping.netns, mapping.last)),
+    };
     let before =
         mapping.previous.map(|previous| format!("before: {}", onward_text(&learnt.original, &previous)));
     let ago = format!("last {} ago", age(state.now(), mapping.last));

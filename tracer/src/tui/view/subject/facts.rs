@@ -13,6 +13,7 @@ use crate::{
         State, Subject,
     },
     tui::{
+        owner_text::netns_words,
         text::{age, counted, exact, time_of_day},
         theme::Role,
         view::{
@@ -156,7 +157,10 @@ fn neighbour_lines(state: &State, key: &NeighbourKey) -> Vec<Line> {
     if behind > 0 {
         lines.push(Line::new("next hop", [format!("to {}", counted(behind as u64, "peer"))]));
     }
-    lines.push(Line::new("netns", [key.netns.to_string()]).opening(Subject::Namespace(key.netns)));
+    lines.push(
+        Line::new("netns", [netns_words(state, key.netns, state.now())])
+            .opening(Subject::Namespace(key.netns)),
+    );
     lines
 }
 
@@ -269,7 +273,9 @@ fn network_lines(state: &State, key: &NetworkKey) -> Vec<Line> {
         let name = subject_title(state, Subject::Real(*real));
         Some(Line { told: [(name, Role::Plain)].into_iter().chain(line.told).collect(), ..line })
     }));
-    lines.push(Line::new("netns", [netns.to_string()]).opening(Subject::Namespace(netns)));
+    lines.push(
+        Line::new("netns", [netns_words(state, netns, state.now())]).opening(Subject::Namespace(netns)),
+    );
     lines
 }
 
