@@ -11,7 +11,8 @@
 //!             | "retransmit" | "retransmit-undo" | "neighbour" | "claim" | "conntrack" | "ipvs"
 //! ```
 //!
-//! In names of processes, containers, pods and network namespaces, `*` stands for any characters or none. A name with spaces, brackets, quotes or `<` stands in double quotes, where `\` takes the next character as it is.
+//! In names of processes, containers, pods and network namespaces, `*` stands for any characters or none. A name with
+//! spaces, brackets, quotes or `<` stands in double quotes, where `\` takes the next character as it is.
 
 mod completion;
 mod error;

@@ -23,11 +23,11 @@ impl Cursor {
         Self { decoder: Decoder::default(), sieve: Sieve::new(filter), state: Box::new(state), place }
     }
 
-    /// At the same place, with what is known of the clocks and of owners, but with another filter and another state.
+    /// At the same place, with what is known of the clocks and of names, but with another filter and another state.
     pub(super) fn with(&self, filter: Filter, state: State) -> Self {
         Self {
             decoder: self.decoder.clone(),
-            sieve: self.sieve.with(filter),
+            sieve: Sieve::with_names(filter, self.state.names.clone()),
             state: Box::new(state),
             place: self.place,
         }

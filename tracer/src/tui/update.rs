@@ -176,7 +176,7 @@ fn point(model: &mut Model, pointed: Pointed) {
     };
     let motion = if rows < 0 { Motion::Up } else { Motion::Down };
     for _ in 0..rows.unsigned_abs() {
-        select(model, motion);
+        act(model, Action::Move(motion));
     }
 }
 

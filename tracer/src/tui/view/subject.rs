@@ -59,10 +59,10 @@ pub(in crate::tui) fn subject_lines(state: &State, subject: Subject) -> Vec<Opti
     Document::of(state, subject).lines().map(|line| line.opens).collect()
 }
 
-/// A subject as text: its title, then every line.
-pub(in crate::tui) fn subject_texts(state: &State, subject: Subject) -> Vec<String> {
+/// Everything that is shown of a subject as text, a line each.
+pub(in crate::tui) fn subject_text(state: &State, subject: Subject) -> Vec<String> {
     let document = Document::of(state, subject);
-    [subject_title(state, subject)].into_iter().chain(document.lines().map(Line::text)).collect()
+    document.lines().map(Line::text).collect()
 }
 
 /// Draws an open subject.
