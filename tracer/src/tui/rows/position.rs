@@ -46,8 +46,8 @@ fn rows_before_service(state: &State, key: &ServiceKey, measure: usize) -> Optio
     let services = &state.ipvs.services;
     let own = of(services.get(key)?, state.now());
     let is_before = |other: &ServiceKey, service: &Service| {
-        let measured = of(service, state.now());
-        measured > own || (measured == own && other < key)
+        let theirs = of(service, state.now());
+        theirs > own || (theirs == own && other < key)
     };
     let services_before = services.iter().filter(|(other, service)| is_before(other, service)).count();
     let of_real = |real: &RealKey| services.get(&real.service).is_some_and(|it| is_before(&real.service, it));
@@ -65,8 +65,8 @@ fn place<'a, K: Ord + 'a, V: 'a>(
     let of = measures[measure % measures.len()].of;
     let own = entries.clone().find(|&(known, _)| known == key).map(|(_, value)| of(value, state.now()))?;
     let is_before = |(other, value): &(&K, &V)| {
-        let measured = of(value, state.now());
-        measured > own || (measured == own && *other < key)
+        let theirs = of(value, state.now());
+        theirs > own || (theirs == own && *other < key)
     };
     Some(entries.filter(is_before).count())
 }
