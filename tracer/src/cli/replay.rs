@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use super::{limits::LimitArguments, playback::Playback, scope::View, tell};
+use super::{limits::LimitArguments, playback::Playback, scope::View, screens::Screens, tell};
 use crate::tui::{self, Feed, Source};
 
 /// Blocks read ahead of the screens.
@@ -20,6 +20,8 @@ const BLOCKS_AHEAD: usize = 4;
 pub(super) struct Arguments {
     /// The session.
     file: PathBuf,
+    #[command(flatten)]
+    screens: Screens,
     #[command(flatten)]
     view: View,
     #[command(flatten)]
@@ -32,10 +34,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let playback = Playback::open(&arguments.file, &arguments.view.scope)?;
     let filter = arguments.view.for_session()?;
     let options = tui::Options {
-        source: Source::Session,
-        filter,
         limits: arguments.limits.limits(),
-        ..tui::Options::default()
+        ..arguments.screens.options(Source::Session, filter)
     };
     let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
     let reader = read(playback, sender)?;

@@ -1,6 +1,10 @@
 //! Rows of the tables, in order.
 
+mod position;
+
 use tracer_common::hook::HookId;
+
+pub(super) use self::position::position;
 
 use super::model::{Screen, Subject};
 use crate::{

@@ -26,6 +26,13 @@ impl Line {
         Self { label: label.to_owned(), told, opens: None }
     }
 
+    /// The line as text.
+    pub(crate) fn text(&self) -> String {
+        let parts = self.told.iter().map(|(part, _)| part.as_str());
+        let words: Vec<&str> = [self.label.as_str()].into_iter().chain(parts).collect();
+        words.join("  ").trim().to_owned()
+    }
+
     /// The same with another part.
     #[must_use]
     pub(crate) fn and(mut self, part: impl Into<String>, role: Role) -> Self {
