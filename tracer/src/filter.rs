@@ -27,7 +27,7 @@ mod words;
 
 use std::{fmt, str::FromStr};
 
-use self::syntax::{Condition, Expression};
+use self::syntax::{Condition, Expression, Pattern};
 pub(crate) use self::words::family_of;
 pub use self::{
     completion::{Completion, Named, complete},
@@ -44,6 +44,11 @@ impl Filter {
     /// What happened in a network namespace, given by its inode.
     pub fn netns(inode: u32) -> Self {
         Self(Expression::Condition(Condition::Netns(inode)))
+    }
+
+    /// What happened in a network namespace of that name.
+    pub fn netns_name(name: &str) -> Self {
+        Self(Expression::Condition(Condition::NetnsName(Pattern(name.to_owned()))))
     }
 
     /// What belongs to one of these families; `None` if there are none.

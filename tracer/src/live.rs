@@ -133,7 +133,7 @@ impl Collector {
         let probes = Probes::new(paths, facts, options)?;
         let (suspicion, asked) = (Suspicion::default(), Asked::new(unasked));
         let buffer = BytesMut::new();
-        Ok(Self { probes, owners, containers, suspicion, watchers, ipvs_told, asked, blocks, buffer })
+        Ok(Self { probes, owners, containers, suspicion, watchers, asked, ipvs_told, blocks, buffer })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {

@@ -216,6 +216,7 @@ impl State {
             accounting: self.accounting.clone(),
             markers: self.markers.clone(),
             names: self.names.clone(),
+            translations: self.translations.clone(),
             began: self.began.map(|_| self.now),
             now: self.now,
             ..Self::new(limits)
@@ -277,7 +278,10 @@ impl State {
                     self.chronicle.note_lookup(event);
                 }
             }
-            Body::Address(address) => self.routes.address(netns, address),
+            Body::Address(address) => {
+                self.routes.address(netns, address);
+                self.names.take_in(event);
+            }
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),

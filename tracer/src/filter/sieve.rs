@@ -21,15 +21,17 @@ impl Sieve {
         self.filter.as_ref()
     }
 
-    /// Lets through what meets the filter, of events that come after others that told these names.
-    pub fn with_names(filter: Filter, names: Names) -> Self {
-        Self { filter: Some(filter), names }
+    /// Another filter, with what this one remembers.
+    #[must_use]
+    pub fn with(&self, filter: Filter) -> Self {
+        Self { filter: Some(filter), ..self.clone() }
     }
 
     /// Whether to show an event. Every event has to pass here, in their order.
     pub fn passes(&mut self, event: &Event) -> bool {
-        let Some(filter) = &self.filter else { return true };
+        // Remembered without a filter too: one may come later.
         self.names.take_in(event);
+        let Some(filter) = &self.filter else { return true };
         filter.matches_with(event, &self.names.of_event(event))
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     tui::{
         model::{Model, Screen, Source},
         mouse::{Pointed, pointed},
+        opened::Opened,
         update::{Effect, Input, update},
     },
 };
@@ -219,10 +220,7 @@ fn the_selected_row_stays_selected_wherever_it_goes() {
         model.live().apply(&event(125_000 + index, Body::Retransmit(told)));
     }
     press(&mut model, &[KeyCode::Enter]);
-    assert_eq!(
-        (model.selected_row(), model.details.as_ref().map(|opened| opened.subject)),
-        (9, Some(subject))
-    );
+    assert_eq!((model.selected_row(), model.details.clone()), (9, Some(Opened::new(subject))));
     press(&mut model, &[KeyCode::Esc, KeyCode::Up]);
     assert_eq!(model.selected_row(), 8);
     press(&mut model, &[KeyCode::Home]);
@@ -259,7 +257,7 @@ fn rows_are_copied_whole() {
         model.screen = screen;
         for character in ['y', 'Y'] {
             let text = copied(&mut model, character);
-            assert!(text.lines().count() <= 80 && !text.contains('…'), "{text}");
+            assert!(text.lines().count() <= 200 && !text.contains('…'), "{text}");
             seen.push(text.lines().take(6).collect::<Vec<_>>().join("\n"));
         }
     }

@@ -26,11 +26,11 @@ impl Line {
         Self { label: label.to_owned(), told, opens: None }
     }
 
-    /// The line as text.
+    /// The whole line as text.
     pub(crate) fn text(&self) -> String {
-        let parts = self.told.iter().map(|(part, _)| part.as_str());
-        let words: Vec<&str> = [self.label.as_str()].into_iter().chain(parts).collect();
-        words.join("  ").trim().to_owned()
+        let label = Some(self.label.as_str()).filter(|label| !label.is_empty());
+        let told = self.told.iter().map(|(part, _)| part.as_str());
+        label.into_iter().chain(told).collect::<Vec<_>>().join("  ")
     }
 
     /// The same with another part.

@@ -10,7 +10,7 @@ use crate::{
         Subject, Translator,
     },
     tui::{
-        owner_text::{netns_words, owner_column, owner_words},
+        owner_text::{netns_words, owner_column, owner_words, pod_words},
         text::{age, counted, duration, microseconds, rate},
         theme::Role,
         view::describe::{conntrack_text, flow_name, kinds_text},
@@ -30,6 +30,8 @@ pub(super) fn lines(state: &State, related: &Related<'_>, key: &FlowKey) -> (Vec
     if let Some(flow) = state.flows.get(key) {
         head.push(resent_line(state, flow));
         head.push(owner_line(state, key, flow));
+        let peer = pod_words(state, key.endpoints.destination.ip(), flow.last);
+        head.extend(peer.map(|pod| Line::new("peer", [pod])));
         rest.insert(0, socket_line(flow));
     }
     let others = related.flows.iter().filter(|(other, _)| *other != key);
