@@ -55,8 +55,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tui::require_terminal()?;
     let recording =
         arguments.record.as_deref().map(|path| Recording::create(path, arguments.force)).transpose()?;
-    let screens = arguments.screens.options(Source::Node, arguments.view.filter.clone());
-    let options = tui::Options { limits: arguments.limits.limits(), ..screens };
+    let limits = arguments.limits.limits();
+    let options = arguments.screens.options(Source::Node, arguments.view.filter.clone(), limits);
     let _hold = log::hold();
     // On the heap: the state is large.
     node.run(async |blocks| Box::pin(show(blocks, recording, options)).await)

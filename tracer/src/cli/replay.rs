@@ -33,8 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tui::require_terminal()?;
     let playback = Playback::open(&arguments.file, &arguments.view.scope)?;
     let filter = arguments.view.for_session()?;
-    let screens = arguments.screens.options(Source::Session, filter);
-    let options = tui::Options { limits: arguments.limits.limits(), ..screens };
+    let options = arguments.screens.options(Source::Session, filter, arguments.limits.limits());
     let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
     let reader = read(playback, sender)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::{
     filter::Filter,
     history::USUAL_HISTORY_BYTES,
+    state::Limits,
     tui::{Options, Source},
 };
 
@@ -27,9 +28,9 @@ impl Screens {
     }
 
     /// What that means for the screens.
-    pub(super) fn options(&self, source: Source, filter: Option<Filter>) -> Options {
+    pub(super) fn options(&self, source: Source, filter: Option<Filter>, limits: Limits) -> Options {
         let history_bytes =
             self.history.map_or(USUAL_HISTORY_BYTES, |mebibytes| usize::from(mebibytes) << 20);
-        Options { history_bytes, source, filter, has_mouse: self.mouse, ..Options::default() }
+        Options { limits, history_bytes, source, filter, has_mouse: self.mouse, markers: None }
     }
 }

@@ -176,7 +176,7 @@ mod tests {
             Named::NetworkNamespace => &["4026531840"],
             Named::Process => &["nginx", "my app"],
             Named::Container => &["web"],
-            Named::Pod => &["shop/web-0"],
+            Named::Pod => &["shop/web-1"],
             Named::Device => &["eth0", "cali1234"],
             Named::HardwareAddress => &["02:00:00:00:00:01"],
         };

@@ -21,10 +21,9 @@ impl Sieve {
         self.filter.as_ref()
     }
 
-    /// Another filter, with what this one remembers.
-    #[must_use]
-    pub fn with(&self, filter: Filter) -> Self {
-        Self { filter: Some(filter), ..self.clone() }
+    /// Lets through what meets the filter, of events that come after others that told these names.
+    pub fn with_names(filter: Filter, names: Names) -> Self {
+        Self { filter: Some(filter), names }
     }
 
     /// Whether to show an event. Every event has to pass here, in their order.

@@ -4,30 +4,38 @@ use super::{
     keys::Extent,
     model::{Model, Screen, Subject},
     rows,
-    view::{event_fact, subject_text, subject_texts, subject_title},
+    view::{event_fact, subject_text, subject_title},
 };
 use crate::{event::Event, state::State};
 
-/// Lines about a subject at most: clipboards of terminals are small.
-const EVENTS: usize = 50;
+/// Bytes copied at most: terminals take no more at once.
+const MOST_BYTES: usize = 64 << 10;
 
-/// The selected row, or the subject whose details are open.
+/// The selected row, the line of an open subject, or all of that subject.
 pub(super) fn text(model: &Model, extent: Extent) -> Option<String> {
     let state = model.shown();
     let last = rows::count(state, model.screen).checked_sub(1);
     let row = last.map(|last| model.selected_row().min(last));
-    if let (Screen::Timeline, None, Some(row), Extent::Line) = (model.screen, &model.details, row, extent) {
-        return state.timeline.events().iter().rev().nth(row).map(event_line);
-    }
-    let subject = match (&model.details, extent) {
-        (Some(opened), Extent::Line) => return subject_text(state, opened.subject, opened.line),
-        (Some(opened), Extent::Everything) => opened.subject,
-        (None, _) => rows::subject(state, model.screen, model.sorted_by(), row?)?,
+    let text = match (&model.details, extent) {
+        (Some(opened), Extent::Line) => {
+            let lines = subject_text(state, opened.subject);
+            let line = lines.get(opened.line.min(lines.len().saturating_sub(1)))?;
+            format!("{}: {line}", subject_title(state, opened.subject))
+        }
+        (Some(opened), Extent::Everything) => everything(state, opened.subject),
+        (None, Extent::Line) if model.screen == Screen::Timeline => {
+            event_line(state.timeline.events().iter().rev().nth(row?)?)
+        }
+        (None, _) => {
+            let subject = rows::subject(state, model.screen, model.sorted_by(), row?)?;
+            match extent {
+                Extent::Line => first_line(state, subject),
+                Extent::Everything => everything(state, subject),
+            }
+        }
     };
-    Some(match extent {
-        Extent::Line => subject_line(state, subject),
-        Extent::Everything => everything(state, subject),
-    })
+    let end = text.char_indices().map(|(place, _)| place).find(|&place| place >= MOST_BYTES);
+    Some(end.and_then(|end| text.get(..end)).unwrap_or(&text).to_owned())
 }
 
 /// What happened and when, by the date too: who reads it elsewhere does not know the day.
@@ -37,17 +45,16 @@ fn event_line(event: &Event) -> String {
     format!("{time:.3} {kind} {text}, netns {}", event.netns)
 }
 
-fn subject_line(state: &State, subject: Subject) -> String {
-    let (facts, _) = subject_texts(state, subject);
-    let first = facts.first().map(|fact| format!(": {fact}")).unwrap_or_default();
-    format!("{}{first}", subject_title(state, subject))
+fn first_line(state: &State, subject: Subject) -> String {
+    let title = subject_title(state, subject);
+    match subject_text(state, subject).first() {
+        Some(first) => format!("{title}: {first}"),
+        None => title,
+    }
 }
 
-/// All that is known, and the last of what happened. The day stands once, above the times.
 fn everything(state: &State, subject: Subject) -> String {
-    let day = jiff::Timestamp::from_nanosecond(i128::from(state.now().wall_ns)).unwrap_or_default();
-    let title = format!("{}, as of {day:.3}", subject_title(state, subject));
-    let (facts, happened) = subject_texts(state, subject);
-    let last = happened.len().saturating_sub(EVENTS);
-    [title].into_iter().chain(facts).chain(happened.into_iter().skip(last)).collect::<Vec<_>>().join("\n")
+    let mut lines = subject_text(state, subject);
+    lines.insert(0, subject_title(state, subject));
+    lines.join("\n")
 }

@@ -34,7 +34,7 @@ use ratatui::{
 pub(super) use self::{
     describe::subject_title,
     event_text::event_fact,
-    subject::{subject_lines, subject_text, subject_texts},
+    subject::{subject_lines, subject_text},
 };
 use super::{
     model::{Model, Screen},

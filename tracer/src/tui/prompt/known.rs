@@ -5,7 +5,6 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    event::Container,
     filter::Named,
     state::{Ownership, State},
     tui::peers::most_resent_to,
@@ -36,22 +35,26 @@ pub(super) fn names(state: &State, named: Named) -> Vec<String> {
             let dialled = ports.into_iter().map(|(port, _)| port).take(MOST);
             in_order(dialled.chain(services.map(|address| address.port()).take(MOST)))
         }
-        Named::NetworkNamespace => sorted(
-            (state.flows.iter().map(|(key, _)| key.netns))
+        Named::NetworkNamespace => {
+            let all = (state.flows.iter().map(|(key, _)| key.netns))
                 .chain(state.neighbours.iter().map(|(key, _)| key.netns))
                 .chain(state.ipvs.services.iter().map(|(key, _)| key.netns))
-                .chain(state.conntrack.entries.iter().map(|(key, _)| key.netns)),
-        ),
-        Named::Process => sorted(
-            state.flows.iter().filter_map(|(_, flow)| state.process_of(flow)).map(|process| &process.command),
-        ),
-        Named::Container => sorted(
-            owners(state)
-                .filter_map(|owner| owner.container)
-                .map(Container::label)
-                .filter(|label| !label.is_empty()),
-        ),
-        Named::Pod => sorted(owners(state).filter_map(|owner| owner.pod)),
+                .chain(state.conntrack.entries.iter().map(|(key, _)| key.netns));
+            sorted(all.collect::<BTreeSet<u32>>().into_iter().map(|netns| {
+                let namespace = state.names.namespace(netns, state.now());
+                let name = namespace.and_then(|namespace| namespace.name.as_ref());
+                name.map_or_else(|| netns.to_string(), ToString::to_string)
+            }))
+        }
+        Named::Process => sorted(owners(state).filter_map(|owner| Some(owner.process?.command.as_str()))),
+        Named::Container => {
+            let labels = owners(state).filter_map(|owner| Some(owner.container?.label()));
+            sorted(labels.filter(|label| !label.is_empty()))
+        }
+        Named::Pod => {
+            let pods = owners(state).filter_map(|owner| owner.pod);
+            sorted(pods.filter(|pod| pod.is_named()).map(ToString::to_string))
+        }
         Named::Device => sorted(
             (state.flows.iter().filter_map(|(_, flow)| flow.device.as_ref()))
                 .chain(state.neighbours.iter().map(|(_, neighbour)| &neighbour.device)),
@@ -66,7 +69,7 @@ pub(super) fn names(state: &State, named: Named) -> Vec<String> {
     }
 }
 
-/// Who is behind each flow.
+/// Who owns the flows.
 fn owners(state: &State) -> impl Iterator<Item = Ownership<'_>> {
     state.flows.iter().map(|(key, flow)| state.ownership_of(key, flow))
 }

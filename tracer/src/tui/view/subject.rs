@@ -59,18 +59,10 @@ pub(in crate::tui) fn subject_lines(state: &State, subject: Subject) -> Vec<Opti
     Document::of(state, subject).lines().map(|line| line.opens).collect()
 }
 
-/// What is known of a subject, and what happened, a line each.
-pub(in crate::tui) fn subject_texts(state: &State, subject: Subject) -> (Vec<String>, Vec<String>) {
+/// Everything that is shown of a subject as text, a line each.
+pub(in crate::tui) fn subject_text(state: &State, subject: Subject) -> Vec<String> {
     let document = Document::of(state, subject);
-    let facts = document.head.iter().chain(&document.facts).map(Line::text).collect();
-    (facts, document.log.iter().map(Line::text).collect())
-}
-
-/// One line of an open subject; the last one for any number past the end.
-pub(in crate::tui) fn subject_text(state: &State, subject: Subject, line: usize) -> Option<String> {
-    let document = Document::of(state, subject);
-    let last = document.lines().count().checked_sub(1)?;
-    document.lines().nth(line.min(last)).map(Line::text)
+    document.lines().map(Line::text).collect()
 }
 
 /// Draws an open subject.
