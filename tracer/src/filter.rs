@@ -13,6 +13,7 @@
 //!
 //! In names of processes, containers, pods and network namespaces, `*` stands for any characters or none. A name with spaces, brackets, quotes or `<` stands in double quotes, where `\` takes the next character as it is.
 
+mod completion;
 mod error;
 mod lexer;
 mod matching;
@@ -27,7 +28,11 @@ use std::{fmt, str::FromStr};
 
 use self::syntax::{Condition, Expression};
 pub(crate) use self::words::family_of;
-pub use self::{error::ParseError, sieve::Sieve};
+pub use self::{
+    completion::{Completion, Named, complete},
+    error::ParseError,
+    sieve::Sieve,
+};
 use crate::{event::Event, probe::table::Family, state::Ownership};
 
 /// A condition on events. Printed, it reads back as an equal filter.

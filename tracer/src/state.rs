@@ -204,6 +204,23 @@ impl State {
         }
     }
 
+    /// What is known of tracer and the node, without anything that happened: where a filter begins that cannot be
+    /// applied to what came before any more.
+    #[must_use]
+    pub fn facts(&self, limits: Limits) -> Self {
+        Self {
+            node: self.node.clone(),
+            hooks: self.hooks.clone(),
+            accounting: self.accounting.clone(),
+            markers: self.markers.clone(),
+            names: self.names.clone(),
+            translations: self.translations.clone(),
+            began: self.began.map(|_| self.now),
+            now: self.now,
+            ..Self::new(limits)
+        }
+    }
+
     /// Takes one event in. Events of different CPUs may come a little out of order.
     pub fn apply(&mut self, event: &Event) {
         let &Event { time, netns, cpu: _, ref body } = event;

@@ -4,7 +4,7 @@ use super::Filter;
 use crate::{event::Event, state::Names};
 
 /// Says event by event whether to show it, remembering the names that later events are known by.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sieve {
     filter: Option<Filter>,
     names: Names,
@@ -16,10 +16,22 @@ impl Sieve {
         Self { filter, names: Names::default() }
     }
 
+    /// The filter, if there is one.
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
+    /// Another filter, with what this one remembers.
+    #[must_use]
+    pub fn with(&self, filter: Filter) -> Self {
+        Self { filter: Some(filter), ..self.clone() }
+    }
+
     /// Whether to show an event. Every event has to pass here, in their order.
     pub fn passes(&mut self, event: &Event) -> bool {
-        let Some(filter) = &self.filter else { return true };
+        // Remembered without a filter too: one may come later.
         self.names.take_in(event);
+        let Some(filter) = &self.filter else { return true };
         filter.matches_with(event, &self.names.of_event(event))
     }
 }

@@ -1,6 +1,11 @@
 //! Rows of the tables, in order.
 
+mod position;
+
+use rustc_hash::FxHashSet;
 use tracer_common::hook::HookId;
+
+pub(super) use self::position::position;
 
 use super::model::{Screen, Subject};
 use crate::{
@@ -131,10 +136,13 @@ pub(super) enum IpvsRow<'a> {
 /// The first rows of services by a measure, each followed by its real servers in the order of their addresses.
 pub(super) fn ipvs(state: &State, measure: usize, through: usize) -> Vec<IpvsRow<'_>> {
     let of = SERVICE_MEASURES[measure % SERVICE_MEASURES.len()].of;
-    let mut reals: Vec<_> = state.ipvs.reals.iter().collect();
+    let services = top(state.ipvs.services.iter(), |service| of(service, state.now()), through);
+    // Only what can be shown is sorted: there may be fifty thousand.
+    let shown: FxHashSet<&ServiceKey> = services.iter().map(|&(key, _)| key).collect();
+    let mut reals: Vec<_> = state.ipvs.reals.iter().filter(|(key, _)| shown.contains(&key.service)).collect();
     reals.sort_unstable_by_key(|&(key, _)| key);
     let mut rows = Vec::new();
-    for (key, service) in top(state.ipvs.services.iter(), |service| of(service, state.now()), through) {
+    for (key, service) in services {
         if rows.len() >= through {
             break;
         }

@@ -1,5 +1,6 @@
 //! Every screen as a user sees it, and what keys do.
 
+mod interaction;
 mod subject;
 mod tables;
 

@@ -59,6 +59,12 @@ pub(in crate::tui) fn subject_lines(state: &State, subject: Subject) -> Vec<Opti
     Document::of(state, subject).lines().map(|line| line.opens).collect()
 }
 
+/// A subject as text: its title, then every line.
+pub(in crate::tui) fn subject_texts(state: &State, subject: Subject) -> Vec<String> {
+    let document = Document::of(state, subject);
+    [subject_title(state, subject)].into_iter().chain(document.lines().map(Line::text)).collect()
+}
+
 /// Draws an open subject.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, opened: &Opened) {
     let Picture { state, theme, .. } = *picture;
