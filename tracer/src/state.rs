@@ -266,7 +266,7 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => {}
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
@@ -280,10 +280,7 @@ impl State {
                     self.chronicle.note_lookup(event);
                 }
             }
-            Body::Address(address) => {
-                self.routes.address(netns, address);
-                self.names.take_in(event);
-            }
+            Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
@@ -300,6 +297,7 @@ impl State {
             self.flow_namespaces.touch(netns, || ());
         }
         self.markers.note(event);
+        self.names.take_in(event);
         self.chronicle.note(event);
         if timeline::is_told(body) {
             self.events += 1;

@@ -131,20 +131,11 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         Body::Neighbour(neighbour) => return side == Side::Either && test(neighbour.address.into()),
         Body::Claim(claim) => (source, destination) = (test(claim.address.into()), test(claim.target.into())),
         Body::Conntrack(conntrack) => {
-            if let Some(original) = &conntrack.original {
-                (source, destination) = both(original, &test);
-            }
-            for reply in [&conntrack.reply, &conntrack.previous_reply].into_iter().flatten() {
-                let (answering, answered) = both(reply, &test);
-                destination |= answering;
-                // With source translation the answer goes to another address than the one that dials.
-                source |= answered;
-            }
+            let replies = [&conntrack.reply, &conntrack.previous_reply].into_iter().flatten();
+            (source, destination) = any_of_entry(conntrack.original.as_ref(), replies, &test);
         }
         Body::Translation(found) => {
-            (source, destination) = both(&found.original, &test);
-            let (answering, answered) = both(&found.reply, &test);
-            (source, destination) = (source || answered, destination || answering);
+            (source, destination) = any_of_entry(Some(&found.original), [&found.reply].into_iter(), &test);
         }
         Body::Ipvs(ipvs) => {
             source = test(ipvs.client.into());
@@ -199,6 +190,21 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         Side::Source => source,
         Side::Destination => destination,
     }
+}
+
+/// Of an entry of conntrack: who answers is a destination too, and with source translation the answer goes to another
+/// address than the one that dials.
+fn any_of_entry<'a>(
+    original: Option<&Endpoints>,
+    replies: impl Iterator<Item = &'a Endpoints>,
+    test: impl Fn(End) -> bool,
+) -> (bool, bool) {
+    let (mut source, mut destination) = original.map_or((false, false), |original| both(original, &test));
+    for reply in replies {
+        let (answering, answered) = both(reply, &test);
+        (source, destination) = (source || answered, destination || answering);
+    }
+    (source, destination)
 }
 
 fn any_of_service(service: IpvsService, real: Option<SocketAddr>, test: impl Fn(End) -> bool) -> bool {
