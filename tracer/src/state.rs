@@ -21,6 +21,7 @@ mod rates;
 mod related;
 mod routes;
 mod rulesets;
+mod shared;
 mod span;
 mod subject;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod translations;
 
 #[cfg(test)]
 pub(crate) use self::related::story;
+use self::shared::Shared;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
@@ -170,6 +172,7 @@ pub struct State {
     pub chronicle: Chronicle,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
     flow_namespaces: Bounded<u32, ()>,
+    shared: Shared,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -202,6 +205,7 @@ impl State {
             names: Names::new(limits.owners, limits.containers, limits.namespaces),
             chronicle: Chronicle::new(limits.chronicle),
             flow_namespaces: Bounded::new(limits.conntrack_tables),
+            shared: Shared::default(),
             began: None,
             now: Timestamp::default(),
             events: 0,
@@ -234,7 +238,7 @@ impl State {
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
-                flows::retransmit(&mut self.flows, netns, time, retransmit);
+                flows::retransmit(&mut self.flows, &mut self.shared, netns, time, retransmit);
             }
             Body::Undo(undo) => flows::undo(&mut self.flows, netns, time, undo),
             Body::Neighbour(neighbour) => {
@@ -266,7 +270,7 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => {}
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Marker(_) => {}
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
@@ -285,7 +289,6 @@ impl State {
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
-            Body::Marker(_) => {}
             Body::Translation(found) => {
                 if self.translations.looked_up(netns, time, found) {
                     self.chronicle.note_lookup(event);
@@ -296,10 +299,15 @@ impl State {
         if flows_before != (self.flows.len(), self.flows.evicted()) {
             self.flow_namespaces.touch(netns, || ());
         }
+        self.note(event);
+    }
+
+    /// Takes in what any event may tell.
+    fn note(&mut self, event: &Event) {
         self.markers.note(event);
         self.names.take_in(event);
         self.chronicle.note(event);
-        if timeline::is_told(body) {
+        if timeline::is_told(&event.body) {
             self.events += 1;
             self.timeline.push(event);
         }

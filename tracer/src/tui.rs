@@ -227,7 +227,7 @@ impl Desk {
             TerminalEvent::Key(key) => Input::Key(*key),
             TerminalEvent::Paste(text) => Input::Paste(text.clone()),
             TerminalEvent::Resize(_, height) => Input::Height(*height),
-            TerminalEvent::Mouse(event) => match mouse::pointed(event, self.screens.drawn()) {
+            TerminalEvent::Mouse(event) => match mouse::pointed(*event, self.screens.drawn()) {
                 Some(pointed) => Input::Mouse(pointed),
                 None => return Ok(Next::Stay),
             },
@@ -237,7 +237,7 @@ impl Desk {
             Some(Effect::Quit) => return Ok(Next::Leave),
             Some(Effect::NoteMoment) => self.moment = Stamp::now().ok(),
             Some(Effect::Mark(text)) => self.mark(&text),
-            Some(Effect::Copy(text)) => self.screens.copy(&text)?,
+            Some(Effect::Copy(text)) => Screens::copy(&text)?,
             Some(Effect::Mouse(take)) => self.screens.take_mouse(take)?,
             None => {}
         }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How the screens behave.
-#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Args)]
 pub(super) struct Screens {
     /// Keep about so many MiB of past records, compressed, to go back in time and to apply another filter to. Usually
     /// 64.
@@ -36,7 +36,7 @@ impl Screens {
     }
 
     /// What that means for the screens.
-    pub(super) fn options(&self, source: Source, filter: Option<Filter>, limits: Limits) -> Options {
+    pub(super) fn options(self, source: Source, filter: Option<Filter>, limits: Limits) -> Options {
         let history_bytes =
             self.history.map_or(USUAL_HISTORY_BYTES, |mebibytes| usize::from(mebibytes) << 20);
         let theme = self.theme.unwrap_or_default();

@@ -132,10 +132,10 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         Body::Claim(claim) => (source, destination) = (test(claim.address.into()), test(claim.target.into())),
         Body::Conntrack(conntrack) => {
             let replies = [&conntrack.reply, &conntrack.previous_reply].into_iter().flatten();
-            (source, destination) = any_of_entry(conntrack.original.as_ref(), replies, &test);
+            (source, destination) = translated(conntrack.original.as_ref(), replies, &test);
         }
         Body::Translation(found) => {
-            (source, destination) = any_of_entry(Some(&found.original), [&found.reply].into_iter(), &test);
+            (source, destination) = translated(Some(&found.original), [&found.reply], &test);
         }
         Body::Ipvs(ipvs) => {
             source = test(ipvs.client.into());
@@ -192,11 +192,19 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
     }
 }
 
-/// Of an entry of conntrack: who answers is a destination too, and with source translation the answer goes to another
-/// address than the one that dials.
-fn any_of_entry<'a>(
+fn any_of_service(service: IpvsService, real: Option<SocketAddr>, test: impl Fn(End) -> bool) -> bool {
+    service.address().into_iter().chain(real).any(|address| test(address.into()))
+}
+
+fn both(flow: &Endpoints, test: impl Fn(End) -> bool) -> (bool, bool) {
+    (test(flow.source.into()), test(flow.destination.into()))
+}
+
+/// The same of a flow and what answers it. With source translation the answer goes to another address than the one that
+/// dials.
+fn translated<'a>(
     original: Option<&Endpoints>,
-    replies: impl Iterator<Item = &'a Endpoints>,
+    replies: impl IntoIterator<Item = &'a Endpoints>,
     test: impl Fn(End) -> bool,
 ) -> (bool, bool) {
     let (mut source, mut destination) = original.map_or((false, false), |original| both(original, &test));
@@ -205,14 +213,6 @@ fn any_of_entry<'a>(
         (source, destination) = (source || answered, destination || answering);
     }
     (source, destination)
-}
-
-fn any_of_service(service: IpvsService, real: Option<SocketAddr>, test: impl Fn(End) -> bool) -> bool {
-    service.address().into_iter().chain(real).any(|address| test(address.into()))
-}
-
-fn both(flow: &Endpoints, test: impl Fn(End) -> bool) -> (bool, bool) {
-    (test(flow.source.into()), test(flow.destination.into()))
 }
 
 /// The next hops of a route, and the source it prefers.

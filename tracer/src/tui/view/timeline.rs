@@ -30,7 +30,12 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let has_axis = area.height >= LEAST_ROWS_FOR_AXIS && !events.is_empty();
     let share = if has_axis { AXIS_ROWS } else { 0 };
     let [list, axis] = Layout::vertical([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
-    let texts = ("Events, the newest first", "Nothing has happened so far.");
+    let title = if picture.model.is_following {
+        "Events, the newest first"
+    } else {
+        "Events, the newest first; F follows them"
+    };
+    let texts = (title, "Nothing has happened so far.");
     let now = picture.state.now();
     list::draw(list, buffer, picture, texts, &columns(now), |range| {
         let shown = events.iter().rev().skip(range.start).take(range.len());
