@@ -270,7 +270,7 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Marker(_) => {}
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
@@ -284,15 +284,11 @@ impl State {
                     self.chronicle.note_lookup(event);
                 }
             }
-            Body::Address(address) => {
-                self.routes.address(netns, address);
-                self.names.take_in(event);
-            }
+            Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
-            Body::Marker(_) => {}
             Body::Translation(found) => {
                 if self.translations.looked_up(netns, time, found) {
                     self.chronicle.note_lookup(event);
@@ -303,9 +299,15 @@ impl State {
         if flows_before != (self.flows.len(), self.flows.evicted()) {
             self.flow_namespaces.touch(netns, || ());
         }
+        self.note(event);
+    }
+
+    /// Takes in what any event may tell.
+    fn note(&mut self, event: &Event) {
         self.markers.note(event);
+        self.names.take_in(event);
         self.chronicle.note(event);
-        if timeline::is_told(body) {
+        if timeline::is_told(&event.body) {
             self.events += 1;
             self.timeline.push(event);
         }
