@@ -7,6 +7,7 @@ mod copy;
 pub mod keys;
 pub mod model;
 pub mod mouse;
+mod notable;
 mod opened;
 mod owner_text;
 mod peers;
@@ -24,7 +25,7 @@ mod widget;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use crossterm::event::{Event as TerminalEvent, EventStream};
+use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use tokio::{
     sync::mpsc::{Receiver, Sender},
@@ -35,7 +36,7 @@ use tokio::{
 use self::{
     model::Model,
     terminal::Screens,
-    theme::Theme,
+    theme::{Answers, Choice, QUERY, Taken, Theme},
     update::{Effect, Input, update},
 };
 use crate::{
@@ -68,6 +69,8 @@ pub struct Options {
     pub history_bytes: usize,
     /// Where the blocks come from.
     pub source: Source,
+    /// What the user asks of the looks.
+    pub theme: Choice,
     /// What of it to show; everything if there is none.
     pub filter: Option<Filter>,
     /// Whether the mouse is taken from the start.
@@ -82,6 +85,7 @@ impl Default for Options {
             limits: Limits::default(),
             history_bytes: USUAL_HISTORY_BYTES,
             source: Source::default(),
+            theme: Choice::default(),
             filter: None,
             has_mouse: false,
             markers: None,
@@ -98,7 +102,6 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
     /// At most ten frames a second.
     const FRAME: Duration = Duration::from_millis(100);
 
-    let theme = Theme::of_environment(|name| std::env::var(name).ok());
     let source = options.source;
     let mut desk = Desk::open(options)?;
     let mut inputs = EventStream::new();
@@ -123,7 +126,7 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
             }
             _ = frames.tick(), if is_stale => {
                 desk.model.hold_selection();
-                desk.screens.draw(|frame| view::draw(frame, &desk.model, theme))?;
+                desk.screens.draw(|frame| view::draw(frame, &desk.model, desk.theme))?;
                 // The next one a whole interval after this: a picture that takes long to draw must not keep blocks
                 // waiting.
                 frames.reset();
@@ -165,12 +168,18 @@ struct Desk {
     markers: Option<Sender<Block>>,
     /// When the user began to set a marker.
     moment: Option<Stamp>,
+    theme: Theme,
+    answers: Answers,
 }
 
 impl Desk {
     fn open(options: Options) -> Result<Self> {
-        let Options { limits, history_bytes, source, filter, has_mouse, markers } = options;
+        let Options { limits, history_bytes, source, theme, filter, has_mouse, markers } = options;
+        let theme = Theme::find(theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
         let mut screens = Screens::open()?;
+        if theme.asks_background {
+            screens.ask(QUERY)?;
+        }
         let text = filter.as_ref().map(ToString::to_string);
         let history = History::new(State::new(limits), filter, limits, history_bytes);
         let mut model = Model::with_history(history, source);
@@ -180,10 +189,37 @@ impl Desk {
             screens.take_mouse(true)?;
         }
         update(&mut model, Input::Height(screens.height()?));
-        Ok(Self { model, screens, markers, moment: None })
+        Ok(Self { model, screens, markers, moment: None, theme, answers: Answers::default() })
     }
 
     fn take_input(&mut self, input: &TerminalEvent) -> Result<Next> {
+        for input in self.pressed(input) {
+            if self.take_pressed(&input)? == Next::Leave {
+                return Ok(Next::Leave);
+            }
+        }
+        Ok(Next::Stay)
+    }
+
+    /// What the user did. A terminal that was asked for its background answers as if by keys.
+    fn pressed(&mut self, input: &TerminalEvent) -> Vec<TerminalEvent> {
+        let Self { theme, answers, .. } = self;
+        match *input {
+            TerminalEvent::Key(key) if theme.asks_background && key.kind != KeyEventKind::Release => {
+                match answers.take(key) {
+                    Taken::Pressed(keys) => keys.into_iter().map(TerminalEvent::Key).collect(),
+                    Taken::Held => Vec::new(),
+                    Taken::Answered(background) => {
+                        (theme.background, theme.asks_background) = (background, false);
+                        Vec::new()
+                    }
+                }
+            }
+            _ => vec![input.clone()],
+        }
+    }
+
+    fn take_pressed(&mut self, input: &TerminalEvent) -> Result<Next> {
         /// Work that is done before the picture is drawn again: most of it is done by then.
         const AT_ONCE: Duration = Duration::from_millis(30);
 
@@ -191,7 +227,7 @@ impl Desk {
             TerminalEvent::Key(key) => Input::Key(*key),
             TerminalEvent::Paste(text) => Input::Paste(text.clone()),
             TerminalEvent::Resize(_, height) => Input::Height(*height),
-            TerminalEvent::Mouse(event) => match mouse::pointed(event, self.screens.drawn()) {
+            TerminalEvent::Mouse(event) => match mouse::pointed(*event, self.screens.drawn()) {
                 Some(pointed) => Input::Mouse(pointed),
                 None => return Ok(Next::Stay),
             },
@@ -201,7 +237,7 @@ impl Desk {
             Some(Effect::Quit) => return Ok(Next::Leave),
             Some(Effect::NoteMoment) => self.moment = Stamp::now().ok(),
             Some(Effect::Mark(text)) => self.mark(&text),
-            Some(Effect::Copy(text)) => self.screens.copy(&text)?,
+            Some(Effect::Copy(text)) => Screens::copy(&text)?,
             Some(Effect::Mouse(take)) => self.screens.take_mouse(take)?,
             None => {}
         }

@@ -7,7 +7,10 @@ use tracer_common::hook::HookId;
 
 pub(super) use self::position::position;
 
-use super::model::{Screen, Subject};
+use super::{
+    model::{Screen, Subject},
+    notable,
+};
 use crate::{
     event::{HookState, HookStatus, Timestamp, Verdict},
     probe::table::HOOKS,
@@ -210,7 +213,7 @@ fn missing_first(state: &State, hook: HookId) -> u8 {
 /// How many rows a screen has.
 pub(super) fn count(state: &State, screen: Screen) -> usize {
     match screen {
-        Screen::Overview => 0,
+        Screen::Overview => notable::all(state).len(),
         Screen::Retransmits => state.flows.len(),
         Screen::Neighbours => state.neighbours.len(),
         Screen::Ipvs => state.ipvs.services.len() + state.ipvs.reals.len(),
@@ -236,7 +239,7 @@ pub(super) fn measures(screen: Screen) -> Vec<&'static str> {
 pub(super) fn subject(state: &State, screen: Screen, measure: usize, row: usize) -> Option<Subject> {
     let through = row + 1;
     match screen {
-        Screen::Overview => None,
+        Screen::Overview => notable::all(state).get(row)?.subject,
         Screen::Retransmits => flows(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
         Screen::Neighbours => {
             neighbours(state, measure, through).get(row).map(|&(key, _)| Subject::Neighbour(*key))

@@ -1,7 +1,7 @@
 //! The terminal, as long as the screens are on it.
 
 use std::{
-    io::{IsTerminal, stdout},
+    io::{IsTerminal, Write as _, stdin, stdout},
     mem::ManuallyDrop,
     panic,
 };
@@ -54,6 +54,16 @@ impl Screens {
         Ok(self.terminal.size().context("reading the terminal's size")?.height)
     }
 
+    /// Asks the terminal something; if it answers, that comes in like keys. Nothing is asked if keys come from elsewhere.
+    pub(super) fn ask(&mut self, question: &str) -> Result<()> {
+        if stdin().is_terminal() {
+            let mut terminal = stdout();
+            terminal.write_all(question.as_bytes()).context("asking the terminal")?;
+            terminal.flush().context("asking the terminal")?;
+        }
+        Ok(())
+    }
+
     /// Draws one frame.
     pub(super) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> Result<()> {
         let frame = self.terminal.draw(picture).context("drawing to the terminal")?;
@@ -80,7 +90,7 @@ impl Screens {
     }
 
     /// Puts a text into the clipboard of the terminal, wherever that runs. Whether it does so it does not say.
-    pub(super) fn copy(&mut self, text: &str) -> Result<()> {
+    pub(super) fn copy(text: &str) -> Result<()> {
         execute!(stdout(), CopyToClipboard::to_clipboard_from(text)).context("writing to the terminal")
     }
 }

@@ -32,7 +32,7 @@ use ratatui::{
 };
 
 pub(super) use self::{
-    describe::subject_title,
+    describe::{blind_text, flow_name, kinds_text, subject_title},
     event_text::event_fact,
     subject::{subject_lines, subject_text},
 };

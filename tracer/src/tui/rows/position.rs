@@ -4,7 +4,10 @@
 use super::{CONNTRACK_MEASURES, FLOW_MEASURES, Measure, NEIGHBOUR_MEASURES, SERVICE_MEASURES, hooks};
 use crate::{
     state::{RealKey, Service, ServiceKey, State},
-    tui::model::{Screen, Subject},
+    tui::{
+        model::{Screen, Subject},
+        notable,
+    },
 };
 
 /// The row of a screen that is about a subject, as [`subject`](super::subject) would tell; `None` if there is none. The
@@ -34,6 +37,9 @@ pub(in crate::tui) fn position(
             let siblings = state.ipvs.reals.iter().map(|(other, _)| other);
             let before = siblings.filter(|other| other.service == key.service && **other < key).count();
             Some(rows_before_service(state, &key.service, measure)? + 1 + before)
+        }
+        (Screen::Overview, _) => {
+            notable::all(state).iter().position(|notable| notable.subject == Some(subject))
         }
         (Screen::Hooks, Subject::Hook(hook)) => hooks(state, measure).iter().position(|&known| known == hook),
         _ => None,

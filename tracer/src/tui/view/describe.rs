@@ -91,7 +91,7 @@ pub(crate) fn weights_text(change: &IpvsChange) -> Option<String> {
 }
 
 /// Why nothing of a family can be shown.
-pub(super) fn blind_text(family: Family) -> String {
+pub(crate) fn blind_text(family: Family) -> String {
     format!("not seen here: no {family} hook is attached (the Hooks screen says why)")
 }
 

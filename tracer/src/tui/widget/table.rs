@@ -282,7 +282,7 @@ mod tests {
     use ratatui::{buffer::Buffer, layout::Rect};
 
     use super::{Fit, GAP, Marks, cell, draw, number, pieces, plain, widths, words};
-    use crate::tui::theme::{Colours, Role, Theme};
+    use crate::tui::theme::{Role, Theme};
 
     #[test]
     fn columns_give_way_by_rank_and_share_what_is_left() {
@@ -349,7 +349,7 @@ mod tests {
             }),
             number("n", 3, 1, |number: &u64| plain(number.to_string())).showing("size"),
         ];
-        let theme = Theme { colours: Colours::None, unicode: true };
+        let theme = Theme { unicode: true, ..Theme::PLAIN };
         let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 3));
         let marks = Marks { selected: Some(1), sorted_by: Some("size") };
         draw(buffer.area, &mut buffer, theme, &columns, &[7, 81], marks);
