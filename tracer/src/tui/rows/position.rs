@@ -28,6 +28,9 @@ pub(in crate::tui) fn position(
         (Screen::Conntrack, Subject::Flow(key)) => {
             place(state, state.conntrack.entries.iter(), &key, &CONNTRACK_MEASURES, measure)
         }
+        (Screen::Overview, _) => {
+            notable::all(state).iter().position(|notable| notable.subject == Some(subject))
+        }
         (Screen::Ipvs, Subject::Service(key)) => {
             state.ipvs.services.get(&key)?;
             rows_before_service(state, &key, measure)
@@ -37,9 +40,6 @@ pub(in crate::tui) fn position(
             let siblings = state.ipvs.reals.iter().map(|(other, _)| other);
             let before = siblings.filter(|other| other.service == key.service && **other < key).count();
             Some(rows_before_service(state, &key.service, measure)? + 1 + before)
-        }
-        (Screen::Overview, _) => {
-            notable::all(state).iter().position(|notable| notable.subject == Some(subject))
         }
         (Screen::Hooks, Subject::Hook(hook)) => hooks(state, measure).iter().position(|&known| known == hook),
         _ => None,
