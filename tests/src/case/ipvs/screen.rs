@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use super::reuse::{CONNECTIONS, drained};
 use crate::{
     case::Setting,
-    screen::{Screen, WIDE},
+    screen::{SMALL, Screen, WIDE},
     topology::Family,
 };
 
@@ -29,6 +29,15 @@ pub(super) fn drained_but_dialled(setting: &Setting) -> Result<()> {
         table.row_about(SERVER, &other)?.counts("weight", 1)?.counts("onto 0", 0)?.counts("reused", 0)?;
         Ok(())
     })?;
+    screen.resize(SMALL)?;
+    screen.see("why, without any manual", |picture| {
+        let table = picture.table(&[SERVER, "what stands out"])?;
+        table.row_about(SERVER, &drained)?.says("what stands out", "still dialled, drained")?;
+        picture.has("Drained, but dialled")?;
+        picture.has(&format!("{drained} of tcp"))?;
+        Ok(())
+    })?;
+    screen.resize(WIDE)?;
     screen.show(1, "Overview")?;
     screen.see("the drained server on the Overview", |picture| {
         let line = picture.has(&drained)?;

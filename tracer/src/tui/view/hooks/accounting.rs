@@ -9,7 +9,7 @@ use tracer_common::{counters::KindCounters, record::RecordKind};
 use crate::{
     state::State,
     tui::{
-        text::exact,
+        text::{exact, within},
         theme::Role,
         view::Picture,
         widget::{
@@ -59,10 +59,11 @@ fn draw_counts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
 }
 
 fn columns() -> Vec<Column<Counted>> {
+    const CELLS: usize = 13;
     let counter = |title, role, of: fn(&KindCounters) -> u64| {
-        number(title, 13, 1, move |(_, counters): &Counted| match of(counters) {
+        number(title, CELLS, 1, move |(_, counters): &Counted| match of(counters) {
             0 => cell("0", Role::Dim),
-            count => cell(exact(count), role),
+            count => cell(within(count, CELLS), role),
         })
     };
     vec![
@@ -83,11 +84,12 @@ fn draw_tables(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let area = rule::draw(area, buffer, picture.theme, "Forgotten", &note);
     let mut tables: Vec<Given> = picture.state.evictions().collect();
     tables.sort_by_key(|&(_, forgotten)| std::cmp::Reverse(forgotten));
+    const CELLS: usize = 9;
     let columns: Vec<Column<Given>> = vec![
         words("of the oldest", Fit::Left, (24, 24), 0, |&(name, _): &Given| plain(name)),
-        number("forgotten", 9, 1, |&(_, forgotten): &Given| match forgotten {
+        number("forgotten", CELLS, 1, |&(_, forgotten): &Given| match forgotten {
             0 => cell("0", Role::Dim),
-            forgotten => cell(exact(forgotten), Role::Warning),
+            forgotten => cell(within(forgotten, CELLS), Role::Warning),
         }),
     ];
     table::draw(area, buffer, picture.theme, &columns, &tables, Marks::default());
