@@ -71,9 +71,10 @@ fn route_line(related: &Related<'_>) -> Option<Line> {
 /// What a first look is for, if that is anything, and the rest.
 fn mapping_lines(state: &State, netns: u32, mapping: &Mapping) -> (Option<Line>, Line) {
     let learnt = &mapping.learnt;
-    let place = match mapping.netns == netns {
-        true => String::new(),
-        false => format!("netns {}", netns_words(state, mapping.netns, mapping.last)),
+    let place = if mapping.netns == netns {
+        String::new()
+    } else {
+        format!("netns {}", netns_words(state, mapping.netns, mapping.last))
     };
     let before =
         mapping.previous.map(|previous| format!("before {}", onward_text(&learnt.original, &previous)));
@@ -103,7 +104,9 @@ fn service_line(state: &State, key: &ServiceKey, rest: [String; 3]) -> Line {
             add(&mut line, format!("{connections} onto drained servers"), Role::Bad);
         }
     }
-    rest.into_iter().for_each(|part| add(&mut line, part, Role::Plain));
+    for part in rest {
+        add(&mut line, part, Role::Plain);
+    }
     line
 }
 
