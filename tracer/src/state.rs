@@ -279,21 +279,12 @@ impl State {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
             }
-            Body::RouteLookup(lookup) => {
-                if self.routes.lookup(netns, time, lookup) {
-                    self.chronicle.note_lookup(event);
-                }
-            }
+            Body::RouteLookup(_) | Body::Translation(_) => self.looked_up(event),
             Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
-            Body::Translation(found) => {
-                if self.translations.looked_up(netns, time, found) {
-                    self.chronicle.note_lookup(event);
-                }
-            }
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if flows_before != (self.flows.len(), self.flows.evicted()) {
@@ -310,6 +301,19 @@ impl State {
         if timeline::is_told(&event.body) {
             self.events += 1;
             self.timeline.push(event);
+        }
+    }
+
+    /// Takes in the answer to a question, and remembers it if it says something new.
+    fn looked_up(&mut self, event: &Event) {
+        let &Event { time, netns, ref body, .. } = event;
+        let is_news = match body {
+            Body::RouteLookup(lookup) => self.routes.lookup(netns, time, lookup),
+            Body::Translation(found) => self.translations.looked_up(netns, time, found),
+            _ => false,
+        };
+        if is_news {
+            self.chronicle.note_lookup(event);
         }
     }
 
