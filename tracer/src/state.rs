@@ -18,6 +18,7 @@ mod neighbours;
 mod outage;
 mod path;
 mod rates;
+mod recent;
 mod related;
 mod routes;
 mod rulesets;
@@ -34,7 +35,7 @@ pub use self::{
     bounded::Bounded,
     chronicle::Chronicle,
     conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
-    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
+    flows::{Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
     ipvs::{
         Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
@@ -46,6 +47,7 @@ pub use self::{
     outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
+    recent::Recent,
     related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},

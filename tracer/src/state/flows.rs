@@ -9,15 +9,12 @@ use std::{
 use super::{
     bounded::Bounded,
     outage::{Outage, Outages},
-    rates::Buckets,
+    recent::Recent,
     shared::{Interner, Shared},
 };
 use crate::event::{
     Endpoints, Failure, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
 };
-
-/// Seconds of history that are kept of every flow: a minute of whole ones, and the one that runs.
-pub const FLOW_HISTORY_SECONDS: usize = 61;
 
 /// The spans over which a flow's rate is told, seconds.
 pub const RATE_SPANS_SECONDS: [u64; 3] = [1, 10, 60];
@@ -96,8 +93,8 @@ pub struct Flow {
     pub cgroup_id: Option<u64>,
     /// Inode of the socket.
     pub socket_inode: Option<u64>,
-    /// Attempts over the last seconds, failed ones included; 65,535 a second at most.
-    pub recent: Buckets<FLOW_HISTORY_SECONDS, u16>,
+    /// Attempts over the last seconds, failed ones included.
+    pub recent: Recent,
 }
 
 impl Flow {
@@ -123,7 +120,7 @@ impl Flow {
             process: None,
             cgroup_id: None,
             socket_inode: None,
-            recent: Buckets::default(),
+            recent: Recent::default(),
         }
     }
 
@@ -174,7 +171,7 @@ impl Flow {
             socket_inode,
         } = retransmit;
         self.last = self.last.max(time);
-        self.recent.add(time, 1);
+        self.recent.count(time);
         if error.is_none() {
             self.kinds[*kind as usize] += 1;
             self.segments += u64::from(*segments);
