@@ -14,6 +14,7 @@ mod recording;
 mod replay;
 mod report;
 mod scope;
+mod screens;
 mod status;
 mod tally;
 #[cfg(test)]

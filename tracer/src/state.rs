@@ -23,12 +23,15 @@ mod related;
 mod routes;
 mod rulesets;
 mod shared;
+mod span;
 mod subject;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod translations;
 
+#[cfg(test)]
+pub(crate) use self::related::story;
 use self::shared::Shared;
 pub use self::{
     accounting::Accounting,
@@ -51,6 +54,7 @@ pub use self::{
     related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
+    span::Span,
     subject::{NetworkKey, Subject},
     timeline::Timeline,
     translations::{Ends, Learnt, Mapping, Translations, Translator},
@@ -210,6 +214,23 @@ impl State {
         }
     }
 
+    /// What is known of tracer and the node, without anything that happened: where a filter begins that cannot be
+    /// applied to what came before any more.
+    #[must_use]
+    pub fn facts(&self, limits: Limits) -> Self {
+        Self {
+            node: self.node.clone(),
+            hooks: self.hooks.clone(),
+            accounting: self.accounting.clone(),
+            markers: self.markers.clone(),
+            names: self.names.clone(),
+            translations: self.translations.clone(),
+            began: self.began.map(|_| self.now),
+            now: self.now,
+            ..Self::new(limits)
+        }
+    }
+
     /// Takes one event in. Events of different CPUs may come a little out of order.
     pub fn apply(&mut self, event: &Event) {
         let &Event { time, netns, cpu: _, ref body } = event;
@@ -265,13 +286,20 @@ impl State {
                     self.chronicle.note_lookup(event);
                 }
             }
-            Body::Address(address) => self.routes.address(netns, address),
+            Body::Address(address) => {
+                self.routes.address(netns, address);
+                self.names.take_in(event);
+            }
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
-            Body::Translation(found) => self.translations.looked_up(netns, time, found),
+            Body::Translation(found) => {
+                if self.translations.looked_up(netns, time, found) {
+                    self.chronicle.note_lookup(event);
+                }
+            }
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if flows_before != (self.flows.len(), self.flows.evicted()) {

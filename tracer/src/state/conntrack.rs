@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{bounded::Bounded, flows::FlowKey, rates::second_of};
+use super::{bounded::Bounded, flows::FlowKey, rates::second_of, span::Span};
 use crate::event::{
     Conntrack as ConntrackDecision, ConntrackCounter, ConntrackCounters, ConntrackEvent, Endpoints, Timestamp,
 };
@@ -14,6 +14,7 @@ pub const CONNTRACK_HISTORY: usize = 60;
 #[derive(Clone, Debug)]
 pub struct Conntrack {
     counts: [u64; ConntrackEvent::ALL.len()],
+    spans: [Option<Span>; ConntrackEvent::ALL.len()],
     /// Growth of the counters of all namespaces, those whose table was given up included.
     growth: [u64; ConntrackCounter::ALL.len()],
     /// Entries by the original tuple.
@@ -112,6 +113,7 @@ impl Conntrack {
     pub(super) fn new(entries: usize, tables: usize) -> Self {
         Self {
             counts: [0; ConntrackEvent::ALL.len()],
+            spans: [None; ConntrackEvent::ALL.len()],
             growth: [0; ConntrackCounter::ALL.len()],
             entries: Bounded::new(entries),
             tables: Bounded::new(tables),
@@ -121,6 +123,11 @@ impl Conntrack {
     /// How often something happened.
     pub fn count(&self, event: ConntrackEvent) -> u64 {
         self.counts[event as usize]
+    }
+
+    /// From when to when something happened.
+    pub fn span(&self, event: ConntrackEvent) -> Option<Span> {
+        self.spans[event as usize]
     }
 
     /// How much a counter grew over all namespaces, each since it was first counted.
@@ -154,6 +161,7 @@ impl Conntrack {
         let &ConntrackDecision { event, original, reply, previous_reply, tcp_state, status: _, mark, zone } =
             decision;
         self.counts[event as usize] += 1;
+        Span::extend(&mut self.spans[event as usize], time);
         let Some(endpoints) = original else { return };
         let entry = self.entries.touch(FlowKey { netns, endpoints }, || ConntrackEntry {
             first: time,

@@ -1,5 +1,7 @@
 //! Events for tests, each whole and each as a real node would send it.
 
+pub(crate) mod hostile;
+
 use std::net::SocketAddr;
 
 use tracer_common::{
@@ -334,6 +336,7 @@ pub(crate) fn busy() -> State {
     events.extend(busy_neighbours());
     events.extend(busy_decisions());
     events.extend(busy_path());
+    events.push((60_000, Body::Marker(Text::new("rollout of web begins"))));
     events.sort_by_key(|&(milliseconds, _)| milliseconds);
     let samples = [
         stats(RecordKind::Retransmit, 1_234_567, 1_000, 42),

@@ -4,7 +4,7 @@ mod administration;
 
 use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32};
 
-use super::{bounded::Bounded, rates::Buckets};
+use super::{bounded::Bounded, rates::Buckets, span::Span};
 use crate::event::{
     Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Text, Timestamp,
 };
@@ -89,6 +89,8 @@ pub struct Service {
     pub last: Timestamp,
     /// What was decided.
     pub decisions: Decisions,
+    /// When new connections were dropped, delayed or refused.
+    pub turned_away: Option<Span>,
     /// `net.ipv4.vs.conn_reuse_mode` at the last decision.
     pub reuse_mode: Option<i32>,
     /// `net.ipv4.vs.expire_nodest_conn` at the last decision.
@@ -109,6 +111,7 @@ impl Service {
             first: time,
             last: time,
             decisions: Decisions::default(),
+            turned_away: None,
             reuse_mode: None,
             expire_nodest: None,
             scheduler: None,
@@ -139,6 +142,8 @@ pub struct Real {
     pub last: Timestamp,
     /// What was decided.
     pub decisions: Decisions,
+    /// When new connections reached it though it should get none.
+    pub dialled_drained: Option<Span>,
     /// Its weight by the newest word on it; for one that was removed, the last it had.
     pub weight: Option<i32>,
     /// The last change of its weight that was noticed: when, and from which weight.
@@ -218,6 +223,9 @@ impl Ipvs {
         let service = self.services.touch(key, || Service::new(time));
         service.last = service.last.max(time);
         service.decisions.count(decided);
+        if !decided.decision.is_accepted() {
+            Span::extend(&mut service.turned_away, time);
+        }
         service.reuse_mode = Some(decided.reuse_mode);
         service.expire_nodest = Some(decided.expire_nodest);
 
@@ -236,6 +244,7 @@ impl Real {
             first: time,
             last: time,
             decisions: Decisions::default(),
+            dialled_drained: None,
             weight: None,
             weight_changed: None,
             available,
@@ -252,6 +261,9 @@ impl Real {
         self.decisions.count(decided);
         if decided.decision.is_accepted() && decided.real.is_some() {
             self.recent.get_or_insert_default().add(time, 1);
+        }
+        if is_onto_drained(decided) {
+            Span::extend(&mut self.dialled_drained, time);
         }
         if time < self.known_at {
             return;

@@ -46,6 +46,8 @@ pub struct Neighbour {
     pub answerers: Vec<Answerer>,
     /// Proposals and claims by hardware addresses that found no place among the answerers.
     pub answerers_left_out: u32,
+    /// Since when more than one hardware address answered for it.
+    pub contested: Option<Timestamp>,
     /// How often this node itself claimed the address.
     pub own_claims: u32,
     /// The hardware address this node last claimed it with.
@@ -90,6 +92,7 @@ impl Neighbour {
             history: VecDeque::new(),
             answerers: Vec::new(),
             answerers_left_out: 0,
+            contested: None,
             own_claims: 0,
             own_hardware_address: None,
         }
@@ -167,6 +170,9 @@ impl Neighbour {
         let position = match known {
             Some(position) => position,
             None if self.answerers.len() < ANSWERERS => {
+                if !self.answerers.is_empty() {
+                    self.contested.get_or_insert(time);
+                }
                 self.answerers.push(Answerer {
                     hardware_address,
                     taken: 0,

@@ -1,6 +1,10 @@
 //! Everything that is known of one subject, gathered from all families.
 
 mod scope;
+#[cfg(test)]
+pub(crate) mod story;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 

@@ -78,18 +78,18 @@ impl Subject {
             Body::HookStatus(status) => Self::Hook(status.hook?),
             Body::Route(route) => Self::Network(NetworkKey { netns, prefix: route.prefix }),
             Body::Address(told) => Self::Network(NetworkKey::host(netns, told.address)),
-            Body::Link(_)
+            Body::Namespace(_)
+            | Body::Link(_)
             | Body::Rule(_)
             | Body::Sysctl(_)
             | Body::ConntrackCounters(_)
             | Body::Ruleset(_) => Self::Namespace(netns),
             Body::Stats(_)
             | Body::Owner(_)
-            | Body::Container(_)
-            | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready
-            | Body::Marker(_) => {
+            | Body::Marker(_)
+            | Body::Container(_) => {
                 return None;
             }
         })

@@ -178,14 +178,18 @@ impl Translations {
         }
     }
 
-    /// Takes in how a connection is translated in a namespace. What is not translated is not kept.
-    pub fn learn(&mut self, netns: u32, time: Timestamp, learnt: &Learnt) {
+    /// Takes in how a connection is translated in a namespace; whether that is news. What is not translated is not
+    /// kept.
+    pub fn learn(&mut self, netns: u32, time: Timestamp, learnt: &Learnt) -> bool {
         match self.position_of(netns, learnt) {
             // Events of different CPUs may come a little out of order.
-            Some(position) if time < self.mappings[position as usize].last => {}
+            Some(position) if time < self.mappings[position as usize].last => false,
             Some(position) => self.learn_again(position, time, learnt),
-            None if learnt.is_plain() => {}
-            None => self.insert(Mapping { netns, learnt: *learnt, previous: None, first: time, last: time }),
+            None if learnt.is_plain() => false,
+            None => {
+                self.insert(Mapping { netns, learnt: *learnt, previous: None, first: time, last: time });
+                true
+            }
         }
     }
 
@@ -197,9 +201,9 @@ impl Translations {
         }
     }
 
-    /// Takes in what conntrack answered about a flow.
-    pub(super) fn looked_up(&mut self, netns: u32, time: Timestamp, found: &Translation) {
-        self.learn(netns, time, &Learnt::by_conntrack(found.original, found.reply));
+    /// Takes in what conntrack answered about a flow; whether that is news.
+    pub(super) fn looked_up(&mut self, netns: u32, time: Timestamp, found: &Translation) -> bool {
+        self.learn(netns, time, &Learnt::by_conntrack(found.original, found.reply))
     }
 
     /// Takes in a decision of IPVS.
@@ -300,7 +304,7 @@ impl Translations {
         self.names.find(hash(&learnt.original), is_it).map(|name| name.position)
     }
 
-    fn learn_again(&mut self, position: u32, time: Timestamp, learnt: &Learnt) {
+    fn learn_again(&mut self, position: u32, time: Timestamp, learnt: &Learnt) -> bool {
         let before = self.mappings[position as usize].learnt.onward;
         self.mappings[position as usize].last = time;
         if before != learnt.onward {
@@ -313,6 +317,7 @@ impl Translations {
         } else {
             self.mappings[position as usize].learnt = *learnt;
         }
+        before != learnt.onward
     }
 
     fn set_previous(&mut self, position: u32, previous: Endpoints) {

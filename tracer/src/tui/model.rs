@@ -1,8 +1,14 @@
 //! What the screens show: the state, and where the user is in it. No drawing happens here.
 
-use super::opened::Opened;
+use super::{opened::Opened, prompt::Prompt, rows};
 pub use crate::state::Subject;
-use crate::{event::Text, state::State};
+use crate::{
+    block::Block,
+    event::Text,
+    filter::Filter,
+    history::{History, USUAL_HISTORY_BYTES},
+    state::{Limits, State},
+};
 
 /// One of the screens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,19 +73,35 @@ pub enum Source {
 
 /// Everything the screens show.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Model {
-    state: State,
-    frozen: Option<Box<State>>,
+    /// The states of now and of the last while.
+    pub history: History,
     /// The screen shown.
     pub screen: Screen,
     /// The selected row of every screen, in the order of [`Screen::ALL`].
     pub selected: [usize; Screen::ALL.len()],
+    /// What the user selected on every screen: its row is found again wherever it goes. `None` stays where it is, at the
+    /// top to begin with.
+    pub chosen: [Option<Subject>; Screen::ALL.len()],
     /// The measure every screen is sorted by, an index into its list of measures.
     pub sort: [usize; Screen::ALL.len()],
     /// The subject that is open, if one is.
     pub details: Option<Opened>,
     /// Whether the help lies on top.
     pub help: bool,
+    /// The line being typed, if one is.
+    pub prompt: Option<Prompt>,
+    /// Filters entered, the newest last.
+    pub past_filters: Vec<String>,
+    /// Whether the timeline's selected row is always the newest event.
+    pub is_following: bool,
+    /// Events when the timeline's row was selected.
+    events_then: u64,
+    /// Whether the user went to another moment, rather than stayed at one.
+    pub is_past: bool,
+    /// Whether the mouse is tracer's and not the terminal's.
+    pub has_mouse: bool,
     /// Where the events come from.
     pub source: Source,
     /// Whether the source of events has ended.
@@ -88,52 +110,122 @@ pub struct Model {
     pub filter: Option<String>,
     /// What the user should know besides the events: the latest, and how many there were.
     pub notice: Option<(Text, usize)>,
+    /// What came of the last key, until the next one.
+    pub answer: Option<Text>,
     /// Rows of the terminal.
     pub height: u16,
 }
 
 impl Model {
-    /// The first picture of a state.
+    /// The first picture of a state, with as much history as is usual.
     pub fn new(state: State, source: Source) -> Self {
+        Self::with_history(History::new(state, None, Limits::default(), USUAL_HISTORY_BYTES), source)
+    }
+
+    /// The first picture of a history.
+    pub fn with_history(history: History, source: Source) -> Self {
         Self {
-            state,
-            frozen: None,
+            history,
             screen: Screen::Overview,
             selected: [0; Screen::ALL.len()],
+            chosen: [None; Screen::ALL.len()],
             sort: [0; Screen::ALL.len()],
             details: None,
             help: false,
+            prompt: None,
+            past_filters: Vec::new(),
+            is_following: true,
+            events_then: 0,
+            is_past: false,
+            has_mouse: false,
             source,
             ended: false,
             filter: None,
             notice: None,
+            answer: None,
             height: 24,
         }
     }
 
-    /// The state to draw: of now, or of the moment the picture was frozen.
+    /// The state to draw: of now, or of the moment the user stays at.
     pub fn shown(&self) -> &State {
-        self.frozen.as_deref().unwrap_or(&self.state)
+        self.history.shown()
     }
 
-    /// The state of now, for new events.
+    /// The state of now, for what no block tells.
     pub fn live(&mut self) -> &mut State {
-        &mut self.state
+        self.history.live_mut()
     }
 
-    /// Whether the picture is frozen.
+    /// Takes in the next block.
+    pub fn take(&mut self, block: &Block) {
+        self.history.take(block);
+    }
+
+    /// Whether the picture stands still.
     pub fn is_paused(&self) -> bool {
-        self.frozen.is_some()
+        self.history.moment().is_some()
     }
 
-    /// Events that came since the picture was frozen.
+    /// Events that came after the moment shown.
     pub fn events_behind(&self) -> u64 {
-        self.state.events() - self.shown().events()
+        self.history.live().events().saturating_sub(self.shown().events())
     }
 
-    /// Freezes the picture, or goes on with what came meanwhile.
+    /// How long ago the moment shown is, in nanoseconds.
+    pub fn time_behind_ns(&self) -> u64 {
+        let now = self.history.live().now();
+        self.history.moment().map_or(0, |moment| now.boot_ns.saturating_sub(moment.boot_ns))
+    }
+
+    /// Stays at this moment, or goes back to now.
     pub fn toggle_pause(&mut self) {
-        self.frozen = if self.frozen.is_some() { None } else { Some(Box::new(self.state.clone())) };
+        self.is_past = false;
+        if self.is_paused() { self.history.resume() } else { self.history.pause() }
+    }
+
+    /// Shows from now on only what meets a filter, as the user typed it, or everything.
+    pub fn set_filter(&mut self, text: Option<String>, filter: Option<Filter>) {
+        const FILTERS_KEPT: usize = 100;
+        if let Some(text) = &text {
+            self.past_filters.retain(|past| past != text);
+            self.past_filters.push(text.clone());
+            let excess = self.past_filters.len().saturating_sub(FILTERS_KEPT);
+            self.past_filters.drain(..excess);
+        }
+        self.filter = text;
+        self.history.set_filter(filter);
+        self.selected = [0; Screen::ALL.len()];
+        self.chosen = [None; Screen::ALL.len()];
+        self.is_following = true;
+    }
+
+    /// Finds the row again of what the user selected on the screen shown. What has gone leaves the selection where it
+    /// was.
+    pub fn hold_selection(&mut self) {
+        let screen = self.screen;
+        let row = self.chosen[screen as usize]
+            .and_then(|subject| rows::position(self.shown(), screen, self.sorted_by(), subject));
+        if let Some(row) = row {
+            self.selected[screen as usize] = row;
+        }
+        self.hold_event();
+    }
+
+    /// The same for the timeline, whose rows move on by one with every event, and back in another moment.
+    fn hold_event(&mut self) {
+        let events = self.shown().events();
+        let last = self.shown().timeline.events().len().saturating_sub(1);
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let newer = count(events.saturating_sub(self.events_then));
+        let fewer = count(self.events_then.saturating_sub(events));
+        let selected = &mut self.selected[Screen::Timeline as usize];
+        *selected = if self.is_following {
+            0
+        } else {
+            selected.saturating_add(newer).saturating_sub(fewer).min(last)
+        };
+        self.events_then = events;
     }
 
     /// The selected row of the screen shown.

@@ -1,7 +1,9 @@
 //! Who is behind a flow, in words.
 
+use std::net::IpAddr;
+
 use crate::{
-    event::{Container, Namespace, Timestamp},
+    event::{Container, Namespace, Process, Timestamp},
     state::{Flow, FlowKey, Ownership, State},
 };
 
@@ -26,6 +28,11 @@ pub(crate) fn owner_words(state: &State, key: &FlowKey, flow: &Flow) -> Vec<Stri
     words
 }
 
+/// The pod of this node that an address is of.
+pub(crate) fn pod_words(state: &State, address: IpAddr, then: Timestamp) -> Option<String> {
+    state.names.pod_at(address, then).map(|pod| format!("pod {pod}"))
+}
+
 /// `container nginx`, and by what it is run.
 fn container_words(container: &Container) -> String {
     let runtime = container.runtime.map(|runtime| format!(" ({})", runtime.name())).unwrap_or_default();
@@ -36,6 +43,19 @@ fn container_words(container: &Container) -> String {
 pub(crate) fn netns_words(state: &State, netns: u32, then: Timestamp) -> String {
     let names = state.names.namespace(netns, then).and_then(names_of);
     names.map_or_else(|| netns.to_string(), |names| format!("{netns} ({names})"))
+}
+
+/// All names of a network namespace.
+pub(crate) fn namespace_words(state: &State, netns: u32, then: Timestamp) -> Vec<String> {
+    let Some(namespace) = state.names.namespace(netns, then) else { return Vec::new() };
+    let Namespace { is_of_node, name, process, pod, change: _ } = namespace;
+    let mut words = Vec::new();
+    words.extend(is_of_node.then(|| "the node's own".to_owned()));
+    words.extend(name.as_ref().map(|name| format!("named {name}")));
+    words.extend(pod.as_ref().map(|pod| format!("of pod {pod}")));
+    let inside = |process: &Process| format!("{} (pid {}) is in it", process.command, process.id);
+    words.extend(process.as_ref().map(inside));
+    words
 }
 
 /// A network namespace in a column: its name or whose it is, the number where neither is known.
@@ -55,7 +75,7 @@ fn names_of(namespace: &Namespace) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
-    use super::{netns_column, netns_words, owner_column, owner_words};
+    use super::{namespace_words, netns_column, netns_words, owner_column, owner_words};
     use crate::{
         event::{
             Body, Change, Container, Event, Namespace, Pod, Process, RetransmitKind, Runtime, Text, Timestamp,
@@ -67,9 +87,9 @@ mod tests {
         state.apply(&Event { time: Timestamp { boot_ns: 1, wall_ns: 1 }, netns, cpu: 0, body });
     }
 
-    fn pod(name: &str) -> Option<Pod> {
+    fn pod(name: &str) -> Pod {
         let (namespace, uid) = (Text::new(if name.is_empty() { "" } else { "shop" }), Text::new("3fa0"));
-        Some(Pod { namespace, name: Text::new(name), uid })
+        Pod { namespace, name: Text::new(name), uid }
     }
 
     fn namespace(name: Option<&str>, pod: Option<Pod>, is_of_node: bool) -> Body {
@@ -106,12 +126,15 @@ mod tests {
                 "nginx (pid 42) · container web (cri-o) · cgroup 9 · socket 7 · netns 5",
             ),
             (
-                vec![container("", pod(""))],
+                vec![container("", Some(pod("")))],
                 "0123456789ab",
                 "nginx (pid 42) · container 0123456789ab (cri-o) · pod 3fa0 · cgroup 9 · socket 7 · netns 5",
             ),
             (
-                vec![container("web", pod("web-1")), namespace(Some("cni-1"), pod("web-1"), false)],
+                vec![
+                    container("web", Some(pod("web-1"))),
+                    namespace(Some("cni-1"), Some(pod("web-1")), false),
+                ],
                 "web-1",
                 "nginx (pid 42) · container web (cri-o) · pod shop/web-1 · cgroup 9 · socket 7 · netns 5 (shop/web-1)",
             ),
@@ -132,16 +155,18 @@ mod tests {
         let mut state = State::default();
         apply(&mut state, 1, namespace(None, None, true));
         apply(&mut state, 2, namespace(Some("blue"), None, false));
-        apply(&mut state, 3, namespace(Some("cni-1"), pod("web-1"), false));
-        apply(&mut state, 4, namespace(None, pod(""), false));
+        apply(&mut state, 3, namespace(Some("cni-1"), Some(pod("web-1")), false));
+        apply(&mut state, 4, namespace(None, Some(pod("")), false));
         let now = state.now();
-        for (netns, column, words) in [
-            (1, "node", "1 (node)"),
-            (2, "blue", "2 (blue)"),
-            (3, "shop/web-1", "3 (shop/web-1)"),
-            (4, "4", "4"),
-            (5, "5", "5"),
+        for (netns, column, words, all) in [
+            (1, "node", "1 (node)", "the node's own"),
+            (2, "blue", "2 (blue)", "named blue"),
+            (3, "shop/web-1", "3 (shop/web-1)", "named cni-1 · of pod shop/web-1"),
+            (4, "4", "4", "of pod 3fa0"),
+            (5, "5", "5", ""),
         ] {
+            let whole = namespace_words(&state, netns, now).join(" · ");
+            assert_eq!(whole, all);
             assert_eq!(
                 (&*netns_column(&state, netns, now), &*netns_words(&state, netns, now)),
                 (column, words)

@@ -1,13 +1,14 @@
 //! Whom segments are resent to: flows gathered by their peer, so that three thousand callers of one dead address are
 //! one line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use rustc_hash::FxHashMap;
 
+use super::{text::exact, view::flow_name};
 use crate::{
     event::{Process, RetransmitKind, Timestamp},
-    state::{Flow, FlowKey, State},
+    state::{FLOW_HISTORY_SECONDS, Flow, FlowKey, State},
 };
 
 /// All flows of one network namespace towards one address.
@@ -18,14 +19,21 @@ pub(super) struct Peer<'a> {
     pub(super) port: Option<u16>,
     /// How many flows.
     pub(super) flows: u64,
-    /// The flow, if there is only one.
-    pub(super) only: Option<&'a FlowKey>,
+    /// The flow with the most attempts.
+    pub(super) worst: &'a FlowKey,
+    worst_attempts: u64,
     /// Successful attempts by kind, in the order of [`RetransmitKind::ALL`].
     pub(super) kinds: [u64; RetransmitKind::ALL.len()],
     /// Attempts that failed.
     pub(super) failed: u64,
     /// Needless retransmits.
     pub(super) undone: u64,
+    /// The longest run of consecutive attempts of any flow.
+    pub(super) longest_run: u32,
+    /// Attempts over the last 10 s, failed ones included.
+    pub(super) recent: u64,
+    /// When the first of the flows was first seen.
+    pub(super) first: Timestamp,
     /// The newest attempt.
     pub(super) last: Timestamp,
     /// A process that owns one of the flows.
@@ -33,35 +41,57 @@ pub(super) struct Peer<'a> {
 }
 
 impl<'a> Peer<'a> {
-    fn new(key: &'a FlowKey) -> Self {
+    fn new(key: &'a FlowKey, flow: &Flow) -> Self {
         let destination = key.endpoints.destination;
         Self {
             address: destination.ip(),
             port: Some(destination.port()),
             flows: 0,
-            only: Some(key),
+            worst: key,
+            worst_attempts: flow.attempts(),
             kinds: [0; RetransmitKind::ALL.len()],
             failed: 0,
             undone: 0,
-            last: Timestamp::default(),
+            longest_run: 0,
+            recent: 0,
+            first: flow.first,
+            last: flow.last,
             process: None,
         }
     }
 
-    fn add(&mut self, state: &'a State, key: &FlowKey, flow: &'a Flow) {
+    fn add(&mut self, state: &'a State, key: &'a FlowKey, flow: &'a Flow) {
         self.flows += 1;
-        self.only = self.only.filter(|_| self.flows == 1);
+        // Of equal ones the first by its key, whatever their order in the table.
+        if (flow.attempts(), self.worst) > (self.worst_attempts, key) {
+            (self.worst, self.worst_attempts) = (key, flow.attempts());
+        }
         self.port = self.port.filter(|&port| port == key.endpoints.destination.port());
         for (sum, count) in self.kinds.iter_mut().zip(flow.kinds) {
             *sum += u64::from(count);
         }
         self.failed += u64::from(flow.failed);
         self.undone += u64::from(flow.undone);
+        self.longest_run = self.longest_run.max(flow.longest_run);
+        self.recent += flow.recent.sum_before(state.now(), FLOW_HISTORY_SECONDS as u64);
+        self.first = self.first.min(flow.first);
         self.last = self.last.max(flow.last);
         self.process = self.process.or_else(|| state.process_of(flow));
     }
 
-    fn attempts(&self) -> u64 {
+    /// What it is called: the only flow, or how many there are to where.
+    pub(super) fn name(&self) -> String {
+        match (self.flows, self.port) {
+            (1, _) => flow_name(&self.worst.endpoints),
+            (flows, Some(port)) => {
+                format!("{} flows → {}", exact(flows), SocketAddr::new(self.address, port))
+            }
+            (flows, None) => format!("{} flows → {}, several ports", exact(flows), self.address),
+        }
+    }
+
+    /// Attempts in all, failed ones included.
+    pub(super) fn attempts(&self) -> u64 {
         self.kinds.iter().sum::<u64>() + self.failed
     }
 }
@@ -71,7 +101,7 @@ pub(super) fn most_resent_to(state: &State, most: usize) -> Vec<Peer<'_>> {
     let mut peers: FxHashMap<(u32, IpAddr), Peer<'_>> = FxHashMap::default();
     for (key, flow) in state.flows.iter() {
         let place = (key.netns, key.endpoints.destination.ip());
-        peers.entry(place).or_insert_with(|| Peer::new(key)).add(state, key, flow);
+        peers.entry(place).or_insert_with(|| Peer::new(key, flow)).add(state, key, flow);
     }
     let mut sorted: Vec<_> = peers.into_iter().collect();
     sorted.sort_unstable_by_key(|(place, peer)| (std::cmp::Reverse(peer.attempts()), *place));
@@ -89,10 +119,17 @@ mod tests {
         let state = busy();
         let peers = most_resent_to(&state, 100);
         let told: Vec<_> =
-            peers.iter().map(|peer| (peer.flows, peer.attempts(), peer.port, peer.only.is_some())).collect();
+            peers.iter().map(|peer| (peer.flows, peer.attempts(), peer.port, peer.name())).collect();
+        let names = [
+            "3,000 flows → 10.96.0.10:443",
+            "192.168.100.200:58204 → 203.0.113.250:5432",
+            "[2001:db8:85a3:1234:5678:8a2e:370:7334]:65535 → [fd00:1234:5678:9abc:def0:1234:5678:9abc]:44321",
+        ]
+        .map(str::to_owned);
+        let [many, one, other] = names;
         assert_eq!(
             told,
-            [(3_000, 3_000, Some(443), false), (1, 400, Some(5432), true), (1, 250, Some(44321), true)]
+            [(3_000, 3_000, Some(443), many), (1, 400, Some(5432), one), (1, 250, Some(44321), other)]
         );
     }
 }

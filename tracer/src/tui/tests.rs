@@ -1,5 +1,8 @@
 //! Every screen as a user sees it, and what keys do.
 
+mod hostile;
+mod interaction;
+mod names;
 mod subject;
 mod tables;
 
@@ -9,7 +12,7 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
 use super::{
     model::{Model, Screen, Source},
     text::width,
-    theme::{Colours, Theme},
+    theme::Theme,
     update::{Effect, Input, update},
     view,
 };
@@ -21,8 +24,8 @@ use crate::{
     },
 };
 
-const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 50)];
-const COLOURLESS: Theme = Theme { colours: Colours::None, unicode: true };
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (240, 60)];
+const COLOURLESS: Theme = Theme { unicode: true, ..Theme::PLAIN };
 
 fn draw(model: &Model, theme: Theme, (columns, rows): (u16, u16)) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
@@ -116,7 +119,7 @@ fn details_of_every_kind_of_row() {
 #[test]
 fn without_unicode_every_screen_is_ascii() {
     let mut model = Model::new(busy(), Source::Node);
-    let theme = Theme { colours: Colours::None, unicode: false };
+    let theme = Theme::PLAIN;
     for screen in Screen::ALL {
         model.screen = screen;
         assert!(text(&draw(&model, theme, (120, 40))).is_ascii(), "{screen:?}");

@@ -6,6 +6,7 @@
 //! filter      what of the events is shown, if not all
 //! screen      one file each; or the subject that is open
 //! notice      what the user should know besides, if anything
+//! prompt      the line being typed, if one is
 //! status      what became of all events, and hooks that are missing: on every screen
 //! keys
 //! ```
@@ -18,6 +19,7 @@ mod hooks;
 mod ipvs;
 mod neighbours;
 mod overview;
+mod prompt;
 mod retransmits;
 mod subject;
 mod timeline;
@@ -29,7 +31,11 @@ use ratatui::{
     style::Style,
 };
 
-pub(super) use self::{event_text::event_fact, subject::subject_lines};
+pub(super) use self::{
+    describe::{blind_text, flow_name, kinds_text, subject_title},
+    event_text::event_fact,
+    subject::{subject_lines, subject_text},
+};
 use super::{
     model::{Model, Screen},
     theme::Theme,
@@ -40,6 +46,9 @@ use crate::state::State;
 /// The smallest terminal that is drawn on.
 const LEAST_CELLS: u16 = 40;
 const LEAST_ROWS: u16 = 8;
+
+/// Where the tabs stand.
+pub(super) const TAB_ROW: u16 = 1;
 
 /// What drawing reads.
 pub(super) struct Picture<'a> {
@@ -61,12 +70,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
         return;
     }
     let picture = Picture { model, state: model.shown(), theme };
-    let [header, tabs, filter, body, notice, status, keys] = Layout::vertical([
+    let [header, tabs, filter, body, notice, prompt, status, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(u16::from(model.filter.is_some())),
         Constraint::Min(0),
-        Constraint::Length(u16::from(model.notice.is_some())),
+        Constraint::Length(u16::from(model.notice.is_some() || model.answer.is_some())),
+        Constraint::Length(if model.prompt.is_some() { prompt::ROWS } else { 0 }),
         Constraint::Length(1),
         Constraint::Length(1),
     ])
@@ -76,6 +86,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
     draw_body(body, buffer, &picture);
     chrome::filter(filter, buffer, &picture);
     chrome::notice(notice, buffer, &picture);
+    prompt::draw(prompt, buffer, &picture);
     chrome::status(status, buffer, &picture);
     chrome::keys(keys, buffer, &picture);
     theme.finish(buffer);

@@ -1,5 +1,6 @@
 //! Pieces that the screens are made of. Each draws into its area and reads only.
 
+pub(super) mod axis;
 pub(super) mod details;
 pub(super) mod gauge;
 pub(super) mod help;

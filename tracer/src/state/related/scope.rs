@@ -209,6 +209,7 @@ impl Scope {
                 let tuples = [decision.original, decision.reply, decision.previous_reply];
                 tuples.iter().flatten().any(has)
             }
+            (Body::Translation(found), _) => has(&found.original) || has(&found.reply),
             (Body::Icmp(icmp), _) => icmp.about.is_some_and(|about| {
                 if about.has_ports { has(&about.flow) } else { self.has_ends(netns, &about.flow) }
             }),

@@ -7,7 +7,7 @@ use crate::{
     event::{ConntrackEvent, Endpoints, IpvsChange, IpvsDecision, RetransmitKind, Verdict},
     probe::table::{self, Family},
     state::{ConntrackEntry, Decisions, Neighbour, NetworkKey, RealKey, State, Subject},
-    tui::text::exact,
+    tui::{owner_text::netns_words, text::exact},
 };
 
 /// A flow by its two ends.
@@ -37,7 +37,7 @@ pub(crate) fn subject_title(state: &State, subject: Subject) -> String {
         }
         Subject::Network(NetworkKey { prefix, .. }) if prefix.is_host() => prefix.address.to_string(),
         Subject::Network(NetworkKey { prefix, .. }) => format!("network {prefix}"),
-        Subject::Namespace(netns) => format!("network namespace {netns}"),
+        Subject::Namespace(netns) => format!("network namespace {}", netns_words(state, netns, state.now())),
         Subject::Hook(hook) => format!("hook {}", hook_name(hook)),
     }
 }
@@ -91,7 +91,7 @@ pub(crate) fn weights_text(change: &IpvsChange) -> Option<String> {
 }
 
 /// Why nothing of a family can be shown.
-pub(super) fn blind_text(family: Family) -> String {
+pub(crate) fn blind_text(family: Family) -> String {
     format!("not seen here: no {family} hook is attached (the Hooks screen says why)")
 }
 

@@ -87,7 +87,14 @@ fn path_text(body: &Body) -> String {
             route_fact(lookup.result, lookup.gateway, lookup.device.as_ref())
         ),
         Body::Translation(found) => {
-            format!("{} answered as {}", flow_name(&found.original), flow_name(&found.reply))
+            let onward = found.reply.reversed();
+            let answer = if found.is_answered() { "answered" } else { "no answer so far" };
+            format!(
+                "{} goes on as {}, {}, {answer}",
+                flow_name(&found.original),
+                flow_name(&onward),
+                found.name()
+            )
         }
         Body::Address(address) => {
             let device = address.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::{
     tui::{
         owner_text::{netns_column, owner_column},
         rows,
-        text::{age, duration, microseconds, rate, short},
+        text::{age, duration, exact, microseconds, rate, short},
         theme::Role,
         widget::{
             list, minute,
@@ -63,12 +63,21 @@ fn translated(state: &State, key: &FlowKey) -> Option<String> {
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let state = picture.state;
     let empty = empty_text(state, Family::Retransmit, "Nothing has been sent again so far.");
-    let texts = ("Flows that retransmit", empty.as_str());
-    list::draw(area, buffer, picture, texts, &columns(), |range| {
+    let title = title(state, area.width);
+    list::draw(area, buffer, picture, (&title, &empty), &columns(), |range| {
         let flows = rows::flows(state, picture.model.sorted_by(), range.end);
         let shown = flows[range.start.min(flows.len())..].iter();
         shown.map(|&(key, flow)| Row::new(state, key, flow)).collect()
     });
+}
+
+/// How many of the flows get no answer now.
+fn title(state: &State, width: u16) -> String {
+    let begin = "Flows that retransmit".to_owned();
+    match state.flows.iter().filter(|(_, flow)| flow.outage_at(state.now()).is_some()).count() {
+        0 => begin,
+        count => list::title(&[format!("{begin}, {} unanswered now", exact(count as u64)), begin], width),
+    }
 }
 
 fn columns<'a>() -> Vec<Column<Row<'a>>> {
@@ -87,10 +96,10 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("kinds", Fit::Left, (7, 48), 3, |row: &Row<'_>| kinds(row.flow)),
         number("outage", 6, 4, |row: &Row<'_>| outage(row)).showing("longest outage"),
         number("run", 4, 5, |row: &Row<'_>| count(row.flow.longest_run, Role::Plain)).showing("longest run"),
-        per_second("1 s", 9, RATE_SPANS_SECONDS[0]),
+        per_second("1 s", 8, RATE_SPANS_SECONDS[0]),
         per_second("10 s", 6, RATE_SPANS_SECONDS[1]).showing("rate"),
-        per_second("1 min", 9, RATE_SPANS_SECONDS[2]),
-        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 8, |row: &Row<'_>| {
+        per_second("1 min", 8, RATE_SPANS_SECONDS[2]),
+        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 9, |row: &Row<'_>| {
             plain(minute::bars(|second| row.flow.recent.at(second), row.now))
         }),
         number("segments", 8, 11, |row: &Row<'_>| plain(short(row.flow.segments))),
@@ -98,7 +107,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
     let rest = [
         number("last", 5, 2, |row: &Row<'_>| last(row)).showing("last seen"),
         words("owner", Fit::Left, (14, 40), 6, |row: &Row<'_>| known(row.owner.clone())),
-        words("next hop", Fit::Left, (24, 60), 8, |row: &Row<'_>| next_hop(row)),
+        words("next hop", Fit::Left, (24, 60), 7, |row: &Row<'_>| next_hop(row)),
         words("state", Fit::Left, (11, 12), 8, |row: &Row<'_>| plain(row.flow.tcp_state.to_string())),
         number("rto", 6, 9, |row: &Row<'_>| known(row.flow.rto_us.map(microseconds))),
         number("srtt", 6, 9, |row: &Row<'_>| {
@@ -119,6 +128,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
 fn per_second<'a>(title: &'static str, rank: u8, seconds: u64) -> Column<Row<'a>> {
     number(title, 5, rank, move |row: &Row<'_>| match row.flow.per_second(row.now, seconds) {
         0.0 => cell("·", Role::Dim),
+        ..0.05 => plain("<0.1"),
         per_second => plain(rate(per_second)),
     })
 }
@@ -137,14 +147,16 @@ fn outage(row: &Row<'_>) -> Cell {
     }
 }
 
-/// What kinds of retransmits; a number only where there are several to tell apart.
+/// What kinds of retransmits, with a number only where there are several to tell apart; and why the last one failed.
 fn kinds(flow: &Flow) -> Cell {
     let text = kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into());
-    let is_one = !text.contains(',');
-    let role = if flow.failed > 0 { Role::Bad } else { Role::Plain };
-    match text.rsplit_once(' ') {
-        Some((kind, _)) if is_one => cell(kind, role),
-        _ => cell(text, role),
+    let text = match text.rsplit_once(' ') {
+        Some((kind, _)) if !text.contains(',') => kind.to_owned(),
+        _ => text,
+    };
+    match flow.error {
+        Some(error) => cell(format!("{text} ({error})"), Role::Bad),
+        None => plain(text),
     }
 }
 

@@ -59,12 +59,18 @@ pub(in crate::tui) fn subject_lines(state: &State, subject: Subject) -> Vec<Opti
     Document::of(state, subject).lines().map(|line| line.opens).collect()
 }
 
+/// Everything that is shown of a subject as text, a line each.
+pub(in crate::tui) fn subject_text(state: &State, subject: Subject) -> Vec<String> {
+    let document = Document::of(state, subject);
+    document.lines().map(Line::text).collect()
+}
+
 /// Draws an open subject.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, opened: &Opened) {
     let Picture { state, theme, .. } = *picture;
     let document = Document::of(state, opened.subject);
     let above = if opened.depth() > 0 {
-        format!("{} › ", "…".repeat(opened.depth().min(3)))
+        format!("{} > ", "…".repeat(opened.depth().min(3)))
     } else {
         String::new()
     };

@@ -26,6 +26,13 @@ impl Line {
         Self { label: label.to_owned(), told, opens: None }
     }
 
+    /// The whole line as text.
+    pub(crate) fn text(&self) -> String {
+        let label = Some(self.label.as_str()).filter(|label| !label.is_empty());
+        let told = self.told.iter().map(|(part, _)| part.as_str());
+        label.into_iter().chain(told).collect::<Vec<_>>().join("  ")
+    }
+
     /// The same with another part.
     #[must_use]
     pub(crate) fn and(mut self, part: impl Into<String>, role: Role) -> Self {

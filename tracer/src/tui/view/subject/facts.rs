@@ -13,6 +13,7 @@ use crate::{
         State, Subject,
     },
     tui::{
+        owner_text::{namespace_words, netns_words},
         text::{age, counted, exact, time_of_day},
         theme::Role,
         view::{
@@ -156,7 +157,10 @@ fn neighbour_lines(state: &State, key: &NeighbourKey) -> Vec<Line> {
     if behind > 0 {
         lines.push(Line::new("next hop", [format!("to {}", counted(behind as u64, "peer"))]));
     }
-    lines.push(Line::new("netns", [key.netns.to_string()]).opening(Subject::Namespace(key.netns)));
+    lines.push(
+        Line::new("netns", [netns_words(state, key.netns, state.now())])
+            .opening(Subject::Namespace(key.netns)),
+    );
     lines
 }
 
@@ -269,12 +273,14 @@ fn network_lines(state: &State, key: &NetworkKey) -> Vec<Line> {
         let name = subject_title(state, Subject::Real(*real));
         Some(Line { told: [(name, Role::Plain)].into_iter().chain(line.told).collect(), ..line })
     }));
-    lines.push(Line::new("netns", [netns.to_string()]).opening(Subject::Namespace(netns)));
+    lines.push(
+        Line::new("netns", [netns_words(state, netns, state.now())]).opening(Subject::Namespace(netns)),
+    );
     lines
 }
 
 fn namespace_lines(state: &State, netns: u32) -> Vec<Line> {
-    let mut lines = Vec::new();
+    let mut lines = vec![Line::new("names", namespace_words(state, netns, state.now()))];
     let mut links: Vec<_> = state.routes.links.iter().filter(|((of, _), _)| *of == netns).collect();
     links.sort_unstable_by_key(|(key, _)| **key);
     let names = links.iter().take(32).map(|(_, link)| {

@@ -2,10 +2,12 @@
 
 use rustc_hash::FxHashSet;
 
+use super::connection::onward_text;
 use crate::{
     event::{Body, Endpoints, Event, Retransmit, RetransmitKind, Verdict},
     state::{Related, State, Subject, is_onto_drained},
     tui::{
+        owner_text::netns_column,
         text::{counted, duration, exact, microseconds, time_of_day_milliseconds},
         theme::Role,
         view::{
@@ -50,10 +52,15 @@ impl<'a> Run<'a> {
     }
 
     /// The line of a run; of a short one a line for each event.
-    fn lines(&self, subject: Subject, own: &[Endpoints]) -> Vec<Line> {
+    fn lines(&self, (state, subject): (&State, Subject), own: &[Endpoints]) -> Vec<Line> {
         const SHORT: usize = 5;
         if self.events.len() <= SHORT && self.flows.len() < 2 {
-            return self.events.iter().rev().map(|event| line(event, parts(event, own), subject)).collect();
+            return self
+                .events
+                .iter()
+                .rev()
+                .map(|event| line(state, event, parts(event, own), subject))
+                .collect();
         }
         let [Some(&last), Some(&first)] = [self.events.first(), self.events.last()] else {
             return Vec::new();
@@ -71,7 +78,7 @@ impl<'a> Run<'a> {
         };
         let took = duration(last.time.boot_ns.saturating_sub(first.time.boot_ns));
         parts.push(format!("×{} in {took}", exact(self.events.len() as u64)));
-        vec![line(first, parts, subject)]
+        vec![line(state, first, parts, subject)]
     }
 
     /// What was sent again how often: `rto 12, fast 3`.
@@ -89,14 +96,14 @@ impl<'a> Run<'a> {
     }
 }
 
-fn line(event: &Event, parts: Vec<String>, subject: Subject) -> Line {
+fn line(state: &State, event: &Event, parts: Vec<String>, subject: Subject) -> Line {
     let label = format!("{}  {}", time_of_day_milliseconds(event.time), event.body.kind().name());
     let role = role(&event.body);
     let told = parts.into_iter().filter(|part| !part.is_empty()).map(|part| (part, role)).collect();
     let mut line = Line { label, told, opens: Subject::of(event).filter(|other| *other != subject) };
     // What is about the whole node is in no namespace.
     if subject.netns().is_some_and(|netns| netns != event.netns) && Subject::of(event).is_some() {
-        line = line.and(format!("netns {}", event.netns), Role::Dim);
+        line = line.and(format!("netns {}", netns_column(state, event.netns, event.time)), Role::Dim);
     }
     line
 }
@@ -138,6 +145,13 @@ fn parts(event: &Event, own: &[Endpoints]) -> Vec<String> {
                 .filter(|flow| !flow.is_empty())
                 .map_or_else(String::new, |flow| format!("about {flow}")),
         ],
+        Body::Translation(told) => vec![
+            of(&told.original),
+            format!("goes on {}", onward_text(&told.original, &told.reply.reversed())),
+            told.name().to_owned(),
+            told.tcp_state.unwrap_or_default().to_owned(),
+            if told.is_answered() { "answered" } else { "no answer so far" }.to_owned(),
+        ],
         _ => vec![event_fact(event).2],
     }
 }
@@ -169,7 +183,7 @@ pub(super) fn lines(state: &State, related: &Related<'_>) -> (Vec<Line>, String)
         own.push(key.endpoints);
         own.extend(related.mappings.first().map(|mapping| mapping.learnt.original));
     }
-    let lines = runs.iter().rev().flat_map(|run| run.lines(related.subject, &own)).collect();
+    let lines = runs.iter().rev().flat_map(|run| run.lines((state, related.subject), &own)).collect();
     (lines, note(state, related, told))
 }
 

@@ -161,6 +161,10 @@ impl<'a> Parties<'a> {
                 let text = format!("to {}: {way}", lookup.flow.destination.ip());
                 vec![What::noted(self.way(&lookup.flow).0, text, Role::Bad)]
             }
+            Body::Translation(found) => {
+                let answer = if found.is_answered() { "answered before" } else { "no answer so far" };
+                vec![What::noted(self.middle(), answer, Role::Plain).with(found.tcp_state.map(str::to_owned))]
+            }
             Body::IpvsChange(change) => self.changed(change).into_iter().collect(),
             _ => Vec::new(),
         }

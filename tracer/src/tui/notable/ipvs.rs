@@ -1,0 +1,73 @@
+//! New connections onto drained real servers, and those that reached none.
+
+use super::{MOST_OF_A_RULE, Notable, Severity, tell_left_out};
+use crate::{
+    event::IpvsDecision,
+    state::{Real, RealKey, Service, ServiceKey, State},
+    tui::{
+        model::Subject,
+        rows,
+        text::{exact, time_of_day},
+    },
+};
+
+/// One fact a real server, and one a service.
+pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
+    let drained = state.ipvs.reals.iter().filter(|(_, real)| real.decisions.onto_drained > 0);
+    let all = drained.clone().count();
+    let worst = rows::top(drained, |real| real.decisions.onto_drained, MOST_OF_A_RULE);
+    facts.extend(worst.into_iter().filter_map(|(key, real)| drained_fact(state, key, real)));
+    tell_left_out(
+        facts,
+        all,
+        Severity::Critical,
+        ("real servers", "that new connections reach though drained"),
+    );
+
+    let closed = state.ipvs.services.iter().filter(|(_, service)| service.decisions.turned_away() > 0);
+    let all = closed.clone().count();
+    let worst = rows::top(closed, |service| service.decisions.turned_away(), MOST_OF_A_RULE);
+    facts.extend(worst.into_iter().map(|(key, service)| closed_fact(key, service)));
+    tell_left_out(facts, all, Severity::Critical, ("services", "that turn new connections away"));
+}
+
+fn drained_fact(state: &State, key: &RealKey, real: &Real) -> Option<Notable> {
+    let address = key.address?;
+    let weight = match real.weight {
+        _ if !real.available => "a removed one".to_owned(),
+        Some(weight) => format!("weight {weight}"),
+        None => "weight 0".to_owned(),
+    };
+    let mut what = vec![format!("{} new onto {weight}", exact(real.decisions.onto_drained))];
+    what.extend(real.weight_changed.map(|(time, from)| format!("was {from} until {}", time_of_day(time))));
+    let service = state.ipvs.services.get(&key.service);
+    what.extend(service.and_then(|service| service.reuse_mode).map(|mode| format!("conn_reuse_mode {mode}")));
+    Some(Notable {
+        severity: Severity::Critical,
+        subject: Some(Subject::Real(*key)),
+        who: format!("{} → {address}", key.service.service.name()),
+        what: what.join(" · "),
+        span: real.dialled_drained,
+    })
+}
+
+fn closed_fact(key: &ServiceKey, service: &Service) -> Notable {
+    let decisions = &service.decisions;
+    let told = [
+        (IpvsDecision::Refused, "refused: no real server"),
+        (IpvsDecision::Dropped, "dropped: real server gone"),
+        (IpvsDecision::Delayed, "delayed: client tries again"),
+    ]
+    .into_iter()
+    .filter(|&(decision, _)| decisions.of(decision) > 0)
+    .map(|(decision, text)| format!("{} {text}", exact(decisions.of(decision))))
+    .collect::<Vec<_>>();
+    let is_lost = decisions.of(IpvsDecision::Refused) + decisions.of(IpvsDecision::Dropped) > 0;
+    Notable {
+        severity: if is_lost { Severity::Critical } else { Severity::Warning },
+        subject: Some(Subject::Service(*key)),
+        who: key.service.name(),
+        what: told.join(" · "),
+        span: service.turned_away,
+    }
+}

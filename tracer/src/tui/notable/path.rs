@@ -1,0 +1,129 @@
+//! Packets that go round or die on their way, and peers packets do not go to.
+
+use std::net::IpAddr;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{MOST_OF_A_RULE, Notable, Severity, tell_left_out};
+use crate::{
+    event::{IcmpClass, LookupResult, RetransmitKind, RouteType},
+    state::{FlowKey, IcmpKey, IcmpSubject, Loop, Reached, Span, State},
+    tui::{model::Subject, text::exact, view::flow_name},
+};
+
+/// ICMP errors about one address that are worth a look.
+const SEVERAL: u64 = 3;
+
+/// One fact an address.
+pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
+    let round = loops(state, facts);
+    icmp(state, &round, facts);
+    astray(state, facts);
+}
+
+/// Gives back where the packets were to go.
+fn loops(state: &State, facts: &mut Vec<Notable>) -> FxHashSet<IpAddr> {
+    let mut by_destination: FxHashMap<(u32, IpAddr), Vec<(&FlowKey, &Loop)>> = FxHashMap::default();
+    for (key, found) in state.path.loops.iter() {
+        let place = (key.netns, key.endpoints.destination.ip());
+        by_destination.entry(place).or_default().push((key, found));
+    }
+    let mut sorted: Vec<_> = by_destination.into_iter().collect();
+    sorted.sort_unstable_by_key(|(place, flows)| (std::cmp::Reverse(flows.len()), *place));
+    let all = sorted.len();
+    let destinations = sorted.iter().map(|((_, destination), _)| *destination).collect();
+    facts.extend(sorted.iter().take(MOST_OF_A_RULE).filter_map(|((_, destination), flows)| {
+        let (key, worst) = flows.iter().max_by_key(|(key, found)| (found.most_times, *key))?;
+        let span =
+            flows.iter().map(|(_, found)| Span { first: found.first, last: found.last }).reduce(Span::union);
+        let who = match flows.len() {
+            1 => flow_name(&key.endpoints),
+            several => format!("{} flows → {destination}", exact(several as u64)),
+        };
+        Some(Notable {
+            severity: Severity::Critical,
+            subject: Some(Subject::Flow(**key)),
+            who,
+            what: format!(
+                "going round: seen {} times · TTL −{} each time · by {}",
+                worst.most_times, worst.step, worst.device
+            ),
+            span,
+        })
+    }));
+    tell_left_out(facts, all, Severity::Critical, ("addresses", "that packets go round for"));
+    destinations
+}
+
+/// Packets that died of TTL, but for those that are known to go round, and addresses that are not reached.
+fn icmp(state: &State, round: &FxHashSet<IpAddr>, facts: &mut Vec<Notable>) {
+    let counted = |subject: &IcmpSubject| {
+        [IcmpClass::TimeExceeded, IcmpClass::Unreachable]
+            .into_iter()
+            .map(|class| subject.counts[class as usize])
+            .sum::<u64>()
+    };
+    let is_told = |key: &IcmpKey| key.destination.is_some_and(|destination| !round.contains(&destination));
+    let mut subjects: Vec<_> = state
+        .path
+        .icmp
+        .iter()
+        .filter(|&(key, subject)| is_told(key) && counted(subject) >= SEVERAL)
+        .collect();
+    subjects.sort_unstable_by_key(|&(key, subject)| {
+        (std::cmp::Reverse(counted(subject)), key.netns, key.is_sent, key.destination)
+    });
+    let all = subjects.len();
+    facts.extend(subjects.into_iter().take(MOST_OF_A_RULE).filter_map(|(key, subject)| {
+        let direction = if key.is_sent { "sent by this node" } else { "received" };
+        let sender = subject.sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
+        Some(Notable {
+            severity: Severity::Warning,
+            subject: subject
+                .about
+                .map(|about| Subject::Flow(FlowKey { netns: key.netns, endpoints: about.flow })),
+            who: format!("packets to {}", key.destination?),
+            what: format!("ICMP {} · {} {direction}{sender}", subject.meaning, exact(counted(subject))),
+            span: Some(Span { first: subject.first, last: subject.last }),
+        })
+    }));
+    tell_left_out(facts, all, Severity::Warning, ("addresses", "that ICMP errors are about"));
+}
+
+/// Peers of retransmitting flows that the routing does not send to.
+fn astray(state: &State, facts: &mut Vec<Notable>) {
+    let mut astray: FxHashMap<(u32, IpAddr), (FlowKey, u64)> = FxHashMap::default();
+    for (key, flow) in state.flows.iter() {
+        let peer = key.endpoints.destination.ip();
+        let Some(reached) = state.routes.reached(key.netns, peer) else { continue };
+        let is_dialled_by_peer = flow.of_kind(RetransmitKind::SynAck) > 0;
+        // What this node dials may be an address of its own, as a service's is.
+        let is_own = reached.result == LookupResult::Route(RouteType::LOCAL) && !is_dialled_by_peer;
+        if reached.result.is_astray() && !is_own && !peer.is_loopback() {
+            let (first, flows) = astray.entry((key.netns, peer)).or_insert((*key, 0));
+            *first = (*first).min(*key);
+            *flows += 1;
+        }
+    }
+    let mut sorted: Vec<_> = astray.into_iter().collect();
+    sorted.sort_unstable_by_key(|&(place, (_, flows))| (std::cmp::Reverse(flows), place));
+    let all = sorted.len();
+    facts.extend(sorted.into_iter().take(MOST_OF_A_RULE).filter_map(|((netns, peer), (key, flows))| {
+        let reached = state.routes.reached(netns, peer)?;
+        let plural = if flows == 1 { "" } else { "s" };
+        Some(Notable {
+            severity: Severity::Critical,
+            subject: Some(Subject::Flow(key)),
+            who: format!("way to {peer}"),
+            what: format!("{} · {} flow{plural} resend to it", way(reached), exact(flows)),
+            span: reached.changed.map(|first| Span { first, last: reached.time }),
+        })
+    }));
+    tell_left_out(facts, all, Severity::Critical, ("peers", "that packets are not sent to"));
+}
+
+fn way(reached: &Reached) -> String {
+    let device = reached.device.as_ref().map(|device| format!(" by {device}")).unwrap_or_default();
+    let error = reached.result.error().map(|error| format!(": {error}")).unwrap_or_default();
+    format!("route is {}{device}{error}", reached.result.name())
+}
