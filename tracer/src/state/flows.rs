@@ -16,6 +16,9 @@ use crate::event::{
     Endpoints, Failure, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
 };
 
+/// Seconds of history that are kept of every flow: a minute of whole ones, and the one that runs.
+pub const FLOW_HISTORY_SECONDS: usize = 61;
+
 /// The spans over which a flow's rate is told, seconds.
 pub const RATE_SPANS_SECONDS: [u64; 3] = [1, 10, 60];
 

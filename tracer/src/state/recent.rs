@@ -1,12 +1,15 @@
 //! The last minute of one flow, second by second, in few bytes.
 
-use super::rates::{per_second, second_of};
+use super::{
+    flows::FLOW_HISTORY_SECONDS,
+    rates::{per_second, second_of},
+};
 use crate::event::Timestamp;
 
 /// The newest seconds, whose counts are exact.
 const EXACT: usize = 11;
 /// The seconds before.
-const ROUNDED: usize = 50;
+const ROUNDED: usize = FLOW_HISTORY_SECONDS - EXACT;
 
 /// Counts of the last 61 seconds: a minute of whole ones, and the one that runs. Those of the newest 11 are exact up to
 /// 65,535; those of the 50 before are exact up to 32, and from there on rounded by 3 % at most. There is one in every
