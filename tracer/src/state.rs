@@ -4,6 +4,7 @@
 //! replay arrives at exactly the state that live had. Every table is bounded, and what it gives up is counted.
 
 mod accounting;
+mod batch;
 mod bounded;
 mod chronicle;
 mod conntrack;
@@ -35,6 +36,7 @@ pub(crate) use self::related::story;
 use self::shared::Shared;
 pub use self::{
     accounting::Accounting,
+    batch::Batch,
     bounded::Bounded,
     chronicle::Chronicle,
     conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
@@ -310,6 +312,13 @@ impl State {
         if timeline::is_told(body) {
             self.events += 1;
             self.timeline.push(event);
+        }
+    }
+
+    /// Asks for the memory that an event will need, without waiting for it.
+    fn look_ahead(&self, event: &Event) {
+        if let Body::Retransmit(retransmit) = &event.body {
+            self.flows.look_ahead(&FlowKey { netns: event.netns, endpoints: retransmit.flow });
         }
     }
 

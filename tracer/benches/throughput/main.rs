@@ -11,9 +11,8 @@ use nix::time::{ClockId, clock_gettime};
 use tracer::{
     block::Block,
     decode::Decoder,
-    event::Event,
     output::{Arrow, LineStyle, Printer},
-    state::State,
+    state::{Batch, State},
 };
 
 /// Flows that retransmit, as many as the state keeps.
@@ -100,7 +99,9 @@ fn applied(blocks: &[Block]) -> State {
 fn apply_all(state: &mut State, blocks: &[Block]) -> u64 {
     let mut decoder = Decoder::default();
     for block in blocks {
-        decoder.decode(block, |event: Event| state.apply(&event));
+        let mut batch = Batch::new(state);
+        decoder.decode(block, |event| batch.push(event));
+        batch.finish();
     }
     state.events()
 }
