@@ -4,6 +4,7 @@
 //! replay arrives at exactly the state that live had. Every table is bounded, and what it gives up is counted.
 
 mod accounting;
+mod batch;
 mod bounded;
 mod chronicle;
 mod conntrack;
@@ -18,6 +19,7 @@ mod neighbours;
 mod outage;
 mod path;
 mod rates;
+mod recent;
 mod related;
 mod routes;
 mod rulesets;
@@ -34,6 +36,7 @@ pub(crate) use self::related::story;
 use self::shared::Shared;
 pub use self::{
     accounting::Accounting,
+    batch::Batch,
     bounded::Bounded,
     chronicle::Chronicle,
     conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
@@ -49,6 +52,7 @@ pub use self::{
     outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
+    recent::Recent,
     related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
@@ -314,6 +318,13 @@ impl State {
         };
         if is_news {
             self.chronicle.note_lookup(event);
+        }
+    }
+
+    /// Asks for the memory that an event will need, without waiting for it.
+    fn look_ahead(&self, event: &Event) {
+        if let Body::Retransmit(retransmit) = &event.body {
+            self.flows.look_ahead(&FlowKey { netns: event.netns, endpoints: retransmit.flow });
         }
     }
 
