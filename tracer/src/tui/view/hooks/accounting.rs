@@ -21,7 +21,7 @@ use crate::{
 
 /// Rows it takes of so many: a title, the names, and the kinds of which something was seen.
 pub(super) fn rows(state: &State, height: u16) -> u16 {
-    let seen = u16::try_from(seen(state).len()).unwrap_or(u16::MAX).max(1);
+    let seen = u16::try_from(state.accounting.seen().count()).unwrap_or(u16::MAX).max(1);
     seen.saturating_add(2).min(height * 2 / 5)
 }
 
@@ -40,16 +40,10 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
 
 type Counted = (RecordKind, KindCounters);
 
-/// The kinds of which something was seen.
-fn seen(state: &State) -> Vec<Counted> {
-    let all = RecordKind::KERNEL.map(|kind| (kind, state.accounting.of(kind)));
-    all.into_iter().filter(|(_, counters)| counters.seen > 0).collect()
-}
-
 fn draw_counts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let area = rule::draw(area, buffer, picture.theme, "Events", "seen = delivered + suppressed + lost");
     let room = usize::from(area.height).saturating_sub(1);
-    let mut counted = seen(picture.state);
+    let mut counted: Vec<Counted> = picture.state.accounting.seen().collect();
     if counted.is_empty() {
         let cells = usize::from(area.width).saturating_sub(2);
         buffer.set_stringn(area.x + 2, area.y, "none so far", cells, picture.theme.style(Role::Dim));
