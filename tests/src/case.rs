@@ -17,12 +17,14 @@ mod ipvs;
 mod ipvs_change;
 mod lifecycle;
 mod loops;
+mod names;
 mod neighbour;
 mod reconcile;
 mod retransmit;
 mod route;
 mod ruleset;
 mod storm;
+mod translation;
 
 /// One case.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +89,9 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         route::CASES,
         icmp::CASES,
         loops::CASES,
+        names::CASES,
         storm::CASES,
+        translation::CASES,
         fallback::CASES,
     ]
     .into_iter()

@@ -215,6 +215,14 @@ impl<'a> Selection<'a> {
         }
     }
 
+    /// Fails if one of them has the field.
+    pub fn none_have(&self, field: &str) -> Result<&Self> {
+        match self.chosen.iter().find(|event| event.get(field).is_some()) {
+            Some(event) => bail!("{}: expected no {field} in {event}", self.asked),
+            None => Ok(self),
+        }
+    }
+
     /// Fails unless the numeric field counts 1, 2, 3, …, with gaps of `hidden` in sum at most.
     pub fn counts_up_but(&self, field: &str, hidden: u64) -> Result<&Self> {
         let mut last = 0;

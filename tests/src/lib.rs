@@ -5,6 +5,7 @@
 //! Nothing waits for a time: everything waits for a condition, with a deadline.
 
 pub mod case;
+pub mod cgroup;
 pub mod command;
 pub mod counters;
 pub mod expect;

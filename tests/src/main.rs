@@ -1,5 +1,5 @@
-//! Runs scenarios: `scenarios [--list] [--keep] [CASE…] [^BEGINNING…]`. A name after `^` leaves out the cases that begin
-//! with it.
+//! Runs scenarios: `scenarios [--list] [--keep] [--without-first N] [CASE…] [^BEGINNING…]`. A name after `^` leaves out the
+//! cases that begin with it; of what is left, the first N are left out: a guest that takes over from another has them told.
 //!
 //! The program under test is `$TRACER_BIN`, or `tracer` beside this one. A line for each case, then
 //! `N passed, N failed, N skipped`; the exit status is 0 if none failed, 1 if one did, 2 for wrong use.
@@ -17,7 +17,7 @@ use tracer_tests::{
     namespace,
 };
 
-const USAGE: &str = "usage: scenarios [--list] [--keep] [CASE…] [^BEGINNING…]";
+const USAGE: &str = "usage: scenarios [--list] [--keep] [--without-first N] [CASE…] [^BEGINNING…]";
 
 fn main() -> ExitCode {
     let chosen = match chosen_cases() {
@@ -42,10 +42,16 @@ fn chosen_cases() -> Result<Option<Vec<&'static Case>>> {
     let mut chosen = Vec::new();
     let mut left_out = Vec::new();
     let mut list = false;
-    for argument in env::args().skip(1) {
+    let mut told = 0;
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--list" => list = true,
             "--keep" => namespace::keep_all(),
+            "--without-first" => {
+                let number = arguments.next().context("--without-first needs a number")?;
+                told = number.parse().with_context(|| format!("no number: {number}"))?;
+            }
             option if option.starts_with('-') => bail!("no such option: {option}"),
             without if without.starts_with('^') => left_out.push(without[1..].to_owned()),
             name => chosen.push(
@@ -65,6 +71,7 @@ fn chosen_cases() -> Result<Option<Vec<&'static Case>>> {
         chosen = case::all().collect();
     }
     chosen.retain(|case| !left_out.iter().any(|beginning| case.name.starts_with(beginning.as_str())));
+    chosen.drain(..told.min(chosen.len()));
     Ok(Some(chosen))
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, process::Command};
 
-use crate::{command, layout::Layout, namespace::Namespace};
+use crate::{cgroup, command, layout::Layout, namespace::Namespace};
 
 /// Something a machine may lack. Asked of the kernel itself, never of the program under test: where the kernel could
 /// and the program does not, the case fails.
@@ -18,6 +18,10 @@ pub enum Need {
     Dummy,
     /// Connection tracking.
     Conntrack,
+    /// The unified hierarchy of cgroups.
+    Cgroups,
+    /// Questions to connection tracking.
+    ConntrackNetlink,
     /// Rules that hand packets to programs.
     Queue,
     /// IPVS, with type information of the module, and `ipvsadm`.
@@ -67,6 +71,15 @@ impl Need {
                 load("nft_chain_nat");
                 in_namespace(|namespace| namespace.proc_net("stat/nf_conntrack").map(drop))
                     .map(|error| format!("no connection tracking: {error}"))
+            }
+            Self::Cgroups => match cgroup::Cgroup::new("tracer-probe") {
+                Ok(_) => None,
+                Err(error) => Some(format!("no cgroups: {error:#}")),
+            },
+            Self::ConntrackNetlink => {
+                load("nf_conntrack_netlink");
+                in_namespace(|namespace| namespace.run("conntrack", "--count").map(drop))
+                    .map(|error| format!("conntrack does not answer questions: {error}"))
             }
             Self::Ipvs => ipvsadm_missing().or_else(ipvs_types_missing),
             Self::Ipvsadm => ipvsadm_missing(),

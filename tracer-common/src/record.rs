@@ -16,6 +16,7 @@ mod ipvs_change;
 mod ipvs_listing;
 mod link;
 mod marker;
+mod names;
 mod neighbour;
 mod neighbour_entry;
 mod retransmit;
@@ -23,6 +24,7 @@ mod route;
 mod rule;
 mod ruleset;
 mod sysctl;
+mod translation;
 mod undo;
 mod user;
 
@@ -42,6 +44,7 @@ pub use self::{
     ipvs_listing::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why},
     link::{LINK_TYPE_BYTES, LinkRecord},
     marker::MarkerRecord,
+    names::{ContainerRecord, NamespaceRecord, container_runtime},
     neighbour::{NeighbourRecord, neighbour_source},
     neighbour_entry::NeighbourEntryRecord,
     retransmit::{RetransmitRecord, retransmit_source},
@@ -49,6 +52,7 @@ pub use self::{
     rule::RuleRecord,
     ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
     sysctl::SysctlRecord,
+    translation::TranslationRecord,
     undo::UndoRecord,
     user::{HookStatusRecord, NodeRecord, OwnerRecord, ReadyRecord, StatsRecord},
 };

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod events;
+mod limits;
 mod live;
 mod log;
 mod look;

@@ -1,19 +1,21 @@
 //! From blocks to events.
 
+use std::sync::Arc;
+
 use tracer_common::record::{
-    AddressRecord, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, DuplicateRecord, HookStatusRecord,
-    IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, LinkRecord,
-    MarkerRecord, NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind,
-    RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord, RulesetRecord, StatsRecord, SysctlRecord,
-    UndoRecord,
+    AddressRecord, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, ContainerRecord, DuplicateRecord,
+    HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord,
+    LinkRecord, MarkerRecord, NamespaceRecord, NeighbourEntryRecord, NeighbourRecord, NodeRecord,
+    OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord,
+    RulesetRecord, StatsRecord, SysctlRecord, TranslationRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
     event::{
-        Body, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Retransmit, Route, Ruleset,
-        Sysctl, Text, Timestamp,
+        Body, Container, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Namespace,
+        Retransmit, Route, Ruleset, Sysctl, Text, Timestamp,
     },
 };
 
@@ -112,6 +114,14 @@ impl Decoder {
             )?)),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
+            RecordKind::Container => {
+                let (container, names) = read::<ContainerRecord>(record)?;
+                Body::Container(Arc::new(Container::from_record(&container, names)))
+            }
+            RecordKind::Namespace => {
+                let (namespace, names) = read::<NamespaceRecord>(record)?;
+                Body::Namespace(Arc::new(Namespace::from_record(&namespace, names)))
+            }
             RecordKind::HookStatus => {
                 let (status, reason) = read::<HookStatusRecord>(record)?;
                 Body::HookStatus(HookStatus::from_record(&status, reason))
@@ -143,6 +153,9 @@ impl Decoder {
             RecordKind::Ruleset => {
                 let (ruleset, names) = read::<RulesetRecord>(record)?;
                 Body::Ruleset(Ruleset::from_record(&ruleset, names))
+            }
+            RecordKind::Translation => {
+                Body::Translation(Box::new((&read::<TranslationRecord>(record)?.0).into()))
             }
             RecordKind::Marker => Body::Marker(Text::from_bytes(read::<MarkerRecord>(record)?.1)),
         })

@@ -7,6 +7,7 @@ mod change;
 mod claim;
 mod conntrack;
 mod conntrack_counters;
+mod container;
 mod duplicate;
 mod failure;
 mod flow;
@@ -16,6 +17,7 @@ mod ipvs;
 mod ipvs_change;
 mod ipvs_listing;
 mod ipvs_service;
+mod namespace;
 mod neighbour;
 mod owner;
 mod retransmit;
@@ -24,6 +26,7 @@ mod ruleset;
 mod stats;
 mod surroundings;
 mod text;
+mod translation;
 mod undo;
 
 pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
@@ -32,6 +35,7 @@ pub use self::{
     claim::{Claim, ClaimOperation, Direction},
     conntrack::{Conntrack, ConntrackEvent},
     conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
+    container::{Container, Pod, Runtime},
     duplicate::Duplicate,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
@@ -41,16 +45,20 @@ pub use self::{
     ipvs_change::{IpvsChange, IpvsChangeKind},
     ipvs_listing::{ListedDestination, ListedService, ListedWhy},
     ipvs_service::IpvsService,
+    namespace::Namespace,
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
-    owner::{Owner, Owners, Process},
+    owner::{Owner, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
     route::{LookupResult, NextHop, Prefix, Route, RouteLookup, RouteProtocol, RouteTable, RouteType},
     ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily},
     stats::Stats,
     surroundings::{Address, Link, NeighbourEntry, Rule, Sysctl},
     text::Text,
+    translation::Translation,
     undo::Undo,
 };
+use std::sync::Arc;
+
 use tracer_common::record::RecordKind;
 
 /// When something happened.
@@ -119,6 +127,10 @@ pub enum Body {
     HookStatus(HookStatus),
     /// Which process owns a socket.
     Owner(Owner),
+    /// Which container and pod a cgroup or a process belongs to.
+    Container(Arc<Container>),
+    /// What a network namespace is called, and whose it is.
+    Namespace(Arc<Namespace>),
     /// The node's names.
     Node {
         /// The kernel's release, as `uname -r` prints it.
@@ -144,6 +156,8 @@ pub enum Body {
     Sysctl(Sysctl),
     /// How many rules a table has.
     Ruleset(Ruleset),
+    /// What conntrack makes of a flow, looked up.
+    Translation(Box<Translation>),
     /// The user marked the moment; what they typed, which may be nothing.
     Marker(Text),
 }
@@ -167,6 +181,8 @@ impl Body {
             Self::Stats(_) => RecordKind::Stats,
             Self::HookStatus(_) => RecordKind::HookStatus,
             Self::Owner(_) => RecordKind::Owner,
+            Self::Container(_) => RecordKind::Container,
+            Self::Namespace(_) => RecordKind::Namespace,
             Self::Node { .. } => RecordKind::Node,
             Self::Ready => RecordKind::Ready,
             Self::Route(_) => RecordKind::Route,
@@ -177,6 +193,7 @@ impl Body {
             Self::NeighbourEntry(_) => RecordKind::NeighbourEntry,
             Self::Sysctl(_) => RecordKind::Sysctl,
             Self::Ruleset(_) => RecordKind::Ruleset,
+            Self::Translation(_) => RecordKind::Translation,
             Self::Marker(_) => RecordKind::Marker,
         }
     }

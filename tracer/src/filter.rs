@@ -5,12 +5,13 @@
 //! conjunction = negation { "and" negation }
 //! negation    = "not" negation | "(" expression ")" | condition
 //! condition   = [ "src" | "dst" ] ( "host" ADDRESS[/LENGTH] | "net" ADDRESS/LENGTH | "port" N[-M] )
-//!             | "kind" WORD | "family" WORD | "netns" N | "process" NAME | "dev" NAME | "mac" ADDRESS
+//!             | "kind" WORD | "family" WORD | "netns" (N | NAME) | "dev" NAME | "mac" ADDRESS
+//!             | "process" NAME | "container" NAME | "pod" [NAMESPACE/]NAME
 //!             | "verdict" WORD | "decision" WORD | "event" WORD | "state" WORD | "weight" [ "<" ] N | "failed"
 //!             | "retransmit" | "retransmit-undo" | "neighbour" | "claim" | "conntrack" | "ipvs"
 //! ```
 //!
-//! A name with spaces, brackets, quotes or `<` stands in double quotes, where `\` takes the next character as it is.
+//! In names of processes, containers, pods and network namespaces, `*` stands for any characters or none. A name with spaces, brackets, quotes or `<` stands in double quotes, where `\` takes the next character as it is.
 
 mod error;
 mod lexer;
@@ -27,10 +28,7 @@ use std::{fmt, str::FromStr};
 use self::syntax::{Condition, Expression};
 pub(crate) use self::words::family_of;
 pub use self::{error::ParseError, sieve::Sieve};
-use crate::{
-    event::{Event, Process},
-    probe::table::Family,
-};
+use crate::{event::Event, probe::table::Family, state::Ownership};
 
 /// A condition on events. Printed, it reads back as an equal filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,12 +63,12 @@ impl Filter {
     ///
     /// What is about tracer and the node as a whole (statistics, hooks, names, owners) matches every filter.
     pub fn matches(&self, event: &Event) -> bool {
-        self.matches_with_process(event, None)
+        self.matches_with(event, &Ownership::default())
     }
 
-    /// The same, with the process found for the event's socket where the event does not name one.
-    pub fn matches_with_process(&self, event: &Event, process: Option<&Process>) -> bool {
-        matching::is_about_tracer(event) || matching::evaluate(&self.0, event, process)
+    /// The same, with what is known of who is behind the event ([`Names::of_event`](crate::state::Names::of_event)).
+    pub fn matches_with(&self, event: &Event, whose: &Ownership<'_>) -> bool {
+        matching::is_about_tracer(event) || matching::evaluate(&self.0, event, whose)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod cli;
+mod containers;
 pub mod decode;
 pub mod event;
 pub mod filter;

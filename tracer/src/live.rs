@@ -5,12 +5,15 @@
 //! waits, the ring fills, and the kernel side counts what is lost.
 
 mod conntrack;
+mod containers;
 mod encode;
 mod ipvs;
+mod namespaces;
 mod owners;
 mod path;
 mod rulesets;
 mod suspicion;
+mod translations;
 mod watch;
 mod watches;
 
@@ -29,6 +32,7 @@ use tracer_common::record::{ReadyRecord, RecordHeader};
 pub(crate) use self::path::Device;
 pub(crate) use self::path::{Settings, Surroundings, read_settings};
 use self::{
+    containers::Containers,
     encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
     ipvs::ToldByHooks,
     owners::Owners,
@@ -106,6 +110,7 @@ struct Closed;
 struct Collector {
     probes: Probes,
     owners: Owners,
+    containers: Containers,
     suspicion: Suspicion,
     watchers: Watchers,
     asked: Asked,
@@ -121,12 +126,13 @@ impl Collector {
         options: Options,
         blocks: mpsc::Sender<Block>,
     ) -> anyhow::Result<Self> {
-        let owners = Owners::new(paths.proc.clone());
+        let (owners, containers) = (Owners::new(paths.proc.clone()), Containers::new(paths.proc.clone()));
         let (ipvs_told, unasked) = (ToldByHooks::default(), Unasked::default());
         let watchers = Watchers::start(&paths, &options, &ipvs_told, &unasked)?;
         let probes = Probes::new(paths, facts, options)?;
         let (suspicion, asked) = (Suspicion::default(), Asked::new(unasked));
-        Ok(Self { probes, owners, suspicion, watchers, ipvs_told, asked, blocks, buffer: BytesMut::new() })
+        let buffer = BytesMut::new();
+        Ok(Self { probes, owners, containers, suspicion, watchers, ipvs_told, asked, blocks, buffer })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -207,6 +213,7 @@ impl Collector {
             // Who owns a socket is told before the record that needs it.
             let records = self.buffer.split();
             self.owners.look_up(&records, &mut self.buffer);
+            self.containers.look_up(&records, &mut self.buffer);
             self.asked.ask(&records, &self.watchers);
             // The clock does not fail; and if it did, a flow would be suspected one record later.
             if let (true, Ok(stamp)) = (self.probes.can_watch(), Stamp::now()) {

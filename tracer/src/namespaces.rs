@@ -11,7 +11,10 @@ use std::{
 };
 
 use nix::sched::{CloneFlags, setns};
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
+
+/// Processes told of a namespace, at most.
+const PROCESSES_TOLD: usize = 4;
 
 /// Namespaces looked at, at most.
 pub const NAMESPACES_KEPT: usize = 512;
@@ -32,6 +35,10 @@ pub struct Namespace {
     pub path: PathBuf,
     /// The name somebody gave it, if any.
     pub name: Option<String>,
+    /// Ids of some of its processes, the lowest first.
+    pub processes: Vec<u32>,
+    /// Whether it is the one of the node's first process.
+    pub is_of_node: bool,
 }
 
 /// Which namespaces are in use, kept up to date by looking again. One that is held only by an open descriptor or a
@@ -63,16 +70,24 @@ impl Census {
             self.processes_asked = Some(now);
             self.of_processes = of_processes(&self.proc);
         }
-        let mut seen = FxHashSet::default();
         let (first, others) = self.of_processes.split_at(self.of_processes.len().min(1));
-        let mut found: Vec<Namespace> = first
+        let all = first
             .iter()
             .cloned()
             .chain(self.named.iter().flat_map(|directory| named(directory, &self.proc)))
             .chain(others.iter().cloned())
-            .filter(|namespace| self.only.is_none_or(|only| only == namespace.inode))
-            .filter(|namespace| seen.insert(namespace.inode))
-            .collect();
+            .filter(|namespace| self.only.is_none_or(|only| only == namespace.inode));
+        let mut places: FxHashMap<u32, usize> = FxHashMap::default();
+        let mut found: Vec<Namespace> = Vec::new();
+        for namespace in all {
+            let place = *places.entry(namespace.inode).or_insert(found.len());
+            match found.get_mut(place) {
+                None => found.push(namespace),
+                // The same by another way, which tells what the first did not.
+                Some(known) if known.processes.is_empty() => known.processes = namespace.processes,
+                Some(known) => known.name = known.name.take().or(namespace.name),
+            }
+        }
         let left_out = found.len().saturating_sub(NAMESPACES_KEPT);
         found.truncate(NAMESPACES_KEPT);
         (found, left_out)
@@ -92,16 +107,30 @@ fn namespace_device(proc: &Path) -> Option<u64> {
 
 /// Each namespace a process is in, once, by the oldest process.
 fn of_processes(proc: &Path) -> Vec<Namespace> {
+    const FIRST: u32 = 1;
     let (Some(device), Ok(entries)) = (namespace_device(proc), fs::read_dir(proc)) else { return Vec::new() };
     let mut ids: Vec<u32> =
         entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     ids.sort_unstable();
-    let mut seen = FxHashSet::default();
-    ids.into_iter()
-        .map(|id| proc.join(id.to_string()).join("ns/net"))
-        .filter_map(|path| Some(Namespace { inode: namespace_inode(&path, device)?, path, name: None }))
-        .filter(|namespace| seen.insert(namespace.inode))
-        .collect()
+    let mut places: FxHashMap<u32, usize> = FxHashMap::default();
+    let mut found: Vec<Namespace> = Vec::new();
+    for id in ids {
+        let path = proc.join(id.to_string()).join("ns/net");
+        let Some(inode) = namespace_inode(&path, device) else { continue };
+        let place = *places.entry(inode).or_insert(found.len());
+        match found.get_mut(place) {
+            None => found.push(Namespace {
+                inode,
+                path,
+                name: None,
+                processes: vec![id],
+                is_of_node: id == FIRST,
+            }),
+            Some(known) if known.processes.len() < PROCESSES_TOLD => known.processes.push(id),
+            Some(_) => {}
+        }
+    }
+    found
 }
 
 fn named(directory: &Path, proc: &Path) -> Vec<Namespace> {
@@ -113,7 +142,8 @@ fn named(directory: &Path, proc: &Path) -> Vec<Namespace> {
             let entry = entry.ok()?;
             let path = entry.path();
             let inode = namespace_inode(&path, device)?;
-            Some(Namespace { inode, path, name: entry.file_name().into_string().ok() })
+            let name = entry.file_name().into_string().ok();
+            Some(Namespace { inode, path, name, processes: Vec::new(), is_of_node: false })
         })
         .collect();
     namespaces.sort_by(|one, other| one.path.cmp(&other.path));
@@ -207,7 +237,13 @@ mod tests {
 
     #[test]
     fn a_file_that_leads_elsewhere_is_not_entered() {
-        let gone = Namespace { inode: 1, path: PathBuf::from("/proc/self/ns/net"), name: None };
+        let gone = Namespace {
+            inode: 1,
+            path: PathBuf::from("/proc/self/ns/net"),
+            name: None,
+            processes: Vec::new(),
+            is_of_node: false,
+        };
         let door = Door::new().unwrap();
         assert!(matches!(door.within(&gone, || ()), Err(EnterError::Gone(1))));
     }

@@ -25,7 +25,7 @@ pub fn is_shown(event: &Event) -> bool {
         Body::Conntrack(Conntrack { event, .. }) => *event != ConntrackEvent::SynRepeated,
         Body::IpvsService(listed) => listed.why != ListedWhy::Counts,
         Body::IpvsDestination(listed) => listed.why != ListedWhy::Counts,
-        Body::Owner(_) | Body::Node { .. } => false,
+        Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Node { .. } => false,
         Body::Retransmit(_)
         | Body::Undo(_)
         | Body::Neighbour(_)
@@ -40,6 +40,7 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::Ready
         | Body::Route(_)
         | Body::RouteLookup(_)
+        | Body::Translation(_)
         | Body::Address(_)
         | Body::Link(_)
         | Body::Rule(_)

@@ -12,7 +12,9 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod markers;
+mod names;
 mod neighbours;
+mod outage;
 mod path;
 mod rates;
 mod routes;
@@ -21,25 +23,29 @@ mod span;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod translations;
 
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
-    conntrack::{Conntrack, ConntrackEntry, ConntrackTable},
-    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows},
+    conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
+    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
     ipvs::{
-        Connections, Decisions, Ipvs, Real, RealKey, RecentChange, RecentDecision, Service, ServiceKey,
-        is_onto_drained,
+        Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
+        Service, ServiceKey, is_onto_drained,
     },
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
+    names::{Names, Ownership, Socket},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
-    rates::{Buckets, COUNTED_FAMILIES, HISTORY_SECONDS, Rates, second_of},
+    rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     span::Span,
     timeline::Timeline,
+    translations::{Learnt, Mapping, Translations, Translator},
 };
 use crate::{
     decode::DecodeCounts,
@@ -54,6 +60,10 @@ pub struct Limits {
     pub flows: usize,
     /// Sockets whose owner is known.
     pub owners: usize,
+    /// Cgroups whose container and pod are known.
+    pub containers: usize,
+    /// Network namespaces whose names are known.
+    pub namespaces: usize,
     /// Neighbour entries.
     pub neighbours: usize,
     /// Conntrack entries decided about.
@@ -74,6 +84,8 @@ pub struct Limits {
     pub icmp_subjects: usize,
     /// Flows whose packets went round.
     pub loops: usize,
+    /// Translated connections.
+    pub translations: usize,
     /// Events of the timeline.
     pub timeline: usize,
 }
@@ -83,6 +95,8 @@ impl Default for Limits {
         Self {
             flows: 100_000,
             owners: 100_000,
+            containers: 16_384,
+            namespaces: 4_096,
             neighbours: 16_384,
             conntrack_entries: 50_000,
             conntrack_tables: 1_024,
@@ -93,6 +107,7 @@ impl Default for Limits {
             tables: 8_192,
             icmp_subjects: 20_000,
             loops: 10_000,
+            translations: 50_000,
             timeline: 20_000,
         }
     }
@@ -130,13 +145,16 @@ pub struct State {
     pub rulesets: Rulesets,
     /// What the way of packets came to.
     pub path: Path,
+    /// Which flows are one connection.
+    pub translations: Translations,
     /// Rates of the families.
     pub rates: Rates,
     /// Moments to show on every time axis.
     pub markers: Markers,
     /// The last events.
     pub timeline: Timeline,
-    owners: Bounded<u64, Process>,
+    /// Who is who.
+    pub names: Names,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -162,10 +180,11 @@ impl State {
             routes: Routes::new(limits.peers, limits.surroundings),
             rulesets: Bounded::new(limits.tables),
             path: Path::new(limits.icmp_subjects, limits.loops),
+            translations: Translations::new(limits.translations),
             rates: Rates::default(),
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
-            owners: Bounded::new(limits.owners),
+            names: Names::new(limits.owners, limits.containers, limits.namespaces),
             began: None,
             now: Timestamp::default(),
             events: 0,
@@ -191,11 +210,13 @@ impl State {
             Body::Conntrack(decision) => {
                 self.rates.count(Family::Conntrack, time);
                 self.conntrack.decision(netns, time, decision);
+                self.translations.conntrack(netns, time, decision);
             }
             Body::ConntrackCounters(counters) => self.conntrack.counters(netns, time, counters),
             Body::Ipvs(decided) => {
                 self.rates.count(Family::Ipvs, time);
                 self.ipvs.decision(netns, time, decided);
+                self.translations.ipvs(netns, time, decided);
             }
             Body::Icmp(icmp) => {
                 self.rates.count(Family::Path, time);
@@ -210,9 +231,7 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(owner) => {
-                *self.owners.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();
-            }
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
@@ -228,6 +247,7 @@ impl State {
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
+            Body::Translation(found) => self.translations.looked_up(netns, time, found),
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         self.markers.note(event);
@@ -264,20 +284,37 @@ impl State {
 
     /// Who owns a flow's socket: seen by a hook, or found in user space before or after.
     pub fn process_of<'a>(&'a self, flow: &'a Flow) -> Option<&'a Process> {
-        flow.process.as_ref().or_else(|| self.owners.get(&flow.socket_inode?))
+        self.names.process_of(Socket::from(flow))
+    }
+
+    /// Whose a flow is: process, container, pod and network namespace, as they were when it was last seen.
+    pub fn ownership_of<'a>(&'a self, key: &FlowKey, flow: &'a Flow) -> Ownership<'a> {
+        self.names.of_socket(key.netns, flow.last, Socket::from(flow))
     }
 
     /// Entries of all tables given up for newer ones.
     pub fn evicted(&self) -> u64 {
-        self.flows.evicted()
-            + self.neighbours.evicted()
-            + self.conntrack.entries.evicted()
-            + self.conntrack.tables.evicted()
-            + self.ipvs.services.evicted()
-            + self.ipvs.reals.evicted()
-            + self.routes.evicted()
-            + self.rulesets.evicted()
-            + self.path.icmp.evicted()
-            + self.path.loops.evicted()
+        self.evictions().map(|(_, evicted)| evicted).sum()
+    }
+
+    /// How many entries each table gave up for newer ones, and what these are.
+    pub fn evictions(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Self { flows, neighbours, conntrack, ipvs, routes, rulesets, path, translations, names, .. } =
+            self;
+        [
+            ("flows", flows.evicted()),
+            ("owners and names", names.evicted()),
+            ("neighbours", neighbours.evicted()),
+            ("conntrack entries", conntrack.entries.evicted()),
+            ("conntrack tables", conntrack.tables.evicted()),
+            ("virtual services", ipvs.services.evicted()),
+            ("real servers", ipvs.reals.evicted()),
+            ("peers and addresses", routes.evicted()),
+            ("tables of rules", rulesets.evicted()),
+            ("subjects of ICMP errors", path.icmp.evicted()),
+            ("packets that went round", path.loops.evicted()),
+            ("translations", translations.evicted()),
+        ]
+        .into_iter()
     }
 }

@@ -6,6 +6,7 @@
 pub mod keys;
 pub mod model;
 mod notable;
+mod owner_text;
 mod peers;
 mod rows;
 mod terminal;

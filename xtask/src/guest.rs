@@ -14,6 +14,7 @@ use crate::{dist, tally::Tally};
 mod apt;
 mod command;
 mod cpio;
+mod emulator;
 mod initramfs;
 mod kernel;
 mod machine;
@@ -32,6 +33,9 @@ use self::{
 /// Until a guest's first process runs. It takes 5 to 10 s; an emulator that stalled before the kernel said anything never
 /// gets there, and is started a second time.
 const BOOT_LIMIT: Duration = Duration::from_mins(2);
+
+/// How often the cases of a kernel go on in a new guest after the emulator broke one.
+const RESUMPTIONS: u32 = 2;
 
 /// Boot Debian kernels in QEMU and run the scenarios inside.
 #[derive(clap::Args, Debug)]
@@ -111,43 +115,86 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
     for kernel in kernels.collect::<Result<Vec<_>>>()? {
         let modules =
             modules::stage(&kernel).with_context(|| format!("pack the modules of {}", kernel.release))?;
-        let archive = output.join(format!("{}.cpio", kernel.series));
         let content = Content {
             modules: &modules,
             tracer: &tracer,
             scenarios: &scenarios,
             cases: &arguments.cases,
+            told: 0,
             shell: arguments.shell,
             share: arguments.share.is_some(),
         };
-        initramfs::write(&content, &archive)?;
-        tally += boot(arguments, &kernel, &archive, &output)?;
+        tally += Guest { arguments, kernel: &kernel, content, output: &output }.run()?;
     }
     Ok(tally)
 }
 
-fn boot(arguments: &Arguments, kernel: &Kernel, archive: &Path, output: &Path) -> Result<Tally> {
-    let machine = Machine {
-        kernel: &kernel.image,
-        initramfs: archive,
-        memory_mib: arguments.memory,
-        kvm: arguments.kvm,
-        share: arguments.share.as_deref(),
-    };
-    if arguments.shell {
-        machine.interactive()?;
-        return Ok(Tally::default());
+/// One kernel, and what runs in it.
+struct Guest<'a> {
+    arguments: &'a Arguments,
+    kernel: &'a Kernel,
+    content: Content<'a>,
+    /// The directory of archives and logs.
+    output: &'a Path,
+}
+
+impl Guest<'_> {
+    /// Runs all cases, or the shell. When the emulator breaks the guest, those not told yet run in a new one.
+    fn run(&self) -> Result<Tally> {
+        let series = self.kernel.series;
+        let mut left = Duration::from_mins(self.arguments.timeout);
+        let mut told = Tally::default();
+        for resumed in 0.. {
+            let count = told.passed + told.failed + told.skipped;
+            let archive = self.output.join(format!("{series}.cpio"));
+            initramfs::write(&Content { told: count, ..self.content }, &archive)?;
+            let machine = Machine {
+                kernel: &self.kernel.image,
+                initramfs: &archive,
+                memory_mib: self.arguments.memory,
+                kvm: self.arguments.kvm,
+                share: self.arguments.share.as_deref(),
+            };
+            if self.arguments.shell {
+                machine.interactive()?;
+                break;
+            }
+            let ended = self.boot(&machine, resumed, left)?;
+            let broken = ended.broken_by_emulator().filter(|_| !self.arguments.kvm);
+            if let Some(flags) = broken {
+                let fault = ended.fault.as_deref().unwrap_or_default();
+                println!(
+                    "{series}: the emulator broke the guest: {fault}, with flags {flags:#x}, which no processor has"
+                );
+            }
+            if broken.is_none() || resumed == RESUMPTIONS {
+                told += conclude(self.kernel, &ended);
+                break;
+            }
+            told += ended.report.cases();
+            left = left.saturating_sub(ended.whole);
+        }
+        Ok(told)
     }
-    let log = output.join(format!("{}.log", kernel.series));
-    note(&format!("{}: booting; everything it says goes to {}", kernel.release, log.display()));
-    let limits = Limits { boot: BOOT_LIMIT, whole: Duration::from_mins(arguments.timeout) };
-    let show = |line: &str| println!("{}: {line}", kernel.series);
-    let mut ended = machine.run(&log, &limits, show)?;
-    if ended.boot.is_none() && ended.stopped.is_some() && ended.fault.is_none() {
-        note(&format!("{}: not up after {} s, starting it once more", kernel.release, limits.boot.as_secs()));
-        ended = machine.run(&log, &limits, show)?;
+
+    /// Boots once, and once more if the emulator stalls before the kernel says anything.
+    fn boot(&self, machine: &Machine<'_>, resumed: u32, whole: Duration) -> Result<Ended> {
+        let Kernel { series, release, .. } = self.kernel;
+        let log = match resumed {
+            0 => format!("{series}.log"),
+            _ => format!("{series}-{}.log", resumed + 1),
+        };
+        let log = self.output.join(log);
+        note(&format!("{release}: booting; everything it says goes to {}", log.display()));
+        let limits = Limits { boot: BOOT_LIMIT, whole };
+        let show = |line: &str| println!("{series}: {line}");
+        let ended = machine.run(&log, &limits, show)?;
+        if ended.boot.is_some() || ended.stopped.is_none() || ended.fault.is_some() {
+            return Ok(ended);
+        }
+        note(&format!("{release}: not up after {} s, starting it once more", limits.boot.as_secs()));
+        machine.run(&log, &limits, show)
     }
-    Ok(conclude(kernel, &ended))
 }
 
 /// Prints how the run went, and returns its cases and a failure more if it went wrong as a whole.

@@ -112,8 +112,14 @@ kinds! {
     IpvsService = 78 "ipvs-service" IpvsServiceRecord,
     /// A real server of IPVS, listed.
     IpvsDestination = 79 "ipvs-destination" IpvsDestinationRecord,
+    /// What a network namespace is called, and whose it is; the names follow.
+    Namespace = 80 "namespace" NamespaceRecord,
     /// A moment the user marked; what they typed follows.
     Marker = 81 "marker" MarkerRecord,
+    /// Which container and pod a cgroup belongs to; the names follow.
+    Container = 82 "container" ContainerRecord,
+    /// What conntrack makes of a flow, looked up.
+    Translation = 83 "translation" TranslationRecord,
 }
 
 impl RecordKind {

@@ -6,6 +6,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
+    limits::LimitArguments,
     log,
     look::Look,
     node::{Blocks, Node},
@@ -27,6 +28,8 @@ pub(super) struct Arguments {
     view: View,
     #[command(flatten)]
     look: Look,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 impl Arguments {
@@ -37,6 +40,7 @@ impl Arguments {
             force: self.force || before.force,
             view: self.view.over(before.view),
             look: self.look.over(before.look),
+            limits: self.limits.over(before.limits),
         }
     }
 }
@@ -52,6 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         source: Source::Node,
         filter: arguments.view.filter.clone(),
         theme: arguments.look.theme(),
+        limits: arguments.limits.limits(),
         ..tui::Options::default()
     };
     let _hold = log::hold();

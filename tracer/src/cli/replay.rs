@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use super::{look::Look, playback::Playback, scope::View, tell};
+use super::{limits::LimitArguments, look::Look, playback::Playback, scope::View, tell};
 use crate::tui::{self, Feed, Source};
 
 /// Blocks read ahead of the screens.
@@ -24,6 +24,8 @@ pub(super) struct Arguments {
     view: View,
     #[command(flatten)]
     look: Look,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 /// Plays the whole session and stays on its last state until the user leaves.
@@ -35,6 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         source: Source::Session,
         filter,
         theme: arguments.look.theme(),
+        limits: arguments.limits.limits(),
         ..tui::Options::default()
     };
     let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);

@@ -50,7 +50,7 @@ impl From<&ConntrackRecord> for Conntrack {
 }
 
 /// Conntrack's own names of its TCP states (`enum tcp_conntrack`).
-fn tcp_state_name(state: u8) -> Option<&'static str> {
+pub(super) fn tcp_state_name(state: u8) -> Option<&'static str> {
     const NAMES: [&str; 10] = [
         "NONE",
         "SYN_SENT",

@@ -18,6 +18,14 @@ pub struct Endpoints {
     pub protocol: Protocol,
 }
 
+impl Endpoints {
+    /// The way back.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        Self { source: self.destination, destination: self.source, protocol: self.protocol }
+    }
+}
+
 impl From<&Flow> for Endpoints {
     fn from(flow: &Flow) -> Self {
         Self {

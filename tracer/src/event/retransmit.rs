@@ -21,6 +21,8 @@ pub struct Retransmit {
     pub sequence: u32,
     /// Sequence number after the last byte.
     pub end_sequence: u32,
+    /// The first sequence number of the connection that is not acknowledged.
+    pub unacknowledged: u32,
     /// Which consecutive attempt this is, from 1, where the kernel counts them (SYN, SYN-ACK, timeouts).
     pub attempt: Option<u32>,
     /// The timeout in force, microseconds.
@@ -64,6 +66,7 @@ impl Retransmit {
             segments: record.segments,
             sequence: record.sequence,
             end_sequence: record.end_sequence,
+            unacknowledged: record.unacknowledged,
             attempt: attempt.filter(|&attempt| attempt != 0),
             rto_us: (record.rto_jiffies != 0)
                 .then(|| u64::from(record.rto_jiffies).saturating_mul(tick_ns) / 1_000),

@@ -5,10 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use tracer_common::record::RecordKind;
 
 use super::{
-    syntax::{Condition, Expression, Side},
+    syntax::{Condition, Expression, Pattern, Side},
     words,
 };
-use crate::event::{Body, Endpoints, Event, HardwareAddress, IpvsService, Process, Route, Text};
+use crate::{
+    event::{Body, Endpoints, Event, HardwareAddress, IpvsService, Route, Text},
+    state::Ownership,
+};
 
 /// Whether an event tells of tracer or the node as a whole rather than of one flow, entry or decision.
 pub(super) fn is_about_tracer(event: &Event) -> bool {
@@ -17,6 +20,8 @@ pub(super) fn is_about_tracer(event: &Event) -> bool {
         Body::Stats(_)
             | Body::HookStatus(_)
             | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready
             | Body::Marker(_)
@@ -24,16 +29,16 @@ pub(super) fn is_about_tracer(event: &Event) -> bool {
 }
 
 /// Whether an event meets an expression.
-pub(super) fn evaluate(expression: &Expression, event: &Event, process: Option<&Process>) -> bool {
+pub(super) fn evaluate(expression: &Expression, event: &Event, whose: &Ownership<'_>) -> bool {
     match expression {
-        Expression::Any(parts) => parts.iter().any(|part| evaluate(part, event, process)),
-        Expression::All(parts) => parts.iter().all(|part| evaluate(part, event, process)),
-        Expression::Not(part) => !evaluate(part, event, process),
-        Expression::Condition(condition) => meets(condition, event, process),
+        Expression::Any(parts) => parts.iter().any(|part| evaluate(part, event, whose)),
+        Expression::All(parts) => parts.iter().all(|part| evaluate(part, event, whose)),
+        Expression::Not(part) => !evaluate(part, event, whose),
+        Expression::Condition(condition) => meets(condition, event, whose),
     }
 }
 
-fn meets(condition: &Condition, event: &Event, process: Option<&Process>) -> bool {
+fn meets(condition: &Condition, event: &Event, whose: &Ownership<'_>) -> bool {
     match (condition, &event.body) {
         (Condition::Host(side, network), body) => any_end(body, *side, |end| network.contains(end.address)),
         (Condition::Port(side, first, last), body) => {
@@ -45,9 +50,20 @@ fn meets(condition: &Condition, event: &Event, process: Option<&Process>) -> boo
         (Condition::Type(RecordKind::Route), Body::RouteLookup(_)) => true,
         (Condition::Type(kind), body) => body.kind() == *kind,
         (Condition::Netns(inode), _) => event.netns == *inode,
-        (Condition::Process(name), Body::Retransmit(retransmit)) => {
-            retransmit.process.as_ref().or(process).is_some_and(|process| process.command.as_str() == name)
+        (Condition::NetnsName(name), _) => {
+            let told = whose.namespace.and_then(|namespace| namespace.name.as_ref());
+            told.is_some_and(|told| name.fits(told.as_str()))
         }
+        (Condition::Process(name), Body::Retransmit(retransmit)) => {
+            let process = retransmit.process.as_ref().or(whose.process);
+            process.is_some_and(|process| name.fits(process.command.as_str()))
+        }
+        (Condition::Container(name), _) => whose.container.is_some_and(|container| {
+            name.fits(container.name.as_str()) || is_id_of(name, container.id.as_str())
+        }),
+        (Condition::Pod(name), _) => whose.pod.is_some_and(|pod| {
+            name.fits(pod.name.as_str()) || name.fits(pod.uid.as_str()) || name.fits(&pod.to_string())
+        }),
         (Condition::Device(name), body) => device(body) == Some(name),
         (Condition::Mac(address), body) => hardware_addresses(body).contains(&Some(*address)),
         (Condition::Verdict(verdict), Body::Neighbour(neighbour)) => neighbour.verdict == *verdict,
@@ -79,6 +95,12 @@ fn meets(condition: &Condition, event: &Event, process: Option<&Process>) -> boo
             _,
         ) => false,
     }
+}
+
+/// Whether a container may be meant by its id: the whole, or as many of its first digits as people use.
+fn is_id_of(name: &Pattern, id: &str) -> bool {
+    const SHORT_ID: usize = 12;
+    name.0.len() >= SHORT_ID && id.starts_with(&name.0)
 }
 
 /// One end an event is about.
@@ -118,6 +140,11 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
                 // With source translation the answer goes to another address than the one that dials.
                 source |= answered;
             }
+        }
+        Body::Translation(found) => {
+            (source, destination) = both(&found.original, &test);
+            let (answering, answered) = both(&found.reply, &test);
+            (source, destination) = (source || answered, destination || answering);
         }
         Body::Ipvs(ipvs) => {
             source = test(ipvs.client.into());
@@ -161,6 +188,8 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         | Body::Stats(_)
         | Body::HookStatus(_)
         | Body::Owner(_)
+        | Body::Container(_)
+        | Body::Namespace(_)
         | Body::Node { .. }
         | Body::Ready
         | Body::Marker(_) => {}
@@ -222,6 +251,7 @@ fn is_in_state(body: &Body, name: &str) -> bool {
             neighbour.old_state.to_string() == name || neighbour.new_state.to_string() == name
         }
         Body::Conntrack(conntrack) => conntrack.tcp_state == Some(name),
+        Body::Translation(found) => found.tcp_state == Some(name),
         Body::Ipvs(ipvs) => ipvs.connection_state == Some(name),
         Body::RouteLookup(lookup) => lookup.neighbour_state.is_some_and(|state| state.to_string() == name),
         Body::NeighbourEntry(entry) => entry.state.to_string() == name,

@@ -7,7 +7,7 @@ use tracer_common::record::HARDWARE_ADDRESS_BYTES;
 use super::{
     ParseError,
     lexer::{self, Token, TokenKind},
-    syntax::{Condition, Expression, Network, Side},
+    syntax::{Condition, Expression, Network, Pattern, Side},
     words,
 };
 use crate::event::HardwareAddress;
@@ -16,7 +16,7 @@ use crate::event::HardwareAddress;
 const DEEPEST: usize = 64;
 
 const CONDITION: &str = "a condition: host, net, port (after src or dst, if wanted), kind, family, netns, process, \
-                         dev, mac, verdict, decision, event, state, weight, failed, or a type of event";
+                         container, pod, dev, mac, verdict, decision, event, state, weight, failed, or a type of event";
 
 /// Reads a whole expression.
 pub(super) fn parse(text: &str) -> Result<Expression, ParseError> {
@@ -123,8 +123,10 @@ impl Parser<'_> {
             "host" | "net" | "port" => self.end(Side::Either),
             "kind" => self.argument(words::retransmit_kind).map(Condition::Kind),
             "family" => self.argument(words::family).map(Condition::Family),
-            "netns" => self.argument(|word| number(word, "an inode number")).map(Condition::Netns),
-            "process" => self.name("a process name").map(Condition::Process),
+            "netns" => self.netns(),
+            "process" => self.pattern("a process name").map(Condition::Process),
+            "container" => self.pattern("a container's name or id").map(Condition::Container),
+            "pod" => self.pattern("a pod's name, such as web-1 or shop/web-*").map(Condition::Pod),
             "dev" => self.name("a device name").map(Condition::Device),
             "mac" => self.argument(hardware_address).map(Condition::Mac),
             "verdict" => self.argument(words::verdict).map(Condition::Verdict),
@@ -186,6 +188,22 @@ impl Parser<'_> {
         let value = read(word).map_err(|what| self.expected(&what))?;
         self.next += 1;
         Ok(value)
+    }
+
+    /// An inode number, or a name. In quotes it is a name even if it is a number.
+    fn netns(&mut self) -> Result<Condition, ParseError> {
+        let next = self.tokens.get(self.next + 1).map(|token| &token.kind);
+        if let Some(TokenKind::Word(word)) = next
+            && let Ok(inode) = word.parse()
+        {
+            self.next += 2;
+            return Ok(Condition::Netns(inode));
+        }
+        self.pattern("an inode number or a name").map(Condition::NetnsName)
+    }
+
+    fn pattern(&mut self, what: &str) -> Result<Pattern, ParseError> {
+        self.name(what).map(Pattern)
     }
 
     fn name(&mut self, what: &str) -> Result<String, ParseError> {

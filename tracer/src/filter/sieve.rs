@@ -1,34 +1,25 @@
 //! A filter at work on a stream of events.
 
 use super::Filter;
-use crate::event::{Body, Event, Owners};
+use crate::{event::Event, state::Names};
 
-/// Says event by event whether to show it, remembering who owns the sockets that later events name.
+/// Says event by event whether to show it, remembering the names that later events are known by.
 #[derive(Debug, Default)]
 pub struct Sieve {
     filter: Option<Filter>,
-    owners: Owners,
+    names: Names,
 }
 
 impl Sieve {
     /// Lets through what meets the filter; everything if there is none.
     pub fn new(filter: Option<Filter>) -> Self {
-        Self { filter, owners: Owners::default() }
+        Self { filter, names: Names::default() }
     }
 
     /// Whether to show an event. Every event has to pass here, in their order.
     pub fn passes(&mut self, event: &Event) -> bool {
         let Some(filter) = &self.filter else { return true };
-        let process = match &event.body {
-            Body::Owner(owner) => {
-                self.owners.insert(owner);
-                None
-            }
-            Body::Retransmit(retransmit) => {
-                retransmit.socket_inode.and_then(|inode| self.owners.process(inode))
-            }
-            _ => None,
-        };
-        filter.matches_with_process(event, process)
+        self.names.take_in(event);
+        filter.matches_with(event, &self.names.of_event(event))
     }
 }

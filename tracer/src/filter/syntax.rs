@@ -28,7 +28,10 @@ pub(super) enum Condition {
     Family(Family),
     Type(RecordKind),
     Netns(u32),
-    Process(String),
+    NetnsName(Pattern),
+    Process(Pattern),
+    Container(Pattern),
+    Pod(Pattern),
     Device(String),
     Mac(HardwareAddress),
     Verdict(Verdict),
@@ -38,6 +41,25 @@ pub(super) enum Condition {
     WeightIs(i32),
     WeightBelow(i32),
     Failed,
+}
+
+/// A name, in which each `*` stands for any characters or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern(pub(super) String);
+
+impl Pattern {
+    /// Whether a name fits it.
+    pub(super) fn fits(&self, name: &str) -> bool {
+        let mut parts = self.0.split('*');
+        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+        let Some(last) = parts.next_back() else { return rest.is_empty() };
+        for part in parts {
+            // The first place leaves the most for the parts to come.
+            let Some((_, after)) = rest.split_once(part) else { return false };
+            rest = after;
+        }
+        rest.ends_with(last)
+    }
 }
 
 /// Which end of a flow.
@@ -131,7 +153,14 @@ impl fmt::Display for Condition {
             Self::Family(family) => write!(formatter, "family {family}"),
             Self::Type(kind) => formatter.write_str(kind.name()),
             Self::Netns(inode) => write!(formatter, "netns {inode}"),
-            Self::Process(name) => write!(formatter, "process {}", Name(name)),
+            // In quotes, or it would read back as an inode number.
+            Self::NetnsName(name) if name.0.parse::<u32>().is_ok() => {
+                write!(formatter, "netns \"{}\"", name.0)
+            }
+            Self::NetnsName(name) => write!(formatter, "netns {}", Name(&name.0)),
+            Self::Process(name) => write!(formatter, "process {}", Name(&name.0)),
+            Self::Container(name) => write!(formatter, "container {}", Name(&name.0)),
+            Self::Pod(name) => write!(formatter, "pod {}", Name(&name.0)),
             Self::Device(name) => write!(formatter, "dev {}", Name(name)),
             Self::Mac(address) => write!(formatter, "mac {address}"),
             Self::Verdict(verdict) => write!(formatter, "verdict {verdict}"),

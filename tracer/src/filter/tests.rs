@@ -4,27 +4,28 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 
-use super::{Filter, Sieve, parse, words};
+use super::{Filter, Sieve, parse, syntax::Pattern, words};
 use crate::{
     event::{Body, Event, NeighbourState, Process, TcpState, Text},
     output::tests::{events, every_event},
     probe::table::Family,
+    state::Ownership,
 };
 
 /// Places of the matching events among those with a network namespace, in the sample's order: 0–3 retransmits
 /// (bare; rto over IPv6; two failed SYNs), 4 undo, 5–7 neighbour (changed, ignored, failed), 8–9 claims (in, out),
 /// 10–12 conntrack (reused, syn-repeated, table-full), 13–14 IPVS (reused, refused), 15–17 its changes, 18–21 its listing,
-/// 22–25 ICMP errors, 26–27 packets that go round.
+/// 22–25 ICMP errors, 26–27 packets that go round, 28–29 translations looked up.
 fn matching(filter: &str) -> Vec<usize> {
     let filter = parse(filter).unwrap_or_else(|error| panic!("{error}"));
     let events: Vec<Event> = events(&every_event()).into_iter().filter(|event| event.netns != 0).collect();
-    assert_eq!(events.len(), 28);
+    assert_eq!(events.len(), 30);
     events.iter().enumerate().filter(|(_, event)| filter.matches(event)).map(|(place, _)| place).collect()
 }
 
 #[test]
 fn filters_pick_the_events_they_name() {
-    let table: [(&str, &[usize]); 47] = [
+    let table: [(&str, &[usize]); 50] = [
         ("retransmit", &[0, 1, 2, 3]),
         ("retransmit-undo", &[4]),
         ("family retransmit", &[0, 1, 2, 3, 4]),
@@ -41,19 +42,19 @@ fn filters_pick_the_events_they_name() {
         ("host 10.0.0.9", &[5, 6, 7, 8, 9, 13, 14, 15, 16, 18, 24]),
         ("src host 10.0.0.9", &[8, 9, 24]),
         ("dst host 10.0.0.9", &[13, 14, 15, 16, 18]),
-        ("host 10.0.0.3", &[10, 11]),
-        ("dst host 10.0.0.3", &[10, 11]),
+        ("host 10.0.0.3", &[10, 11, 28, 29]),
+        ("dst host 10.0.0.3", &[10, 11, 28, 29]),
         ("src host 10.0.0.3", &[]),
         ("host fd00::3", &[13, 16, 17, 19, 20, 21]),
         ("net fd00::/16", &[1, 13, 16, 17, 19, 20, 21, 23, 27]),
-        ("net 10.0.0.8/30", &[5, 6, 7, 8, 9, 13, 14, 15, 16, 18, 24]),
+        ("net 10.0.0.8/30", &[5, 6, 7, 8, 9, 13, 14, 15, 16, 18, 24, 29]),
         ("host ::ffff:10.0.0.9 and ipvs", &[13, 14]),
         ("net ::ffff:10.0.0.8/126 and ipvs", &[13, 14]),
         ("net 0.0.0.0/0 and family retransmit", &[0, 2, 3, 4]),
-        ("port 80 and not retransmit", &[4, 10, 11, 13, 14, 15, 16, 18, 22, 23, 24, 26, 27]),
+        ("port 80 and not retransmit", &[4, 10, 11, 13, 14, 15, 16, 18, 22, 23, 24, 26, 27, 28, 29]),
         ("src port 4242 and ipvs", &[13, 14]),
-        ("dst port 8080", &[10, 11, 13, 16, 17, 19, 20, 21]),
-        ("port 8000-8080", &[10, 11, 13, 16, 17, 19, 20, 21]),
+        ("dst port 8080", &[10, 11, 13, 16, 17, 19, 20, 21, 28, 29]),
+        ("port 8000-8080", &[10, 11, 13, 16, 17, 19, 20, 21, 28, 29]),
         ("dev eth0", &[1, 5, 6, 7, 8, 9, 22, 23, 24, 26, 27]),
         ("dev \"eth0\" and retransmit", &[1]),
         ("mac 02:00:00:00:00:02", &[5, 6, 8]),
@@ -66,7 +67,7 @@ fn filters_pick_the_events_they_name() {
         ("not netns 4026531840", &[]),
         (
             "not (family retransmit or family neighbour or family path) and not conntrack",
-            &[13, 14, 15, 16, 17, 18, 19, 20, 21],
+            &[13, 14, 15, 16, 17, 18, 19, 20, 21, 28, 29],
         ),
         ("icmp or duplicate", &[22, 23, 24, 25, 26, 27]),
         ("family path and host fd00::2", &[23, 27]),
@@ -74,6 +75,9 @@ fn filters_pick_the_events_they_name() {
         ("ipvs-service or ipvs-destination", &[18, 19, 20, 21]),
         ("family ipvs and not ipvs", &[15, 16, 17, 18, 19, 20, 21]),
         ("route or ruleset or sysctl", &[]),
+        ("translation", &[28, 29]),
+        ("family conntrack", &[10, 11, 12, 28, 29]),
+        ("state syn-sent and family conntrack", &[11, 28, 29]),
         ("kind fast or kind rto and port 81", &[]),
     ];
     for (filter, expected) in table {
@@ -90,7 +94,8 @@ fn a_process_may_be_known_from_elsewhere() {
         .iter()
         .find(|event| matches!(&event.body, Body::Retransmit(body) if body.socket_inode == Some(77)));
     assert!(!filter.matches(rto.unwrap()));
-    assert!(filter.matches_with_process(rto.unwrap(), Some(&nginx)));
+    let whose = Ownership { process: Some(&nginx), ..Ownership::default() };
+    assert!(filter.matches_with(rto.unwrap(), &whose));
     assert_eq!(matching("process \"curl\u{fffd}[2J\""), [2, 3]);
 }
 
@@ -157,7 +162,7 @@ fn depth_is_bounded() {
 fn condition() -> impl Strategy<Value = String> {
     let side = prop_oneof![Just(""), Just("src "), Just("dst ")];
     let name = prop_oneof![
-        "[a-z0-9.-]{1,15}",
+        "[a-z0-9./*-]{1,15}",
         "\\PC{0,8}".prop_map(|name| { format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")) })
     ];
     prop_oneof![
@@ -169,7 +174,7 @@ fn condition() -> impl Strategy<Value = String> {
             one.min(other),
             one.max(other)
         )),
-        prop_oneof![Just("process "), Just("dev ")]
+        prop::sample::select(vec!["process ", "dev ", "container ", "pod ", "netns "])
             .prop_flat_map(move |word| name.clone().prop_map(move |name| format!("{word}{name}"))),
         any::<i32>().prop_map(|weight| format!("weight <{weight}")),
         any::<[u8; 6]>()
@@ -246,4 +251,22 @@ fn filters_are_joined() {
     assert_eq!(parse(text), Ok(joined));
     assert_eq!(Filter::families([]), None);
     assert_eq!(Filter::families([Family::Ipvs]), parse("family ipvs").ok());
+}
+
+proptest! {
+    #[test]
+    fn a_star_stands_for_any_characters(pattern in "[ab*]{0,8}", name in "[ab]{0,8}") {
+        /// The same, by trying everything.
+        fn fits(pattern: &str, name: &str) -> bool {
+            match (pattern.chars().next(), name.chars().next()) {
+                (None, first) => first.is_none(),
+                (Some('*'), first) => {
+                    fits(&pattern[1..], name) || (first.is_some() && fits(pattern, &name[1..]))
+                }
+                (Some(wanted), Some(first)) => wanted == first && fits(&pattern[1..], &name[1..]),
+                (Some(_), None) => false,
+            }
+        }
+        prop_assert_eq!(Pattern(pattern.clone()).fits(&name), fits(&pattern, &name));
+    }
 }

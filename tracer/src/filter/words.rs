@@ -86,7 +86,9 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
     match kind {
         RecordKind::Retransmit | RecordKind::Undo => Some(Family::Retransmit),
         RecordKind::Neighbour | RecordKind::Claim | RecordKind::NeighbourEntry => Some(Family::Neighbour),
-        RecordKind::Conntrack | RecordKind::ConntrackCounters => Some(Family::Conntrack),
+        RecordKind::Conntrack | RecordKind::ConntrackCounters | RecordKind::Translation => {
+            Some(Family::Conntrack)
+        }
         RecordKind::Ipvs | RecordKind::IpvsChange | RecordKind::IpvsService | RecordKind::IpvsDestination => {
             Some(Family::Ipvs)
         }
@@ -102,6 +104,8 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         RecordKind::Stats
         | RecordKind::HookStatus
         | RecordKind::Owner
+        | RecordKind::Container
+        | RecordKind::Namespace
         | RecordKind::Node
         | RecordKind::Ready
         | RecordKind::Marker => None,

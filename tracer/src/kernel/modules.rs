@@ -2,12 +2,41 @@
 
 use std::path::Path;
 
-use super::Paths;
+use super::{Paths, symbols::Symbols};
 
 /// Whether a module is in the kernel: loaded, or built in and with parameters or a version. `name` is spelt with
 /// underscores.
 pub fn is_loaded(paths: &Paths, name: &str) -> bool {
     paths.sys.join("module").join(name).is_dir()
+}
+
+/// A part of the kernel that is a module or built in, and that would be loaded by asking it something.
+#[derive(Debug)]
+pub struct Part {
+    paths: Paths,
+    module: &'static str,
+    function: &'static str,
+    /// Whether the kernel image holds it, once read.
+    is_built_in: Option<bool>,
+}
+
+impl Part {
+    /// By the name of its module, spelt with underscores, and a function that it has in every version.
+    pub fn new(paths: Paths, module: &'static str, function: &'static str) -> Self {
+        Self { paths, module, function, is_built_in: None }
+    }
+
+    /// Whether the kernel has it already.
+    pub fn is_there(&mut self) -> bool {
+        if is_loaded(&self.paths, self.module) {
+            return true;
+        }
+        let (symbols, function) = (self.paths.symbols(), self.function);
+        *self.is_built_in.get_or_insert_with(|| {
+            Symbols::read(&symbols, &[function])
+                .is_ok_and(|symbols| symbols.get(function).is_some_and(|symbol| symbol.module.is_none()))
+        })
+    }
 }
 
 /// The names of the loaded modules, sorted. Empty if the kernel has no modules or does not list them.
@@ -57,6 +86,26 @@ mod tests {
         let cases = [("ip_vs", true), ("bridge", false), ("../btf/ip_vs", false), ("..", false), ("", false)];
         for (name, expected) in cases {
             assert_eq!(has_module_btf(&paths, name), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_there_as_a_module_or_built_in() {
+        let cases = [
+            ("", false, false),
+            ("ffffffff81f7dc50 t nf_tables_commit\n", false, true),
+            ("ffffffffc1f7dc50 t nf_tables_commit\t[nf_tables]\n", false, false),
+            ("", true, true),
+        ];
+        for (symbols, is_module, expected) in cases {
+            let root = tempfile::tempdir().unwrap();
+            let paths = Paths { proc: root.path().into(), sys: root.path().into() };
+            fs::write(paths.symbols(), symbols).unwrap();
+            if is_module {
+                fs::create_dir_all(root.path().join("module/nf_tables")).unwrap();
+            }
+            let mut nftables = Part::new(paths, "nf_tables", "nf_tables_commit");
+            assert_eq!(nftables.is_there(), expected, "{symbols:?} {is_module}");
         }
     }
 }

@@ -107,7 +107,7 @@ fn socket_inode(link: &Path) -> Option<u64> {
 }
 
 /// A process's command name, all zero if it is gone.
-fn command_name(process: &Path) -> [u8; COMMAND_NAME_BYTES] {
+pub(super) fn command_name(process: &Path) -> [u8; COMMAND_NAME_BYTES] {
     let mut command = [0; COMMAND_NAME_BYTES];
     let name = fs::read(process.join("comm")).unwrap_or_default();
     let name = name.strip_suffix(b"\n").unwrap_or(&name);

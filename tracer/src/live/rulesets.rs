@@ -13,7 +13,7 @@ use super::{
     watch::{Records, Watch},
 };
 use crate::{
-    kernel::{Paths, modules, symbols::Symbols},
+    kernel::{Paths, modules::Part},
     namespaces::Namespace,
     rulesets::{
         Deadline, Exactness, KINDS, LegacyInfo, LegacyKind, LegacyTables, NftTables, Pace, TableCount,
@@ -35,7 +35,7 @@ const LOOKS_A_ROUND: usize = 64;
 /// Counts the rules of every namespace.
 pub(super) struct Rulesets {
     paths: Paths,
-    nftables: Nftables,
+    nftables: Part,
     namespaces: BTreeMap<u32, Known>,
 }
 
@@ -70,7 +70,7 @@ impl<M> Default for Ruleset<M> {
 
 impl Rulesets {
     pub(super) fn new(paths: Paths) -> Self {
-        let nftables = Nftables { paths: paths.clone(), is_built_in: None };
+        let nftables = Part::new(paths.clone(), "nf_tables", "nf_tables_commit");
         Self { paths, nftables, namespaces: BTreeMap::new() }
     }
 
@@ -82,7 +82,7 @@ impl Rulesets {
             return;
         }
         known.rounds_left = looks;
-        if self.nftables.are_there()
+        if self.nftables.is_there()
             && let Err(error) = known.look_at_nft(netns, records)
         {
             log::debug!("rules of nftables in network namespace {netns} are not counted: {error:#}");
@@ -327,28 +327,6 @@ fn append_name(text: &mut Vec<u8>, name: &[u8]) -> bool {
         text.push(b'\n');
     }
     fits
-}
-
-/// Whether the kernel has nftables already. Asking it over netlink would load it.
-struct Nftables {
-    paths: Paths,
-    /// Whether the kernel image holds it, once read.
-    is_built_in: Option<bool>,
-}
-
-impl Nftables {
-    fn are_there(&mut self) -> bool {
-        /// A function of every version.
-        const FUNCTION: &str = "nf_tables_commit";
-        if modules::is_loaded(&self.paths, "nf_tables") {
-            return true;
-        }
-        let symbols = self.paths.symbols();
-        *self.is_built_in.get_or_insert_with(|| {
-            Symbols::read(&symbols, &[FUNCTION])
-                .is_ok_and(|symbols| symbols.get(FUNCTION).is_some_and(|symbol| symbol.module.is_none()))
-        })
-    }
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use bytes::BytesMut;
 use super::{
     conntrack::ConntrackWatch,
     ipvs::{IpvsWatch, ToldByHooks},
+    namespaces::NamespaceWatch,
     path::{PathWatch, Unasked},
     rulesets::Rulesets,
+    translations::TranslationWatch,
     watch::{Question, Watch, Watcher},
 };
 use crate::{
@@ -84,9 +86,10 @@ fn watches(
     ipvs_told: &ToldByHooks,
     unasked: &Unasked,
 ) -> Vec<Box<dyn Watch>> {
-    let mut watches: Vec<Box<dyn Watch>> = Vec::new();
+    let mut watches: Vec<Box<dyn Watch>> = vec![Box::new(NamespaceWatch::new(paths.proc.clone()))];
     if options.families.contains(&Family::Conntrack) {
         watches.push(Box::new(ConntrackWatch::new(paths.clone())));
+        watches.push(Box::new(TranslationWatch::new(paths, unasked.clone())));
     }
     if options.families.contains(&Family::Ipvs) {
         watches.push(Box::new(IpvsWatch::new(paths, ipvs_told.clone())));

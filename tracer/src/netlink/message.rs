@@ -108,6 +108,12 @@ impl Request {
         self
     }
 
+    /// The fixed part and the attributes.
+    #[cfg(test)]
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The whole message.
     pub(super) fn to_bytes(&self, flags: u16, sequence: u32) -> Vec<u8> {
         let length = HEADER_BYTES + self.body.len();

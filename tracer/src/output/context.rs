@@ -1,11 +1,12 @@
-//! What a printer remembers between events: owners of sockets, hooks tried so far, the running batch of statistics.
+//! What a printer remembers between events: who is who, hooks tried so far, the running batch of statistics.
 
 use tracer_common::{counters::KindCounters, record::RecordKind};
 
 use super::is_shown;
 use crate::{
     decode::DecodeCounts,
-    event::{Body, Event, HookStatus, Owners, Process, Stats, Text},
+    event::{Body, Event, HookStatus, Stats, Text},
+    state::Names,
 };
 
 /// Hook statuses held back until every hook has been tried; there are far fewer hooks.
@@ -14,7 +15,7 @@ const STATUSES_KEPT: usize = 1_024;
 /// What earlier events told.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    owners: Owners,
+    pub(super) names: Names,
     is_ready: bool,
     pub(super) kernel: Text,
     pub(super) host: Text,
@@ -43,7 +44,7 @@ impl Context {
     /// Takes in what an event tells and says what to print.
     pub(super) fn take_in(&mut self, event: &Event) -> Shown {
         match &event.body {
-            Body::Owner(owner) => self.owners.insert(owner),
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
             Body::Node { kernel, host } => {
                 self.kernel = kernel.clone();
                 self.host = host.clone();
@@ -63,15 +64,6 @@ impl Context {
             _ => {}
         }
         if is_shown(event) { Shown::Event } else { Shown::Nothing }
-    }
-
-    /// The process behind a retransmit: the record's own, or the one found for its socket.
-    pub(super) fn process<'a>(
-        &'a self,
-        known: Option<&'a Process>,
-        socket_inode: Option<u64>,
-    ) -> Option<&'a Process> {
-        known.or_else(|| self.owners.process(socket_inode?))
     }
 
     fn add_stats(&mut self, stats: &Stats) {

@@ -15,7 +15,7 @@ use std::{fmt, io, net::IpAddr};
 use serde::{Serialize, Serializer};
 
 use self::{
-    conntrack::{ConntrackObject, CountersObject},
+    conntrack::{ConntrackObject, CountersObject, TranslationObject},
     icmp::{DuplicateObject, IcmpObject},
     ipvs::IpvsObject,
     ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
@@ -29,30 +29,34 @@ use self::{
     ruleset::RulesetObject,
 };
 use super::context::{Context, Shown};
-use crate::event::{Body, Endpoints, Event, Protocol, Timestamp};
+use crate::{
+    event::{Body, Endpoints, Event, Pod, Protocol, Text, Timestamp},
+    state::Ownership,
+};
 
 /// Appends what there is to print of an event, each object with a line feed.
 pub(super) fn append(buffer: &mut Vec<u8>, context: &Context, event: &Event, shown: Shown) -> io::Result<()> {
     match shown {
         Shown::Nothing => Ok(()),
-        Shown::Ready => object(buffer, event, "ready", ReadyObject::new(context)),
-        Shown::Stats => object(buffer, event, "stats", StatsObject(context)),
+        Shown::Ready => object(buffer, &Told::new(context, event), "ready", ReadyObject::new(context)),
+        Shown::Stats => object(buffer, &Told::new(context, event), "stats", StatsObject(context)),
         Shown::Event => append_event(buffer, context, event),
     }
 }
 
 fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::Result<()> {
-    let name = event.body.kind().name();
-    match &event.body {
-        Body::Retransmit(body) => {
-            let process = context.process(body.process.as_ref(), body.socket_inode);
-            object(buffer, event, name, RetransmitObject::new(body, process))
-        }
+    let (name, body) = (event.body.kind().name(), &event.body);
+    let event = &Told::new(context, event);
+    match body {
+        Body::Retransmit(body) => object(buffer, event, name, RetransmitObject::new(body, &event.whose)),
         Body::Undo(body) => object(buffer, event, name, UndoObject::from(body)),
         Body::Neighbour(body) => object(buffer, event, name, NeighbourObject::from(body)),
         Body::Claim(body) => object(buffer, event, name, ClaimObject::from(body)),
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
+        Body::Translation(body) => {
+            object(buffer, event, name, TranslationObject::new(body, event.event.netns))
+        }
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
         Body::IpvsChange(body) => object(buffer, event, name, IpvsChangeObject::from(body)),
         Body::IpvsService(body) => object(buffer, event, name, IpvsServiceObject::from(&**body)),
@@ -69,27 +73,59 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::NeighbourEntry(body) => object(buffer, event, name, NeighbourEntryObject::from(body)),
         Body::Sysctl(body) => object(buffer, event, name, SysctlObject::from(body)),
         Body::Marker(text) => object(buffer, event, name, MarkerObject { text: text.as_str() }),
-        Body::Stats(_) | Body::Owner(_) | Body::Node { .. } | Body::Ready => Ok(()),
+        Body::Stats(_)
+        | Body::Owner(_)
+        | Body::Container(_)
+        | Body::Namespace(_)
+        | Body::Node { .. }
+        | Body::Ready => Ok(()),
     }
 }
 
-fn object(buffer: &mut Vec<u8>, event: &Event, name: &'static str, body: impl Serialize) -> io::Result<()> {
-    let whole = Whole { name, time: Time(event.time), netns: event.netns, body };
+/// An event, and who is behind it.
+struct Told<'a> {
+    event: &'a Event,
+    whose: Ownership<'a>,
+}
+
+impl<'a> Told<'a> {
+    fn new(context: &'a Context, event: &'a Event) -> Self {
+        Self { event, whose: context.names.of_event(event) }
+    }
+}
+
+fn object(buffer: &mut Vec<u8>, told: &Told<'_>, name: &'static str, body: impl Serialize) -> io::Result<()> {
+    let Told { event, whose } = told;
+    let whole = Whole {
+        name,
+        time: Time(event.time),
+        netns: event.netns,
+        netns_name: whose.namespace.and_then(|namespace| namespace.name.as_ref()).map(Text::as_str),
+        body,
+        pod: whose.pod.filter(|pod| pod.is_named()).map(AsText),
+        pod_uid: whose.pod.map(|pod| pod.uid.as_str()).filter(|uid| !uid.is_empty()),
+    };
     serde_json::to_writer(&mut *buffer, &whole)?;
     buffer.push(b'\n');
     Ok(())
 }
 
-/// What every object starts with, and its own fields.
+/// What every object starts with, its own fields, and whose pod it is about.
 #[derive(Serialize)]
-struct Whole<T> {
+struct Whole<'a, T> {
     #[serde(rename = "type")]
     name: &'static str,
     time: Time,
     #[serde(skip_serializing_if = "is_zero")]
     netns: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netns_name: Option<&'a str>,
     #[serde(flatten)]
     body: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<AsText<&'a Pod>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod_uid: Option<&'a str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]

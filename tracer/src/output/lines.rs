@@ -22,6 +22,7 @@ use super::context::{Context, Shown};
 use crate::{
     event::{Body, Endpoints, Event, HookState, HookStatus, Timestamp},
     probe::table,
+    state::Ownership,
 };
 
 /// Columns: `ipvs-change`, `parameter-problem`, and two IPv4 ends with ports are the longest usual texts.
@@ -143,8 +144,7 @@ impl Lines {
         let arrow = self.style.arrow;
         let (name, columns) = match &event.body {
             Body::Retransmit(body) => {
-                let process = context.process(body.process.as_ref(), body.socket_inode);
-                ("retransmit", retransmit::segment(body, process, arrow))
+                ("retransmit", retransmit::segment(body, &context.names.of_event(event), arrow))
             }
             Body::Undo(body) => ("retransmit", retransmit::undo(body, arrow)),
             Body::Neighbour(body) => ("neighbour", neighbour::proposal(body)),
@@ -153,6 +153,7 @@ impl Lines {
             // Tables come and go with every connection; what failed is for people.
             Body::ConntrackCounters(body) if !body.tells_failures() => return Ok(()),
             Body::ConntrackCounters(body) => ("conntrack", conntrack::counters(body)),
+            Body::Translation(body) => ("translation", conntrack::translation(body, event.netns, arrow)),
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
             body if body.is_snapshot() => return Ok(()),
             Body::Route(body) => ("route", path::route(body)),
@@ -176,6 +177,8 @@ impl Lines {
             | Body::Stats(_)
             | Body::HookStatus(_)
             | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready => {
                 return Ok(());
@@ -192,7 +195,15 @@ impl Lines {
         if event.netns != 0 {
             write!(buffer, "  netns {}", event.netns)?;
         }
-        writeln!(buffer, "{place}")
+        let Ownership { namespace, pod, .. } = context.names.of_event(event);
+        if let Some(name) = namespace.and_then(|namespace| namespace.name.as_ref()) {
+            write!(buffer, " ({name})")?;
+        }
+        write!(buffer, "{place}")?;
+        if let Some(pod) = pod {
+            write!(buffer, " pod {pod}")?;
+        }
+        writeln!(buffer)
     }
 
     fn count(&mut self, kind: RecordKind) {

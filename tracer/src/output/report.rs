@@ -108,7 +108,11 @@ impl Report {
             }
             Body::HookStatus(status) => return self.apply_hook(status),
             Body::Stats(stats) => return self.apply_stats(stats),
-            Body::ConntrackCounters(_) | Body::Owner(_) | Body::Ready => return,
+            Body::ConntrackCounters(_)
+            | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
+            | Body::Ready => return,
             body if body.is_snapshot() => return,
             Body::Retransmit(_)
             | Body::Undo(_)
@@ -118,6 +122,7 @@ impl Report {
             | Body::Ipvs(_)
             | Body::Route(_)
             | Body::RouteLookup(_)
+            | Body::Translation(_)
             | Body::Address(_)
             | Body::Link(_)
             | Body::Rule(_)
@@ -210,6 +215,7 @@ impl Report {
             }
             Body::Route(body) => body.change.name(),
             Body::RouteLookup(body) => body.result.name(),
+            Body::Translation(body) => body.name(),
             Body::Address(body) => body.change.name_of_state(),
             Body::Link(body) => body.change.name_of_state(),
             Body::Rule(body) => body.change.name(),
@@ -226,6 +232,8 @@ impl Report {
             | Body::Stats(_)
             | Body::HookStatus(_)
             | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready => "",
         }

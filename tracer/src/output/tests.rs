@@ -1,6 +1,8 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
+mod names;
 mod path;
+mod translation;
 
 use std::io;
 
@@ -391,6 +393,7 @@ pub(crate) fn every_event() -> Block {
     neighbours(&mut bytes);
     translations(&mut bytes);
     path(&mut bytes);
+    translation::lookups(&mut bytes);
     bytes.extend(hook_status(HookId::IpvsSchedule, Some(Way::Kprobe), ""));
     for (counted, seen, lost, last) in [
         (RecordKind::Retransmit, 4, 0, 0),

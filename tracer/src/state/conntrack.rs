@@ -1,9 +1,14 @@
 //! What conntrack decided.
 
-use super::{bounded::Bounded, flows::FlowKey, span::Span};
+use std::collections::VecDeque;
+
+use super::{bounded::Bounded, flows::FlowKey, rates::second_of, span::Span};
 use crate::event::{
     Conntrack as ConntrackDecision, ConntrackCounter, ConntrackCounters, ConntrackEvent, Endpoints, Timestamp,
 };
+
+/// Numbers of entries kept of a table, one a second at most.
+pub const CONNTRACK_HISTORY: usize = 60;
 
 /// The decisions of conntrack on this node.
 #[derive(Clone, Debug)]
@@ -27,6 +32,8 @@ pub struct ConntrackTable {
     pub last: Timestamp,
     /// What was counted last.
     pub counters: ConntrackCounters,
+    /// Entries it had, oldest first; counted when something changed.
+    pub history: VecDeque<(Timestamp, u64)>,
     /// Growth since it was first counted.
     growth: [u64; ConntrackCounter::ALL.len()],
 }
@@ -41,6 +48,16 @@ impl ConntrackTable {
     pub fn fill_permille(&self) -> Option<u64> {
         let limit = self.counters.limit.filter(|&limit| limit > 0)?;
         Some(self.counters.entries.saturating_mul(1_000) / limit)
+    }
+
+    /// By how many entries it grew a second, or shrank, over the last `seconds`; `None` if it was not counted before.
+    pub fn growth_per_second(&self, now: Timestamp, seconds: u64) -> Option<i64> {
+        let begin = second_of(now).saturating_sub(seconds);
+        let is_before = |&&(time, _): &&(Timestamp, u64)| second_of(time) <= begin;
+        let before = self.history.iter().rev().find(is_before).or_else(|| self.history.front())?;
+        let elapsed_s = second_of(now).saturating_sub(second_of(before.0)).clamp(1, seconds.max(1));
+        let grown = i64::try_from(self.counters.entries).ok()?.checked_sub_unsigned(before.1)?;
+        (self.history.len() > 1).then(|| grown / i64::try_from(elapsed_s).unwrap_or(i64::MAX))
     }
 
     /// Failures since it was first counted.
@@ -123,10 +140,17 @@ impl Conntrack {
             first: time,
             last: time,
             counters: counters.clone(),
+            history: VecDeque::new(),
             growth: [0; ConntrackCounter::ALL.len()],
         });
         table.last = table.last.max(time);
         table.counters = counters.clone();
+        if table.history.back().is_some_and(|(last, _)| second_of(*last) == second_of(time)) {
+            table.history.pop_back();
+        } else if table.history.len() == CONNTRACK_HISTORY {
+            table.history.pop_front();
+        }
+        table.history.push_back((time, counters.entries));
         for (counter, count) in counters.counts() {
             table.growth[counter as usize] += count.growth;
             self.growth[counter as usize] += count.growth;
@@ -157,5 +181,36 @@ impl Conntrack {
         entry.previous_reply = previous_reply.or(entry.previous_reply);
         entry.tcp_state = tcp_state;
         (entry.mark, entry.zone) = (mark, zone);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CONNTRACK_HISTORY, Conntrack};
+    use crate::{
+        event::Body,
+        state::fixture::{at, conntrack_counters},
+    };
+
+    #[test]
+    fn growth_is_told_once_there_is_something_to_compare_with() {
+        let mut conntrack = Conntrack::new(1, 1);
+        let mut count = |milliseconds: u64, entries| {
+            let Body::ConntrackCounters(counters) = conntrack_counters(entries, 1_000, 0, 0) else {
+                unreachable!("it makes nothing else")
+            };
+            conntrack.counters(7, at(milliseconds), &counters);
+            conntrack.tables.get(&7).unwrap().clone()
+        };
+        assert_eq!(count(1_000, 100).growth_per_second(at(1_000), 10), None);
+        assert_eq!(count(3_000, 300).growth_per_second(at(3_000), 10), Some(100));
+        // Within a second the last count stays.
+        assert_eq!(count(3_900, 320).history.len(), 2);
+        assert_eq!(count(20_000, 920).growth_per_second(at(20_000), 10), Some(60));
+        assert_eq!(count(22_000, 120).growth_per_second(at(22_000), 10), Some(-20));
+        for second in 30..200 {
+            count(second * 1_000, second);
+        }
+        assert_eq!(count(200_000, 5).history.len(), CONNTRACK_HISTORY);
     }
 }

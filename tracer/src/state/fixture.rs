@@ -59,6 +59,7 @@ pub(crate) fn retransmit(kind: RetransmitKind, source: &str, destination: &str) 
         segments: 1,
         sequence: 1_000,
         end_sequence: 2_448,
+        unacknowledged: 1_000,
         attempt: Some(1),
         rto_us: Some(1_000_000),
         srtt_us: None,

@@ -1,12 +1,19 @@
 //! Flows that retransmit.
 
-use super::{bounded::Bounded, rates::Buckets};
+use super::{
+    bounded::Bounded,
+    outage::{Outage, Outages},
+    rates::Buckets,
+};
 use crate::event::{
     Endpoints, Failure, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
 };
 
-/// Seconds of history that are kept of every flow.
-pub const FLOW_HISTORY_SECONDS: usize = 10;
+/// Seconds of history that are kept of every flow: a minute of whole ones, and the one that runs.
+pub const FLOW_HISTORY_SECONDS: usize = 61;
+
+/// The spans over which a flow's rate is told, seconds.
+pub const RATE_SPANS_SECONDS: [u64; 3] = [1, 10, 60];
 
 /// What tells one flow from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,8 +43,14 @@ pub struct Flow {
     pub undone: u32,
     /// The last consecutive attempt, from 1, where the kernel counts them.
     pub attempt: Option<u32>,
-    /// The longest run of consecutive attempts.
+    /// The run the last attempt belongs to: consecutive attempts of one segment, failed ones included, up to that one.
+    /// Where the kernel counted more than were seen, those.
+    pub run: u32,
+    /// The longest run.
     pub longest_run: u32,
+    /// First sequence number of the last segment.
+    sequence: u32,
+    outages: Outages,
     /// State of the connection.
     pub tcp_state: TcpState,
     /// The timeout last in force, microseconds.
@@ -55,8 +68,8 @@ pub struct Flow {
     pub cgroup_id: Option<u64>,
     /// Inode of the socket.
     pub socket_inode: Option<u64>,
-    /// Attempts over the last seconds, failed ones included.
-    pub recent: Buckets<FLOW_HISTORY_SECONDS>,
+    /// Attempts over the last seconds, failed ones included; 65,535 a second at most.
+    pub recent: Buckets<FLOW_HISTORY_SECONDS, u16>,
 }
 
 impl Flow {
@@ -70,7 +83,10 @@ impl Flow {
             error: None,
             undone: 0,
             attempt: None,
+            run: 0,
             longest_run: 0,
+            sequence: 0,
+            outages: Outages::default(),
             tcp_state: TcpState(0),
             rto_us: None,
             srtt_us: None,
@@ -93,15 +109,32 @@ impl Flow {
         self.kinds[kind as usize]
     }
 
+    /// Attempts a second over the last whole `seconds` (60 at most) before `now`, or since the flow was first seen.
+    pub fn per_second(&self, now: Timestamp, seconds: u64) -> f64 {
+        self.recent.per_second(self.first, now, seconds)
+    }
+
+    /// The longest time in which nothing new was acknowledged.
+    pub fn longest_outage(&self) -> Option<Outage> {
+        self.outages.longest(self.last)
+    }
+
+    /// The time in which nothing new was acknowledged, if it goes on: `None` once the next attempt is overdue.
+    pub fn outage_at(&self, now: Timestamp) -> Option<Outage> {
+        self.outages.at(now)
+    }
+
     fn retransmit(&mut self, time: Timestamp, retransmit: &Retransmit) {
+        self.outages.attempt(time, retransmit);
         // Destructured, so that a new fact has to be considered here.
         let Retransmit {
             kind,
             flow: _,
             tcp_state,
             segments,
-            sequence: _,
+            sequence,
             end_sequence: _,
+            unacknowledged: _,
             attempt,
             rto_us,
             srtt_us,
@@ -123,7 +156,10 @@ impl Flow {
         }
         self.tcp_state = *tcp_state;
         self.attempt = *attempt;
-        self.longest_run = self.longest_run.max(attempt.unwrap_or_default());
+        let seen = if self.run != 0 && self.sequence == *sequence { self.run.saturating_add(1) } else { 1 };
+        self.run = seen.max(attempt.unwrap_or_default());
+        self.sequence = *sequence;
+        self.longest_run = self.longest_run.max(self.run);
         keep_newest(&mut self.rto_us, rto_us.as_ref());
         keep_newest(&mut self.srtt_us, srtt_us.as_ref());
         keep_newest(&mut self.congestion_window, congestion_window.as_ref());

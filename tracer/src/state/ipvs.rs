@@ -4,10 +4,13 @@ mod administration;
 
 use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32};
 
-use super::{bounded::Bounded, span::Span};
+use super::{bounded::Bounded, rates::Buckets, span::Span};
 use crate::event::{
     Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Text, Timestamp,
 };
+
+/// Seconds of history that are kept of every real server that is dialled: a minute of whole ones, and the one that runs.
+pub const REAL_HISTORY_SECONDS: usize = 61;
 
 /// Decisions that are kept in full.
 pub(super) const RECENT_DECISIONS: usize = 1_000;
@@ -153,6 +156,8 @@ pub struct Real {
     pub forwarding: Option<IpvsForward>,
     /// Its connections when it was last listed.
     pub connections: Option<Connections>,
+    /// New connections over the last seconds, if it ever got one: most of a large service's servers are only listed.
+    pub recent: Option<Box<Buckets<REAL_HISTORY_SECONDS, u16>>>,
     /// The time of the newest word on its configuration.
     known_at: Timestamp,
 }
@@ -254,6 +259,7 @@ impl Real {
             removed: None,
             forwarding: None,
             connections: None,
+            recent: None,
             known_at: Timestamp::default(),
         }
     }
@@ -263,6 +269,9 @@ impl Real {
         self.decisions.count(decided);
         if is_onto_drained(decided) {
             Span::extend(&mut self.dialled_drained, time);
+        }
+        if is_accepted(decided.decision) && decided.real.is_some() {
+            self.recent.get_or_insert_default().add(time, 1);
         }
         if time < self.known_at {
             return;

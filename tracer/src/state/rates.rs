@@ -9,42 +9,61 @@ pub const HISTORY_SECONDS: usize = 600;
 pub const COUNTED_FAMILIES: [Family; 5] =
     [Family::Retransmit, Family::Neighbour, Family::Conntrack, Family::Ipvs, Family::Path];
 
-/// Counts of the last `N` seconds, one each.
+/// Counts of the last `N` seconds, one each. A count that is too large for `C` stays at the largest there is.
 #[derive(Clone, Debug)]
-pub struct Buckets<const N: usize> {
-    counts: [u32; N],
-    newest_second: u64,
+pub struct Buckets<const N: usize, C = u32> {
+    counts: [C; N],
+    newest_second: u32,
 }
 
-impl<const N: usize> Default for Buckets<N> {
+/// A number that counts what happens within a second.
+pub trait Counter: Copy + Default + Into<u32> + TryFrom<u32> {
+    /// The largest there is.
+    const LARGEST: Self;
+}
+
+impl Counter for u16 {
+    const LARGEST: Self = Self::MAX;
+}
+
+impl Counter for u32 {
+    const LARGEST: Self = Self::MAX;
+}
+
+impl<const N: usize, C: Counter> Default for Buckets<N, C> {
     fn default() -> Self {
-        Self { counts: [0; N], newest_second: 0 }
+        Self { counts: [C::default(); N], newest_second: 0 }
     }
 }
 
-impl<const N: usize> Buckets<N> {
+impl<const N: usize, C: Counter> Buckets<N, C> {
     /// Counts `count` at a time; what is `N` seconds older than the newest is left out.
     pub fn add(&mut self, time: Timestamp, count: u32) {
-        let second = second_of(time);
+        // 136 years since boot.
+        let second = u32::try_from(second_of(time)).unwrap_or(u32::MAX);
         if second > self.newest_second {
-            let skipped = (second - self.newest_second).min(N as u64);
-            for newer in 0..skipped {
-                self.counts[Self::place(second - newer)] = 0;
+            if (second - self.newest_second) as usize >= N {
+                self.counts = [C::default(); N];
+            } else {
+                for skipped in self.newest_second + 1..=second {
+                    self.counts[Self::place(skipped)] = C::default();
+                }
             }
             self.newest_second = second;
         }
-        if self.newest_second - second < N as u64 {
+        if ((self.newest_second - second) as usize) < N {
             let bucket = &mut self.counts[Self::place(second)];
-            *bucket = bucket.saturating_add(count);
+            *bucket = C::try_from((*bucket).into().saturating_add(count)).unwrap_or(C::LARGEST);
         }
     }
 
     /// The count of a second since boot, 0 if it is not kept.
     pub fn at(&self, second: u64) -> u32 {
-        if second > self.newest_second || self.newest_second - second >= N as u64 {
-            return 0;
+        let age = u32::try_from(second).ok().and_then(|second| self.newest_second.checked_sub(second));
+        match age {
+            Some(age) if (age as usize) < N => self.counts[Self::place(self.newest_second - age)].into(),
+            _ => 0,
         }
-        self.counts[Self::place(second)]
     }
 
     /// The sum of the `seconds` whole seconds before `now`.
@@ -53,8 +72,17 @@ impl<const N: usize> Buckets<N> {
         (end.saturating_sub(seconds)..end).map(|second| u64::from(self.at(second))).sum()
     }
 
-    fn place(second: u64) -> usize {
-        usize::try_from(second % N as u64).unwrap_or_default()
+    /// Counts a second over the last whole `seconds` before `now`, or over the time since `began` if that is shorter,
+    /// but over one second at least.
+    pub fn per_second(&self, began: Timestamp, now: Timestamp, seconds: u64) -> f64 {
+        let elapsed = second_of(now).saturating_sub(second_of(began)).clamp(1, seconds.max(1));
+        #[expect(clippy::cast_precision_loss, reason = "a count of some minutes is far below 2^52")]
+        let rate = self.sum_before(now, elapsed) as f64 / elapsed as f64;
+        rate
+    }
+
+    fn place(second: u32) -> usize {
+        second as usize % N
     }
 }
 
@@ -85,11 +113,7 @@ impl Rates {
 
     /// Events a second over the last whole `seconds` before `now`, or over the time since `began` if that is shorter.
     pub fn per_second(&self, family: Family, began: Timestamp, now: Timestamp, seconds: u64) -> f64 {
-        let elapsed = (second_of(now) - second_of(began).min(second_of(now))).clamp(1, seconds);
-        let count = self.of(family).map_or(0, |buckets| buckets.sum_before(now, elapsed));
-        #[expect(clippy::cast_precision_loss, reason = "a count of 10 minutes is far below 2^52")]
-        let rate = count as f64 / elapsed as f64;
-        rate
+        self.of(family).map_or(0.0, |buckets| buckets.per_second(began, now, seconds))
     }
 }
 
@@ -99,6 +123,8 @@ fn index(family: Family) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Buckets, Rates};
     use crate::{event::Timestamp, probe::table::Family};
 
@@ -116,6 +142,36 @@ mod tests {
         assert_eq!(kept, [0, 16, 0, 0, 0, 0, 0, 1, 4, 0, 34, 0]);
         buckets.add(at(1_000_000), 1);
         assert_eq!((buckets.at(103), buckets.at(1_000_000)), (0, 1));
+        assert_eq!((buckets.at(u64::MAX), buckets.at(1_000_001)), (0, 0));
+    }
+
+    #[test]
+    fn a_count_stays_at_the_largest_there_is() {
+        let mut buckets = Buckets::<10, u16>::default();
+        for _ in 0..3 {
+            buckets.add(at(7), 30_000);
+        }
+        assert_eq!((buckets.at(7), buckets.sum_before(at(8), 10)), (65_535, 65_535));
+    }
+
+    proptest! {
+        /// Whatever the order, each second kept has its count, as a list of all would tell.
+        #[test]
+        fn buckets_count_what_a_list_counts(seconds in prop::collection::vec(0_u64..90, 0..60)) {
+            let mut buckets = Buckets::<20, u16>::default();
+            let mut newest = 0;
+            let mut kept: Vec<u64> = Vec::new();
+            for &second in &seconds {
+                buckets.add(at(second), 1);
+                newest = newest.max(second);
+                kept.push(second);
+                kept.retain(|&second| newest - second < 20);
+            }
+            for second in 0..100 {
+                let count = kept.iter().filter(|&&kept| kept == second).count();
+                prop_assert_eq!(buckets.at(second) as usize, count, "second {}", second);
+            }
+        }
     }
 
     #[test]

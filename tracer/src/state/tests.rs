@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tracer_common::record::RecordKind;
 
 use super::{
-    FlowKey, IcmpKey, Limits, NeighbourKey, RealKey, ServiceKey, State,
+    FlowKey, IcmpKey, Limits, NeighbourKey, RATE_SPANS_SECONDS, RealKey, ServiceKey, State,
     fixture::{
         NETNS, at, busy, claim, conntrack, conntrack_counters, duplicate, endpoints, event, icmp, ipvs,
         ipvs_change, listed, mac, owner, proposal, retransmit, stats, tcp_service, undo,
@@ -37,9 +37,9 @@ fn a_flow_counts_its_attempts_and_keeps_the_last_facts() {
     let mut with_facts = retransmit(RetransmitKind::Timeout, A, B);
     (with_facts.segments, with_facts.srtt_us, with_facts.attempt) = (4, Some(900), Some(3));
     let mut without_facts = retransmit(RetransmitKind::Timeout, A, B);
-    (without_facts.srtt_us, without_facts.device) = (None, None);
+    (without_facts.srtt_us, without_facts.device, without_facts.sequence) = (None, None, 5_000);
     let mut failed = retransmit(RetransmitKind::Timeout, A, B);
-    (failed.error, failed.segments) = (Some(Failure::Errno(101)), 1);
+    (failed.error, failed.segments, failed.sequence) = (Some(Failure::Errno(101)), 1, 5_000);
     let state = after([
         (5_000, Body::Retransmit(retransmit(RetransmitKind::Syn, A, B))),
         (6_000, Body::Retransmit(with_facts)),
@@ -55,6 +55,54 @@ fn a_flow_counts_its_attempts_and_keeps_the_last_facts() {
     assert_eq!((flow.error, flow.srtt_us, flow.longest_run), (Some(Failure::Errno(101)), Some(900), 3));
     assert_eq!(flow.device, Some(Text::new("eth0")));
     assert_eq!((state.flows.len(), state.events()), (2, 6));
+}
+
+#[test]
+fn a_run_is_of_one_segment_and_knows_what_the_kernel_counted() {
+    let of_segment = |sequence, attempt| {
+        let mut told = retransmit(RetransmitKind::Timeout, A, B);
+        (told.sequence, told.attempt) = (sequence, attempt);
+        told
+    };
+    // The sequence number and the kernel's count of each attempt, then the last run and the longest.
+    let table: [(&str, &[(u32, Option<u32>)], (u32, u32)); 5] = [
+        ("one segment", &[(7, None), (7, None), (7, None)], (3, 3)),
+        ("another segment", &[(7, None), (7, None), (8, None)], (1, 2)),
+        ("a probe of the tail, then timeouts", &[(9, None), (7, Some(1)), (7, Some(2))], (2, 2)),
+        ("attempts before tracer looked", &[(7, Some(5)), (7, Some(6))], (6, 6)),
+        ("a probe the kernel does not count", &[(7, None), (7, Some(1)), (7, Some(2))], (3, 3)),
+    ];
+    for (name, attempts, expected) in table {
+        let state = after(
+            attempts
+                .iter()
+                .map(|&(sequence, attempt)| (1_000, Body::Retransmit(of_segment(sequence, attempt)))),
+        );
+        let flow = state.flows.get(&FlowKey { netns: NETNS, endpoints: endpoints(A, B) }).unwrap();
+        assert_eq!((flow.run, flow.longest_run), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_flow_tells_its_rates_and_outages() {
+    // An attempt every 2 s for 100 s, of which the last 30 s are of what the peer acknowledged nothing of.
+    let state = after((0..50).map(|index: u32| {
+        let mut told = retransmit(RetransmitKind::Timeout, A, B);
+        told.rto_us = Some(2_000_000);
+        told.unacknowledged = index.min(35);
+        (u64::from(index) * 2_000 + 500, Body::Retransmit(told))
+    }));
+    let flow = state.flows.get(&FlowKey { netns: NETNS, endpoints: endpoints(A, B) }).unwrap();
+    for (now_ms, rates) in
+        [(98_500, [0.0, 0.5, 0.5]), (99_500, [1.0, 0.5, 0.5]), (119_500, [0.0, 0.0, 20.0 / 60.0])]
+    {
+        let told = RATE_SPANS_SECONDS.map(|seconds| flow.per_second(at(now_ms), seconds));
+        assert_eq!(told, rates, "{now_ms}");
+    }
+    let outage = flow.longest_outage().unwrap();
+    assert_eq!((outage.began, outage.last, outage.attempts), (at(68_500), at(98_500), 15));
+    assert_eq!(flow.outage_at(at(102_000)), Some(outage));
+    assert_eq!(flow.outage_at(at(104_000)), None);
 }
 
 #[test]
@@ -318,7 +366,7 @@ proptest! {
         let limits = Limits {
             flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, services: limit, reals: limit,
             conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, peers: limit,
-            surroundings: limit, timeline: limit,
+            surroundings: limit, translations: limit, timeline: limit, containers: limit, namespaces: limit,
         };
         let mut bounded = State::new(limits);
         let mut whole = State::default();
@@ -330,7 +378,7 @@ proptest! {
         let sizes = [
             bounded.flows.len(), bounded.neighbours.len(), bounded.conntrack.entries.len(),
             bounded.ipvs.services.len(), bounded.ipvs.reals.len(), bounded.timeline.events().len(),
-            bounded.path.icmp.len(), bounded.path.loops.len(),
+            bounded.path.icmp.len(), bounded.path.loops.len(), bounded.translations.len(),
         ];
         prop_assert!(sizes.iter().all(|&size| size <= limit), "{sizes:?}");
         // The whole state forgets nothing: what its rows count is what was applied.

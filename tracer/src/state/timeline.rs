@@ -53,9 +53,12 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::IpvsDestination(_)
         | Body::Stats(_)
         | Body::Owner(_)
+        | Body::Container(_)
+        | Body::Namespace(_)
         | Body::Node { .. }
         | Body::Ready
         | Body::RouteLookup(_)
+        | Body::Translation(_)
         | Body::NeighbourEntry(_) => false,
     }
 }

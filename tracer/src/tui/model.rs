@@ -104,6 +104,9 @@ impl Subject {
                 }
             }
             Body::HookStatus(status) => Self::Hook(status.hook?),
+            Body::Translation(found) => {
+                Self::Flow(FlowKey { netns: found.flow_netns, endpoints: *found.flow() })
+            }
             Body::RouteLookup(lookup) => Self::Flow(FlowKey { netns, endpoints: lookup.flow }),
             Body::NeighbourEntry(entry) => Self::Neighbour(NeighbourKey {
                 netns,
@@ -122,6 +125,8 @@ impl Subject {
             | Body::Marker(_)
             | Body::Stats(_)
             | Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready => return None,
         })

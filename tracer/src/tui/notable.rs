@@ -13,7 +13,7 @@ mod rulesets;
 #[cfg(test)]
 mod tests;
 
-use super::{model::Subject, theme::Role};
+use super::{model::Subject, peers::Peer, theme::Role};
 use crate::{
     event::Timestamp,
     state::{Span, State},
@@ -77,13 +77,13 @@ impl Notable {
 }
 
 /// Everything that stands out: by severity, what goes on before what is past, and else in the order of the rules, each
-/// of which begins with its worst.
-pub(super) fn all(state: &State) -> Vec<Notable> {
+/// of which begins with its worst. `peers` are all that segments are resent to.
+pub(super) fn all(state: &State, peers: &[Peer<'_>]) -> Vec<Notable> {
     let mut facts = Vec::new();
     ipvs::collect(state, &mut facts);
     neighbours::collect(state, &mut facts);
     path::collect(state, &mut facts);
-    flows::collect(state, &mut facts);
+    flows::collect(state, peers, &mut facts);
     conntrack::collect(state, &mut facts);
     rulesets::collect(state, &mut facts);
     health::collect(state, &mut facts);

@@ -4,13 +4,14 @@ use tracer_common::hook::HookId;
 
 use super::{
     model::{Screen, Subject},
-    notable,
+    notable, peers,
 };
 use crate::{
-    event::{Timestamp, Verdict},
+    event::{HookState, HookStatus, Timestamp, Verdict},
+    probe::table::HOOKS,
     state::{
         ConntrackEntry, Flow, FlowKey, Neighbour, NeighbourKey, Real, RealKey, RecentChange, RecentDecision,
-        Service, ServiceKey, State, second_of,
+        Service, ServiceKey, State,
     },
 };
 
@@ -24,10 +25,11 @@ pub(super) struct Measure<V> {
 }
 
 /// Measures of flows.
-pub(super) const FLOW_MEASURES: [Measure<Flow>; 4] = [
+pub(super) const FLOW_MEASURES: [Measure<Flow>; 5] = [
     Measure { name: "retransmits", of: |flow, _| flow.attempts() },
     Measure { name: "last seen", of: |flow, _| flow.last.boot_ns },
-    Measure { name: "rate", of: flow_rate_first },
+    Measure { name: "rate", of: flow_rate },
+    Measure { name: "longest outage", of: longest_outage_ns },
     Measure { name: "longest run", of: |flow, _| u64::from(flow.longest_run) },
 ];
 
@@ -35,16 +37,14 @@ pub(super) const FLOW_MEASURES: [Measure<Flow>; 4] = [
 pub(super) const NEIGHBOUR_MEASURES: [Measure<Neighbour>; 3] = [
     Measure { name: "trouble", of: |neighbour, _| neighbour_trouble(neighbour) },
     Measure { name: "last seen", of: |neighbour, _| neighbour.last.boot_ns },
-    Measure {
-        name: "proposals",
-        of: |neighbour, _| neighbour.verdicts.iter().map(|&count| u64::from(count)).sum(),
-    },
+    Measure { name: "proposals", of: |neighbour, _| proposals(neighbour) },
 ];
 
 /// Measures of virtual services.
-pub(super) const SERVICE_MEASURES: [Measure<Service>; 3] = [
+pub(super) const SERVICE_MEASURES: [Measure<Service>; 4] = [
     Measure { name: "onto drained", of: |service, _| service.decisions.onto_drained },
-    Measure { name: "decisions", of: |service, _| service.decisions.total() },
+    Measure { name: "new connections", of: |service, _| service.decisions.accepted() },
+    Measure { name: "turned away", of: |service, _| service.decisions.turned_away() },
     Measure { name: "last seen", of: |service, _| service.last.boot_ns },
 ];
 
@@ -55,8 +55,23 @@ pub(super) const CONNTRACK_MEASURES: [Measure<ConntrackEntry>; 3] = [
     Measure { name: "decisions", of: |entry, _| entry.decisions() },
 ];
 
-fn flow_rate_first(flow: &Flow, now: Timestamp) -> u64 {
-    flow.recent.sum_before(now, 10) + u64::from(flow.recent.at(second_of(now)))
+/// Attempts in a thousand seconds, by the last ten.
+fn flow_rate(flow: &Flow, now: Timestamp) -> u64 {
+    const SECONDS: u64 = 10;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count over a time: positive, and far below 2^52"
+    )]
+    let rate = (flow.per_second(now, SECONDS) * 1_000.0).round() as u64;
+    rate
+}
+
+/// For how long nothing got through at most, one that goes on included.
+pub(super) fn longest_outage_ns(flow: &Flow, now: Timestamp) -> u64 {
+    let longest_ns = flow.longest_outage().map_or(0, |outage| outage.duration_ns());
+    let since = flow.outage_at(now).map_or(0, |outage| now.boot_ns.saturating_sub(outage.began.boot_ns));
+    longest_ns.max(since)
 }
 
 /// Second answerers weigh more than changes, changes more than silence.
@@ -64,6 +79,11 @@ pub(super) fn neighbour_trouble(neighbour: &Neighbour) -> u64 {
     let count = |verdict| u64::from(neighbour.with_verdict(verdict));
     let contested = if neighbour.is_contested() { 1_000_000 } else { 0 };
     contested + count(Verdict::Ignored) * 100 + count(Verdict::Changed) * 10 + count(Verdict::Failed)
+}
+
+/// Proposals in all, whatever became of them.
+pub(super) fn proposals(neighbour: &Neighbour) -> u64 {
+    neighbour.verdicts.iter().map(|&count| u64::from(count)).sum()
 }
 
 /// The first `through` entries by a measure, the largest first; equal ones by their keys. Sorting only those keeps a
@@ -159,10 +179,33 @@ pub(super) fn recent_ipvs(state: &State, most: usize) -> Vec<RecentIpvs<'_>> {
     rows
 }
 
+/// What hooks can be sorted by: what is missing first, or as they are attached, family by family.
+pub(super) const HOOK_MEASURES: [&str; 2] = ["missing", "family"];
+
+/// All hooks in order.
+pub(super) fn hooks(state: &State, measure: usize) -> Vec<HookId> {
+    let mut hooks: Vec<HookId> = HOOKS.iter().map(|hook| hook.id).collect();
+    // Stable: within a rank the order of the table stays.
+    if measure.is_multiple_of(HOOK_MEASURES.len()) {
+        hooks.sort_by_key(|&hook| missing_first(state, hook));
+    }
+    hooks
+}
+
+fn missing_first(state: &State, hook: HookId) -> u8 {
+    match state.hooks.status(hook).map(HookStatus::state) {
+        Some(HookState::Missing) => 0,
+        None => 1,
+        Some(HookState::Standby(_)) => 2,
+        Some(HookState::Attached(_)) => 3,
+        Some(HookState::NotNeeded) => 4,
+    }
+}
+
 /// How many rows a screen has.
 pub(super) fn count(state: &State, screen: Screen) -> usize {
     match screen {
-        Screen::Overview => notable::all(state).len(),
+        Screen::Overview => notable::all(state, &peers::most_resent_to(state)).len(),
         Screen::Retransmits => state.flows.len(),
         Screen::Neighbours => state.neighbours.len(),
         Screen::Ipvs => state.ipvs.services.len() + state.ipvs.reals.len(),
@@ -179,7 +222,8 @@ pub(super) fn measures(screen: Screen) -> Vec<&'static str> {
         Screen::Neighbours => NEIGHBOUR_MEASURES.iter().map(|measure| measure.name).collect(),
         Screen::Ipvs => SERVICE_MEASURES.iter().map(|measure| measure.name).collect(),
         Screen::Conntrack => CONNTRACK_MEASURES.iter().map(|measure| measure.name).collect(),
-        Screen::Overview | Screen::Timeline | Screen::Hooks => Vec::new(),
+        Screen::Hooks => HOOK_MEASURES.to_vec(),
+        Screen::Overview | Screen::Timeline => Vec::new(),
     }
 }
 
@@ -187,7 +231,7 @@ pub(super) fn measures(screen: Screen) -> Vec<&'static str> {
 pub(super) fn subject(state: &State, screen: Screen, measure: usize, row: usize) -> Option<Subject> {
     let through = row + 1;
     match screen {
-        Screen::Overview => notable::all(state).get(row)?.subject,
+        Screen::Overview => notable::all(state, &peers::most_resent_to(state)).get(row)?.subject,
         Screen::Retransmits => flows(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
         Screen::Neighbours => {
             neighbours(state, measure, through).get(row).map(|&(key, _)| Subject::Neighbour(*key))
@@ -198,6 +242,6 @@ pub(super) fn subject(state: &State, screen: Screen, measure: usize, row: usize)
         }),
         Screen::Conntrack => conntrack(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
         Screen::Timeline => state.timeline.events().iter().rev().nth(row).and_then(Subject::of),
-        Screen::Hooks => HookId::ALL.get(row).map(|&hook| Subject::Hook(hook)),
+        Screen::Hooks => hooks(state, measure).get(row).map(|&hook| Subject::Hook(hook)),
     }
 }

@@ -1,6 +1,7 @@
 //! Every screen as a user sees it, and what keys do.
 
 mod hostile;
+mod tables;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
@@ -182,7 +183,7 @@ fn sorting_goes_around_and_shows() {
         seen.push(by.to_owned());
         press(&mut model, &[KeyCode::Char('s')]);
     }
-    assert_eq!(seen, ["retransmits", "last seen", "rate", "longest run", "retransmits"]);
+    assert_eq!(seen, ["retransmits", "last seen", "rate", "longest outage", "longest run"]);
 }
 
 #[test]

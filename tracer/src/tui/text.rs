@@ -67,6 +67,22 @@ pub(super) fn fitting(variants: &[String], cells: usize) -> String {
     }
 }
 
+/// The text in lines of at most `cells` cells, broken between words; a word that is longer than a line is cut.
+pub(super) fn wrapped(text: &str, cells: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let word = clip_end(word, cells);
+        match lines.last_mut() {
+            Some(line) if width(line) + 1 + width(&word) <= cells => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}
+
 /// Every digit: `1,234,567`.
 pub(crate) fn exact(number: u64) -> String {
     let digits = number.to_string();
@@ -165,7 +181,9 @@ pub(super) fn time_of_day(time: Timestamp) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{clip_end, clip_middle, clock, duration, exact, fitting, microseconds, rate, short, width};
+    use super::{
+        clip_end, clip_middle, clock, duration, exact, fitting, microseconds, rate, short, width, wrapped,
+    };
 
     #[test]
     fn numbers_are_short_and_readable() {
@@ -191,6 +209,7 @@ mod tests {
         assert_eq!(clip_middle("日本語日本語", 6), "日…語");
         assert_eq!(clip_middle("abc", 0), "");
         assert_eq!(fitting(&["long text".to_owned(), "text".to_owned()], 5), "text");
+        assert_eq!(wrapped("one two three 日本語 enormous", 7), ["one two", "three", "日本語", "enormo…"]);
     }
 
     proptest! {
@@ -198,6 +217,7 @@ mod tests {
         fn a_cut_never_exceeds_its_room(text in "\\PC{0,40}", cells in 0usize..30) {
             prop_assert!(width(&clip_end(&text, cells)) <= cells);
             prop_assert!(width(&clip_middle(&text, cells)) <= cells);
+            prop_assert!(wrapped(&text, cells).iter().all(|line| width(line) <= cells));
         }
     }
 }

@@ -2,9 +2,12 @@
 
 pub(super) mod axis;
 pub(super) mod details;
+pub(super) mod gauge;
 pub(super) mod help;
+pub(super) mod lane;
 pub(super) mod lines;
 pub(super) mod list;
+pub(super) mod minute;
 pub(super) mod rule;
 pub(super) mod sparkline;
 pub(super) mod table;

@@ -25,6 +25,7 @@ const GROUP: &str = "root:x:0:\ntcpdump:x:100:\nnogroup:x:65534:\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 guest\n";
 
 /// What goes into a guest.
+#[derive(Clone, Copy)]
 pub(super) struct Content<'a> {
     /// Holds `lib/modules/RELEASE`, uncompressed.
     pub(super) modules: &'a Path,
@@ -32,6 +33,8 @@ pub(super) struct Content<'a> {
     pub(super) scenarios: &'a Path,
     /// Arguments of `scenarios`: names of cases, all of them when empty.
     pub(super) cases: &'a [String],
+    /// How many of those cases are left out, because another guest told them.
+    pub(super) told: u64,
     /// Wait at a shell on the console instead of running the scenarios.
     pub(super) shell: bool,
     /// Mount the host's shared directory at `/host`.
@@ -67,7 +70,7 @@ fn fill<W: Write>(archive: &mut Archive<W>, content: &Content<'_>) -> Result<()>
     tools::add(archive)?;
     tools::tree_at(archive, &content.modules.join("lib/modules"), "usr/lib/modules")?;
     archive.file("etc/guest/settings", 0o644, settings(content).as_bytes())?;
-    archive.file("etc/guest/command", 0o755, command_script(content.cases).as_bytes())?;
+    archive.file("etc/guest/command", 0o755, command_script(content).as_bytes())?;
     archive.file("init", 0o755, INIT.as_bytes())?;
     Ok(())
 }
@@ -77,10 +80,13 @@ fn settings(content: &Content<'_>) -> String {
     format!("shell={}\nshare={}\n", word(content.shell), word(content.share))
 }
 
-fn command_script(cases: &[String]) -> String {
+fn command_script(content: &Content<'_>) -> String {
     let mut script = "#!/bin/sh\nexec /bin/scenarios".to_owned();
-    for case in cases {
-        // Writing to a String cannot fail.
+    // Writing to a String cannot fail.
+    if content.told > 0 {
+        let _ = write!(script, " --without-first {}", content.told);
+    }
+    for case in content.cases {
         let _ = write!(script, " {}", quoted(case));
     }
     script.push('\n');
@@ -96,11 +102,29 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
+    fn content(path: &Path) -> Content<'_> {
+        Content {
+            modules: path,
+            tracer: path,
+            scenarios: path,
+            cases: &[],
+            told: 0,
+            shell: false,
+            share: true,
+        }
+    }
+
     #[test]
     fn cases_reach_the_scenarios_as_they_were_given() {
         let cases = ["s2-reuse", "it's; $(x)"].map(str::to_owned);
-        assert_eq!(command_script(&cases), "#!/bin/sh\nexec /bin/scenarios 's2-reuse' 'it'\\''s; $(x)'\n");
-        assert_eq!(command_script(&[]), "#!/bin/sh\nexec /bin/scenarios\n");
+        for (cases, told, expected) in [
+            (&cases[..], 0, "'s2-reuse' 'it'\\''s; $(x)'\n"),
+            (&cases[..1], 61, "--without-first 61 's2-reuse'\n"),
+        ] {
+            let script = command_script(&Content { cases, told, ..content(Path::new("")) });
+            assert_eq!(script, format!("#!/bin/sh\nexec /bin/scenarios {expected}"));
+        }
+        assert_eq!(command_script(&content(Path::new(""))), "#!/bin/sh\nexec /bin/scenarios\n");
     }
 
     #[test]
@@ -111,14 +135,7 @@ mod tests {
         std::fs::write(modules.join("veth.ko"), "module").expect("a file");
         let binary = directory.join("binary");
         std::fs::write(&binary, "#!/bin/sh\n").expect("a file");
-        let content = Content {
-            modules: &directory,
-            tracer: &binary,
-            scenarios: &binary,
-            cases: &[],
-            shell: false,
-            share: true,
-        };
+        let content = Content { modules: &directory, ..content(&binary) };
         let mut archive = Archive::new(Vec::new());
         fill(&mut archive, &content).expect("packed");
         for path in ["init", "usr/bin/tracer", "usr/bin/scenarios", "usr/sbin/modprobe", "usr/bin/sh"] {

@@ -14,7 +14,10 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::report::{Line, Report};
+use super::{
+    emulator::Dump,
+    report::{Line, Report},
+};
 
 /// How much of a failed run is shown.
 const TAIL_LINES: usize = 40;
@@ -39,6 +42,8 @@ pub(super) struct Ended {
     pub(super) whole: Duration,
     /// The kernel's first complaint about itself.
     pub(super) fault: Option<String>,
+    /// Where the kernel was then.
+    dump: Dump,
     /// The limit that the guest was stopped at.
     pub(super) stopped: Option<Duration>,
     /// The last lines of both streams.
@@ -64,7 +69,10 @@ impl Ended {
     fn hear(&mut self, stream: Stream, line: String, at: Duration) -> &str {
         let line = match stream {
             Stream::Console => {
-                self.fault = self.fault.take().or_else(|| fault(&line));
+                match &self.fault {
+                    Some(_) => self.dump.hear(&line),
+                    None => self.fault = fault(&line),
+                }
                 format!("console| {line}")
             }
             Stream::Report => {
@@ -81,6 +89,11 @@ impl Ended {
         }
         self.tail.push_back(line);
         self.tail.back().map_or("", String::as_str)
+    }
+
+    /// The flags the kernel died with while cases ran, if only an emulator can have made them.
+    pub(super) fn broken_by_emulator(&self) -> Option<u64> {
+        self.dump.impossible_flags().filter(|_| !self.report.is_counted())
     }
 
     /// Why the run as a whole must count as a failure, if it must.
@@ -258,6 +271,20 @@ mod tests {
         broken.insert(3, (Stream::Console, "BUG: first"));
         broken.insert(4, (Stream::Console, "Kernel panic - not syncing"));
         assert_eq!(heard(&broken).problem().as_deref(), Some("BUG: first"));
+    }
+
+    #[test]
+    fn the_emulator_is_blamed_for_impossible_flags_behind_a_fault_only() {
+        let dump = [
+            (Stream::Console, "RIP: 0010:__kmalloc_noprof+0x17b/0x550"),
+            (Stream::Console, "RSP: 0018:ff43f73100457c50 EFLAGS: 08866242"),
+        ];
+        let fault = [(Stream::Console, "Oops: double fault: 0000 [#1] SMP NOPTI")];
+        let counted = [(Stream::Report, "1 passed, 0 failed")];
+        let broken = |lines: &[&[(Stream, &str)]]| heard(&lines.concat()).broken_by_emulator();
+        assert_eq!(broken(&[&fault, &dump]), Some(0x0886_6242));
+        assert_eq!(broken(&[&dump, &fault]), None, "a warning's registers");
+        assert_eq!(broken(&[&counted, &fault, &dump]), None, "all cases are told");
     }
 
     #[test]

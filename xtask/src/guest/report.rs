@@ -92,6 +92,16 @@ impl Report {
         self.exit.is_some()
     }
 
+    /// Whether the scenarios told how many cases there were, which they do behind the last.
+    pub(super) fn is_counted(&self) -> bool {
+        self.count.is_some()
+    }
+
+    /// The cases told so far.
+    pub(super) fn cases(&self) -> Tally {
+        self.cases
+    }
+
     /// The count of cases, and why the run as a whole must count as a failure, if it must.
     pub(super) fn judge(&self) -> (Tally, Option<String>) {
         let problem = match (self.exit, self.count) {

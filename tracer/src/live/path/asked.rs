@@ -30,7 +30,7 @@ pub(in crate::live) struct Asked {
     unasked: Unasked,
 }
 
-/// How many flows were due and not asked for; both sides have it, so that the account of look-ups is whole.
+/// How many flows were due and not asked for; those who look up have it too, so that their accounts are whole.
 #[derive(Clone, Debug, Default)]
 pub(in crate::live) struct Unasked(Arc<AtomicU64>);
 
@@ -40,7 +40,7 @@ impl Unasked {
     }
 
     /// How many since the start.
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::live) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

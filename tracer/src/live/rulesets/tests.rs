@@ -1,7 +1,5 @@
 //! What is told of counts.
 
-use std::fs;
-
 use super::*;
 use crate::event::{Ruleset as RulesetEvent, RulesetChange, RulesetExactness};
 
@@ -58,24 +56,4 @@ fn names_too_long_to_tell_are_left_out_whole() {
     // A name cannot pretend to be two.
     let event = told(&count(1, &[("a\nb", 1)]), None);
     assert_eq!(event.largest[0].chain.as_str(), "a?b");
-}
-
-#[test]
-fn nftables_are_asked_only_where_they_are() {
-    let cases = [
-        ("", false, false),
-        ("ffffffff81f7dc50 t nf_tables_commit\n", false, true),
-        ("ffffffffc1f7dc50 t nf_tables_commit\t[nf_tables]\n", false, false),
-        ("", true, true),
-    ];
-    for (symbols, is_module, expected) in cases {
-        let root = tempfile::tempdir().unwrap();
-        let paths = Paths { proc: root.path().into(), sys: root.path().into() };
-        fs::write(paths.symbols(), symbols).unwrap();
-        if is_module {
-            fs::create_dir_all(root.path().join("module/nf_tables")).unwrap();
-        }
-        let mut nftables = Nftables { paths, is_built_in: None };
-        assert_eq!(nftables.are_there(), expected, "{symbols:?} {is_module}");
-    }
 }

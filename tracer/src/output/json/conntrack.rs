@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use super::{TupleObject, is_zero};
-use crate::event::{Conntrack, ConntrackCounters};
+use crate::event::{Conntrack, ConntrackCounters, Translation};
 
 #[derive(Serialize)]
 pub(super) struct ConntrackObject {
@@ -32,6 +32,42 @@ impl From<&Conntrack> for ConntrackObject {
             tcp_state: body.tcp_state,
             mark: body.mark,
             zone: u32::from(body.zone),
+        }
+    }
+}
+
+/// What is translated, both tuples, and where the flow that was asked for is.
+#[derive(Serialize)]
+pub(super) struct TranslationObject {
+    translated: &'static str,
+    original: TupleObject,
+    reply: TupleObject,
+    flow: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow_netns: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp_state: Option<&'static str>,
+    answered: bool,
+    expires_s: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    mark: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    zone: u32,
+}
+
+impl TranslationObject {
+    pub(super) fn new(body: &Translation, netns: u32) -> Self {
+        Self {
+            translated: body.name(),
+            original: TupleObject::with_protocol(&body.original),
+            reply: TupleObject::with_protocol(&body.reply),
+            flow: if body.is_of_replies { "reply" } else { "original" },
+            flow_netns: (body.flow_netns != netns).then_some(body.flow_netns),
+            tcp_state: body.tcp_state,
+            answered: body.is_answered(),
+            expires_s: body.expires_seconds,
+            mark: body.mark,
+            zone: body.zone.into(),
         }
     }
 }

@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::{AsText, TupleObject};
-use crate::event::{Failure, FailureName, Process, Retransmit, TcpState, Text, Undo};
+use crate::{
+    event::{Failure, FailureName, Retransmit, TcpState, Text, Undo},
+    state::Ownership,
+};
 
 /// Milliseconds, with decimals only where there are any.
 #[derive(Serialize)]
@@ -55,10 +58,15 @@ pub(super) struct RetransmitObject<'a> {
     pid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cgroup: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container_id: Option<&'a str>,
 }
 
 impl<'a> RetransmitObject<'a> {
-    pub(super) fn new(body: &'a Retransmit, process: Option<&'a Process>) -> Self {
+    pub(super) fn new(body: &'a Retransmit, whose: &Ownership<'a>) -> Self {
+        let &Ownership { process, container, .. } = whose;
         Self {
             kind: body.kind.name(),
             flow: TupleObject::of_tcp(&body.flow),
@@ -75,6 +83,8 @@ impl<'a> RetransmitObject<'a> {
             process: process.map(|process| process.command.as_str()),
             pid: process.map(|process| process.id),
             cgroup: body.cgroup_id,
+            container: container.map(|container| container.name.as_str()).filter(|name| !name.is_empty()),
+            container_id: container.map(|container| container.id.as_str()).filter(|id| !id.is_empty()),
         }
     }
 }

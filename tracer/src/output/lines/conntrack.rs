@@ -1,7 +1,7 @@
 //! Decisions of connection tracking.
 
 use super::{Arrow, Columns, Facts, Weight, ends};
-use crate::event::{Conntrack, ConntrackCounters, ConntrackEvent};
+use crate::event::{Conntrack, ConntrackCounters, ConntrackEvent, Translation};
 
 pub(super) fn decision(body: &Conntrack, arrow: Arrow) -> Columns {
     let subject = body
@@ -29,6 +29,33 @@ pub(super) fn decision(body: &Conntrack, arrow: Arrow) -> Columns {
         _ => Weight::Usual,
     };
     Columns { kind: body.event.name(), weight, subject, facts: facts.0, ..Columns::default() }
+}
+
+/// What conntrack answered about a flow.
+pub(super) fn translation(body: &Translation, netns: u32, arrow: Arrow) -> Columns {
+    let mut facts = Facts::default();
+    facts.add(format_args!("answered as {}", ends(&body.reply, arrow)));
+    if let Some(state) = body.tcp_state {
+        facts.add(format_args!("entry in {state}"));
+    }
+    if !body.is_answered() {
+        facts.add(format_args!("no answer seen"));
+    }
+    if body.mark != 0 {
+        facts.add(format_args!("mark {:#x}", body.mark));
+    }
+    if body.zone != 0 {
+        facts.add(format_args!("zone {}", body.zone));
+    }
+    if body.flow_netns != netns {
+        facts.add(format_args!("for a flow of netns {}", body.flow_netns));
+    }
+    Columns {
+        kind: body.name(),
+        subject: format!("{} {}", ends(&body.original, arrow), body.original.protocol),
+        facts: facts.0,
+        ..Columns::default()
+    }
 }
 
 /// What failed since the line before, of how many.

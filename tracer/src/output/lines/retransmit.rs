@@ -3,9 +3,12 @@
 use std::fmt::Write as _;
 
 use super::{Arrow, Columns, Facts, Weight, ends};
-use crate::event::{Process, Retransmit, Undo};
+use crate::{
+    event::{Container, Process, Retransmit, Undo},
+    state::Ownership,
+};
 
-pub(super) fn segment(body: &Retransmit, process: Option<&Process>, arrow: Arrow) -> Columns {
+pub(super) fn segment(body: &Retransmit, whose: &Ownership<'_>, arrow: Arrow) -> Columns {
     let mut facts = Facts::default();
     if let Some(error) = body.error {
         facts.add(format_args!("FAILED {error}"));
@@ -27,8 +30,11 @@ pub(super) fn segment(body: &Retransmit, process: Option<&Process>, arrow: Arrow
         facts.add(format_args!("cwnd {window}"));
     }
     let mut place = body.device.as_ref().map_or_else(String::new, |device| format!(" dev {device}"));
-    if let Some(Process { id, command }) = process {
+    if let Some(Process { id, command }) = whose.process {
         let _ = write!(place, " process {command}[{id}]");
+    }
+    if let Some(container) = whose.container.map(Container::label).filter(|label| !label.is_empty()) {
+        let _ = write!(place, " container {container}");
     }
     let weight = if body.error.is_some() { Weight::Trouble } else { Weight::Usual };
     Columns { kind: body.kind.name(), weight, subject: ends(&body.flow, arrow), facts: facts.0, place }

@@ -92,14 +92,20 @@ fn icmp(state: &State, round: &FxHashSet<IpAddr>, facts: &mut Vec<Notable>) {
 
 /// Peers of retransmitting flows that the routing does not send to.
 fn astray(state: &State, facts: &mut Vec<Notable>) {
+    let peers = state.routes.peers.iter().filter(|(_, reached)| reached.result.is_astray());
+    let peers: FxHashMap<(u32, IpAddr), &Reached> =
+        peers.map(|(key, reached)| ((key.netns, key.peer), reached)).collect();
+    if peers.is_empty() {
+        return;
+    }
     let mut astray: FxHashMap<(u32, IpAddr), (FlowKey, u64)> = FxHashMap::default();
     for (key, flow) in state.flows.iter() {
         let peer = key.endpoints.destination.ip();
-        let Some(reached) = state.routes.reached(key.netns, peer) else { continue };
+        let Some(reached) = peers.get(&(key.netns, peer)) else { continue };
         let is_dialled_by_peer = flow.of_kind(RetransmitKind::SynAck) > 0;
         // What this node dials may be an address of its own, as a service's is.
         let is_own = reached.result == LookupResult::Route(RouteType::LOCAL) && !is_dialled_by_peer;
-        if reached.result.is_astray() && !is_own && !peer.is_loopback() {
+        if !is_own && !peer.is_loopback() {
             let (first, flows) = astray.entry((key.netns, peer)).or_insert((*key, 0));
             *first = (*first).min(*key);
             *flows += 1;
@@ -109,7 +115,7 @@ fn astray(state: &State, facts: &mut Vec<Notable>) {
     sorted.sort_unstable_by_key(|&(place, (_, flows))| (std::cmp::Reverse(flows), place));
     let all = sorted.len();
     facts.extend(sorted.into_iter().take(MOST_OF_A_RULE).filter_map(|((netns, peer), (key, flows))| {
-        let reached = state.routes.reached(netns, peer)?;
+        let reached = peers.get(&(netns, peer))?;
         let plural = if flows == 1 { "" } else { "s" };
         Some(Notable {
             severity: Severity::Critical,

@@ -10,7 +10,7 @@ use crate::{
             retransmit, ruleset, stats,
         },
     },
-    tui::model::Subject,
+    tui::{model::Subject, peers::most_resent_to},
 };
 use tracer_common::record::RecordKind;
 
@@ -20,7 +20,11 @@ fn facts(events: impl IntoIterator<Item = (u64, Body)>) -> Vec<Notable> {
     for (milliseconds, body) in events {
         state.apply(&event(milliseconds, body));
     }
-    all(&state)
+    everything(&state)
+}
+
+fn everything(state: &State) -> Vec<Notable> {
+    all(state, &most_resent_to(state))
 }
 
 fn told(facts: &[Notable]) -> Vec<(Severity, &str, &str)> {
@@ -67,7 +71,7 @@ fn each_fault_is_a_fact() {
             vec![(1_000, syn(1)), (2_000, syn(2)), (4_000, syn(3))],
             Severity::Critical,
             "10.0.0.1:1000 → 10.0.0.9:80",
-            "syn 3 · 3 in a row",
+            "syn 3 · 3 in a row · nothing through for 4.0s",
             true,
         ),
         (
@@ -198,11 +202,11 @@ fn many_of_a_kind_are_counted_not_listed() {
 
 #[test]
 fn hooks_that_see_nothing_are_told_last() {
-    let facts = all(&quiet());
+    let facts = everything(&quiet());
     let told = told(&facts);
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!((told[0].0, told[0].1), (Severity::Notice, "ipvs"));
-    let severities: Vec<Severity> = all(&busy()).iter().map(|fact| fact.severity).collect();
+    let severities: Vec<Severity> = everything(&busy()).iter().map(|fact| fact.severity).collect();
     assert!(severities.is_sorted(), "{severities:?}");
     assert!(severities.contains(&Severity::Critical) && severities.contains(&Severity::Notice));
 }

@@ -2,7 +2,7 @@
 
 use tracer_common::hook::HookId;
 
-use super::event_text::route_fact;
+pub(super) use super::event_text::route_fact;
 use crate::{
     event::{ConntrackEvent, Endpoints, IpvsChange, IpvsDecision, RetransmitKind, Verdict},
     probe::table::{self, Family},
@@ -11,6 +11,7 @@ use crate::{
     },
     tui::{
         model::Subject,
+        owner_text::owner_words,
         text::{age, exact, microseconds, time_of_day},
         theme::Role,
         widget::lines::Fact,
@@ -82,13 +83,6 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
         path.extend(flow.srtt_us.map(|us| format!("srtt {}", microseconds(u64::from(us)))));
         path.extend(flow.congestion_window.map(|segments| format!("cwnd {segments}")));
         path.extend(flow.device.as_ref().map(|device| format!("by {device}")));
-        let mut owner = Vec::new();
-        owner.extend(
-            state.process_of(flow).map(|process| format!("{} (pid {})", process.command, process.id)),
-        );
-        owner.extend(flow.cgroup_id.map(|id| format!("cgroup {id}")));
-        owner.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
-        owner.push(format!("netns {}", key.netns));
         let failed = flow.error.map(|error| format!(", last failed with {error}")).unwrap_or_default();
         facts.push(fact(
             "retransmits",
@@ -102,7 +96,7 @@ fn flow_facts(state: &State, key: &FlowKey) -> Vec<Fact> {
             format!("{} sent again, longest run {}", exact(flow.segments), flow.longest_run),
         ));
         facts.push(fact("connection", path.join(" · ")));
-        facts.push(fact("owner", owner.join(" · ")));
+        facts.push(fact("owner", owner_words(state, key, flow).join(" · ")));
         facts.push(fact("seen", span(state, flow.first, flow.last)));
     }
     if let Some(reached) = state.routes.reached(key.netns, key.endpoints.destination.ip()) {
@@ -252,7 +246,7 @@ fn hook_facts(state: &State, hook: HookId) -> Vec<Fact> {
 }
 
 /// The weights a change is about: `5 → 0`, or the one there is.
-pub(super) fn weights_text(change: &IpvsChange) -> Option<String> {
+pub(crate) fn weights_text(change: &IpvsChange) -> Option<String> {
     match (change.from, change.to) {
         (Some(from), Some(to)) => Some(format!("{from} → {to}")),
         (one, other) => one.or(other).map(|weight| weight.to_string()),

@@ -86,6 +86,9 @@ fn path_text(body: &Body) -> String {
             lookup.flow.destination.ip(),
             route_fact(lookup.result, lookup.gateway, lookup.device.as_ref())
         ),
+        Body::Translation(found) => {
+            format!("{} answered as {}", flow_name(&found.original), flow_name(&found.reply))
+        }
         Body::Address(address) => {
             let device = address.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
             format!("{}/{}{device} {}", address.address, address.prefix_bits, address.change.name_of_state())

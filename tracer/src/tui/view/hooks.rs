@@ -1,21 +1,25 @@
-//! Hooks and how they are attached; what became of what they saw.
+//! Hooks and how they are attached; what the selected one tells or why it is missing; what became of what they saw.
+
+mod accounting;
 
 use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Layout, Rect},
 };
-use tracer_common::{counters::KindCounters, hook::HookId, record::RecordKind};
+use tracer_common::hook::HookId;
 
 use super::{Picture, describe::hook_name};
 use crate::{
     event::{HookState, HookStatus},
-    probe::table as hook_table,
+    probe::table::{self as hook_table, Family, Hook, Target},
+    state::Hooks,
     tui::{
-        text::exact,
+        rows,
+        text::wrapped,
         theme::Role,
         widget::{
             list, rule,
-            table::{self, Cell, Column, Fit, cell, known, number, plain, words},
+            table::{Cell, Column, Fit, cell, known, plain, words},
         },
     },
 };
@@ -29,41 +33,71 @@ struct Row<'a> {
 
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
-    /// The title, the names of the columns, and a row for each kind.
-    #[expect(clippy::cast_possible_truncation, reason = "there are few kinds")]
-    const ACCOUNTING_ROWS: u16 = 2 + RecordKind::KERNEL.len() as u16;
-    /// Below this the accounting would leave the hooks no room.
-    const LEAST_HOOK_ROWS: u16 = 6;
+    /// Below this the parts below the hooks would leave them no room.
+    const LEAST_ROWS_FOR_MORE: u16 = 14;
     let state = picture.state;
-    let show_accounting = area.height >= ACCOUNTING_ROWS + LEAST_HOOK_ROWS;
-    let share = if show_accounting { ACCOUNTING_ROWS } else { 0 };
-    let [hooks, accounting] = Layout::vertical([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
-    list::draw(hooks, buffer, picture, ("Hooks", ""), &hook_columns(), |range| {
-        let is_ready = state.hooks.ready;
-        HookId::ALL[range]
-            .iter()
-            .map(|&hook| Row { hook, status: state.hooks.status(hook), is_ready })
-            .collect()
+    let order = rows::hooks(state, picture.model.sorted_by());
+    let selected = picture.model.selected_row().min(order.len().saturating_sub(1));
+    let is_ready = state.hooks.ready;
+    let row = |hook: HookId| Row { hook, status: state.hooks.status(hook), is_ready };
+    let about = order.get(selected).map(|&hook| about(&row(hook), usize::from(area.width)));
+    let about = about.filter(|_| area.height >= LEAST_ROWS_FOR_MORE).unwrap_or_default();
+    let shares = if area.height >= LEAST_ROWS_FOR_MORE {
+        let about_rows = u16::try_from(about.len() + 1).unwrap_or_default();
+        [about_rows, accounting::rows(state, area.height)]
+    } else {
+        [0, 0]
+    };
+    let [hooks, told, accounting] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(shares[0]), Constraint::Length(shares[1])])
+            .areas(area);
+    let title = missing_by_family(&state.hooks);
+    list::draw(hooks, buffer, picture, (&title, ""), &columns(), |range| {
+        order[range].iter().map(|&hook| row(hook)).collect()
     });
-    if show_accounting {
-        let area =
-            rule::draw(accounting, buffer, picture.theme, "Events", "seen = delivered + suppressed + lost");
-        let rows = RecordKind::KERNEL.map(|kind| (kind, state.accounting.of(kind)));
-        table::draw(area, buffer, picture.theme, &accounting_columns(), &rows, None);
+    if let (Some(&hook), false) = (order.get(selected), about.is_empty()) {
+        let below = rule::draw(told, buffer, picture.theme, hook_name(hook), "");
+        for ((text, role), line) in about.iter().zip(below.rows()) {
+            let cells = usize::from(line.width).saturating_sub(2);
+            buffer.set_stringn(line.x + 2, line.y, text, cells, picture.theme.style(*role));
+        }
+    }
+    if shares[1] > 0 {
+        accounting::draw(accounting, buffer, picture);
     }
 }
 
-fn hook_columns<'a>() -> Vec<Column<Row<'a>>> {
+/// `Hooks, 11 missing: 1 retransmit, 10 ipvs`.
+fn missing_by_family(hooks: &Hooks) -> String {
+    let missing = |family: Family| {
+        let of_family = hook_table::HOOKS.iter().filter(|hook| hook.family == family);
+        let states = of_family.filter_map(|hook| hooks.status(hook.id)).map(HookStatus::state);
+        states.filter(|&state| state == HookState::Missing).count()
+    };
+    let counts: Vec<String> = Family::ALL
+        .into_iter()
+        .map(|family| (missing(family), family))
+        .filter(|&(count, _)| count > 0)
+        .map(|(count, family)| format!("{count} {family}"))
+        .collect();
+    match hooks.missing() {
+        0 => "Hooks".to_owned(),
+        all => format!("Hooks, {all} missing: {}", counts.join(", ")),
+    }
+}
+
+fn columns<'a>() -> Vec<Column<Row<'a>>> {
     vec![
-        words("hook", Fit::Left, (26, 40), 0, |row: &Row<'_>| plain(hook_name(row.hook))),
-        words("family", Fit::Left, (10, 10), 3, |row: &Row<'_>| {
+        words("hook", Fit::Left, (26, 44), 0, |row: &Row<'_>| plain(hook_name(row.hook))),
+        words("family", Fit::Left, (10, 10), 2, |row: &Row<'_>| {
             known(hook_table::find(row.hook).map(|hook| hook.family.to_string()))
-        }),
-        words("attached", Fit::Left, (9, 9), 0, |row: &Row<'_>| attached(row)),
-        words("reason", Fit::Left, (20, 100), 1, |row: &Row<'_>| {
+        })
+        .showing("family"),
+        words("attached", Fit::Left, (9, 9), 0, |row: &Row<'_>| attached(row)).showing("missing"),
+        words("why not, or what to know", Fit::Left, (24, 100), 1, |row: &Row<'_>| {
             known(row.status.map(|status| status.reason.to_string()))
         }),
-        words("tells", Fit::Left, (20, 40), 4, |row: &Row<'_>| {
+        words("tells", Fit::Left, (20, 70), 4, |row: &Row<'_>| {
             cell(hook_table::find(row.hook).map_or("", |hook| hook.tells), Role::Dim)
         }),
     ]
@@ -82,20 +116,37 @@ fn attached(row: &Row<'_>) -> Cell {
     }
 }
 
-type Counted = (RecordKind, KindCounters);
-
-fn accounting_columns() -> Vec<Column<Counted>> {
-    let counter = |title, role, of: fn(&KindCounters) -> u64| {
-        number(title, 13, 1, move |(_, counters): &Counted| match of(counters) {
-            0 => cell("0", Role::Dim),
-            count => cell(exact(count), role),
-        })
+/// What a hook tells and where it sits, or what is not seen without it and why; in lines for a width.
+fn about(row: &Row<'_>, cells: usize) -> Vec<(String, Role)> {
+    const INDENT: usize = 3;
+    let Some(hook) = hook_table::find(row.hook) else { return Vec::new() };
+    let state = row.status.map(HookStatus::state);
+    let (tells, role) = match state {
+        Some(HookState::Missing) => (format!("Not seen without it: {}.", hook.tells), Role::Warning),
+        _ => (format!("Tells {}.", hook.tells), Role::Plain),
     };
-    vec![
-        words("kind", Fit::Left, (15, 15), 0, |(kind, _): &Counted| plain(kind.name())),
-        counter("seen", Role::Plain, |counters| counters.seen),
-        counter("delivered", Role::Plain, |counters| counters.delivered),
-        counter("suppressed", Role::Warning, |counters| counters.suppressed),
-        counter("lost", Role::Bad, |counters| counters.lost),
-    ]
+    let how = match state {
+        Some(HookState::Attached(way)) => format!("attached by {}", way.name()),
+        Some(HookState::Standby(way)) => format!("stands by, to be attached by {}", way.name()),
+        Some(HookState::NotNeeded) => "not needed here".to_owned(),
+        Some(HookState::Missing) => "missing".to_owned(),
+        None => "not tried".to_owned(),
+    };
+    let reason = row
+        .status
+        .filter(|status| !status.reason.is_empty())
+        .map(|status| format!(": {}", status.reason))
+        .unwrap_or_default();
+    let sits = format!("{}, {how}{reason}.", place(hook));
+    let cells = cells.saturating_sub(INDENT);
+    let told = wrapped(&tells, cells).into_iter().map(|line| (line, role));
+    told.chain(wrapped(&sits, cells).into_iter().map(|line| (line, Role::Plain))).collect()
+}
+
+fn place(hook: &Hook) -> String {
+    match hook.target {
+        Target::Tracepoint(name) => format!("Tracepoint {name}"),
+        Target::Function { name, module: Some(module) } => format!("Function {name} of module {module}"),
+        Target::Function { name, module: None } => format!("Function {name}"),
+    }
 }

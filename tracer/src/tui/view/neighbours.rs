@@ -1,6 +1,11 @@
 //! Who answers for which address, whom the kernel kept, whom it ignored.
 
-use ratatui::{buffer::Buffer, layout::Rect};
+mod history;
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Constraint, Layout, Rect},
+};
 
 use super::{Picture, describe::empty_text};
 use crate::{
@@ -13,7 +18,7 @@ use crate::{
         theme::Role,
         widget::{
             list,
-            table::{Cell, Column, Fit, cell, count, known, number, plain, words},
+            table::{Cell, Column, Fit, cell, count, known, number, pieces, plain, words},
         },
     },
 };
@@ -24,18 +29,28 @@ struct Row<'a> {
     now: Timestamp,
 }
 
-/// Draws the screen.
+/// Draws the screen: the list, and who answered for the selected address and when.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
-    let (state, now) = (picture.state, picture.state.now());
+    /// Below this the history would leave the list no room.
+    const LEAST_ROWS_FOR_HISTORY: u16 = 14;
+    let (state, now, measure) = (picture.state, picture.state.now(), picture.model.sorted_by());
+    let selected = picture.model.selected_row().min(state.neighbours.len().saturating_sub(1));
+    let chosen = rows::neighbours(state, measure, selected + 1).get(selected).copied();
+    let history = chosen.filter(|_| area.height >= LEAST_ROWS_FOR_HISTORY);
+    let share = history.map_or(0, |(_, neighbour)| history::rows(neighbour).min(area.height / 2));
+    let [list, below] = Layout::vertical([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
     let empty = empty_text(state, Family::Neighbour, "Nobody has proposed or claimed an address so far.");
     let texts = ("Neighbours", empty.as_str());
-    list::draw(area, buffer, picture, texts, &columns(), |range| {
-        let neighbours = rows::neighbours(state, picture.model.sorted_by(), range.end);
+    list::draw(list, buffer, picture, texts, &columns(), |range| {
+        let neighbours = rows::neighbours(state, measure, range.end);
         neighbours[range.start.min(neighbours.len())..]
             .iter()
             .map(|&(key, neighbour)| Row { key, neighbour, now })
             .collect()
     });
+    if let Some((key, neighbour)) = history {
+        history::draw(below, buffer, picture, key, neighbour);
+    }
 }
 
 fn columns<'a>() -> Vec<Column<Row<'a>>> {
@@ -48,17 +63,23 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("address", Fit::Middle, (15, 39), 0, |row: &Row<'_>| plain(row.key.address.to_string())),
         words("dev", Fit::Left, (6, 15), 2, |row: &Row<'_>| plain(row.neighbour.device.to_string())),
         words("kept", Fit::Left, (17, 23), 1, |row: &Row<'_>| kept(row.neighbour)),
-        words("others who answer", Fit::Left, (24, 64), 1, |row: &Row<'_>| others(row.neighbour)),
+        words("others who answer", Fit::Left, (24, 64), 1, |row: &Row<'_>| others(row.neighbour))
+            .showing("trouble"),
         verdict("ignored", 3, Role::Bad, Verdict::Ignored),
         verdict("changed", 5, Role::Warning, Verdict::Changed),
         verdict("failed", 6, Role::Bad, Verdict::Failed),
         verdict("learned", 7, Role::Plain, Verdict::Learned),
-        verdict("confirmed", 8, Role::Plain, Verdict::Confirmed),
+        verdict("confirmed", 9, Role::Plain, Verdict::Confirmed),
+        number("proposals", 9, 9, |row: &Row<'_>| count(rows::proposals(row.neighbour), Role::Plain))
+            .showing("proposals"),
         words("state", Fit::Left, (9, 10), 7, |row: &Row<'_>| {
             known(row.neighbour.state.map(|state| state.to_string()))
         }),
         number("own claims", 10, 9, |row: &Row<'_>| count(row.neighbour.own_claims, Role::Warning)),
-        number("last", 5, 4, |row: &Row<'_>| plain(age(row.now, row.neighbour.last))),
+        number("last", 5, 4, |row: &Row<'_>| plain(age(row.now, row.neighbour.last))).showing("last seen"),
+        words("5 min ago … now", Fit::Left, (history::CELLS, history::CELLS), 8, |row: &Row<'_>| {
+            pieces(history::in_one(row.neighbour, row.now))
+        }),
         words("netns", Fit::Left, (10, 10), 10, |row: &Row<'_>| cell(row.key.netns.to_string(), Role::Dim)),
     ]
 }

@@ -22,12 +22,13 @@ use crate::{
     event::HookState,
     tui::{
         notable::{self, Notable},
+        peers,
         text::{age, time_of_day},
         theme::Role,
         widget::{
             lines::{self, Fact},
             list, rule,
-            table::{Column, Fit, cell, known, number, words},
+            table::{Column, Fit, cell, number, words},
         },
     },
 };
@@ -49,7 +50,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         draw_attaching(rest, buffer, picture);
         return;
     }
-    let facts = notable::all(state);
+    let peers = peers::most_resent_to(state);
+    let facts = notable::all(state, &peers);
     if area.height < LEAST_ROWS {
         draw_facts(area, buffer, picture, facts);
         return;
@@ -65,12 +67,13 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     .areas(area);
     draw_facts(standing, buffer, picture, facts);
     rates::draw(rates, buffer, picture);
-    parts::draw(parts, buffer, picture);
+    parts::draw(parts, buffer, picture, &peers);
 }
 
 fn draw_facts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, mut facts: Vec<Notable>) {
     let columns = columns(picture, area.width);
-    list::draw(area, buffer, picture, ("What stands out", "Nothing stands out."), &columns, |range| {
+    let (titles, total) = (("What stands out", "Nothing stands out."), facts.len());
+    list::draw_of(area, buffer, picture, titles, &columns, total, |range| {
         facts.truncate(range.end);
         facts.split_off(range.start.min(facts.len()))
     });
@@ -93,12 +96,10 @@ fn columns(picture: &Picture<'_>, width: u16) -> Vec<Column<Notable>> {
         words("who", Fit::Middle, (20, most_who), 1, move |fact: &Notable| cell(&*fact.who, role(fact))),
         words("what", Fit::Left, (22, 400), 2, move |fact: &Notable| cell(&*fact.what, role(fact))),
         number("since", 8, 3, move |fact: &Notable| {
-            let since = known(fact.span.map(|span| time_of_day(span.first)));
-            cell(since.text, role(fact))
+            cell(fact.span.map(|span| time_of_day(span.first)).unwrap_or_default(), role(fact))
         }),
         number("last", 5, 4, move |fact: &Notable| {
-            let last = known(fact.span.map(|span| age(now, span.last)));
-            cell(last.text, role(fact))
+            cell(fact.span.map(|span| age(now, span.last)).unwrap_or_default(), role(fact))
         }),
     ]
 }

@@ -2,18 +2,22 @@
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{Picture, describe::empty_text};
+use super::{
+    Picture,
+    describe::{empty_text, kinds_text, route_fact},
+};
 use crate::{
-    event::{Process, RetransmitKind, Timestamp},
+    event::Timestamp,
     probe::table::Family,
-    state::{Flow, FlowKey},
+    state::{Flow, FlowKey, RATE_SPANS_SECONDS, Reached, State},
     tui::{
+        owner_text::{netns_column, owner_column},
         rows,
-        text::{age, microseconds, short},
+        text::{age, duration, microseconds, rate, short},
         theme::Role,
         widget::{
-            list,
-            table::{Column, Fit, cell, count, known, number, plain, words},
+            list, minute,
+            table::{Cell, Column, Fit, cell, count, known, number, plain, words},
         },
     },
 };
@@ -21,65 +25,142 @@ use crate::{
 struct Row<'a> {
     key: &'a FlowKey,
     flow: &'a Flow,
-    process: Option<&'a Process>,
+    owner: Option<String>,
+    netns: String,
+    reached: Option<&'a Reached>,
+    /// Who really answers, or who was dialled, where somebody translates.
+    translated: Option<String>,
     now: Timestamp,
+}
+
+impl<'a> Row<'a> {
+    fn new(state: &'a State, key: &'a FlowKey, flow: &'a Flow) -> Self {
+        Self {
+            key,
+            flow,
+            owner: owner_column(state, key, flow),
+            netns: netns_column(state, key.netns, flow.last),
+            reached: state.routes.reached(key.netns, key.endpoints.destination.ip()),
+            translated: translated(state, key),
+            now: state.now(),
+        }
+    }
+}
+
+/// The end of a translated connection that its socket does not know: the server behind the address that was dialled, or
+/// the address that was dialled to get here.
+fn translated(state: &State, key: &FlowKey) -> Option<String> {
+    let mappings = state.translations.of(key.netns, &key.endpoints);
+    let (first, last) = (mappings.first()?.learnt, mappings.last()?.learnt);
+    if last.server == key.endpoints.source {
+        let dialled = first.original.destination;
+        return (dialled != last.server).then(|| format!("dialled as {dialled}"));
+    }
+    (last.server != key.endpoints.destination).then(|| format!("to {}", last.server))
 }
 
 /// Draws the screen.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
-    let (state, now) = (picture.state, picture.state.now());
-    // Failures are rare: only where there are any do they take the room of other columns.
-    let has_failures = state.flows.iter().any(|(_, flow)| flow.failed > 0);
+    let state = picture.state;
     let empty = empty_text(state, Family::Retransmit, "Nothing has been sent again so far.");
     let texts = ("Flows that retransmit", empty.as_str());
-    list::draw(area, buffer, picture, texts, &columns(has_failures), |range| {
+    list::draw(area, buffer, picture, texts, &columns(), |range| {
         let flows = rows::flows(state, picture.model.sorted_by(), range.end);
-        flows[range.start.min(flows.len())..]
-            .iter()
-            .map(|&(key, flow)| Row { key, flow, process: state.process_of(flow), now })
-            .collect()
+        let shown = flows[range.start.min(flows.len())..].iter();
+        shown.map(|&(key, flow)| Row::new(state, key, flow)).collect()
     });
 }
 
-fn columns<'a>(has_failures: bool) -> Vec<Column<Row<'a>>> {
-    let failed_rank = if has_failures { 2 } else { 7 };
-    let kind = |title, cells, rank, kind: RetransmitKind| {
-        number(title, cells, rank, move |row: &Row<'_>| count(row.flow.of_kind(kind), Role::Plain))
-    };
-    vec![
+fn columns<'a>() -> Vec<Column<Row<'a>>> {
+    let ends = [
         words("from", Fit::Middle, (21, 47), 0, |row: &Row<'_>| plain(row.key.endpoints.source.to_string())),
         words("to", Fit::Middle, (21, 47), 0, |row: &Row<'_>| {
             plain(row.key.endpoints.destination.to_string())
         }),
-        words("state", Fit::Left, (11, 12), 6, |row: &Row<'_>| plain(row.flow.tcp_state.to_string())),
-        number("sent", 5, 1, |row: &Row<'_>| plain(short(row.flow.segments))),
-        kind("syn", 4, 3, RetransmitKind::Syn),
-        kind("s-ack", 5, 4, RetransmitKind::SynAck),
-        kind("rto", 4, 3, RetransmitKind::Timeout),
-        kind("fast", 4, 5, RetransmitKind::Fast),
-        kind("tlp", 4, 5, RetransmitKind::TailLossProbe),
-        kind("reord", 5, 8, RetransmitKind::Reordering),
-        kind("slow", 4, 8, RetransmitKind::SlowStart),
-        kind("0-win", 5, 8, RetransmitKind::ZeroWindow),
-        kind("other", 5, 9, RetransmitKind::Other),
-        number("failed", 6, failed_rank, |row: &Row<'_>| count(row.flow.failed, Role::Bad)),
-        number("undone", 6, 10, |row: &Row<'_>| count(row.flow.undone, Role::Plain)),
-        number("run", 3, 4, |row: &Row<'_>| known(row.flow.attempt.map(|attempt| attempt.to_string()))),
-        number("rto", 6, 6, |row: &Row<'_>| known(row.flow.rto_us.map(microseconds))),
-        number("srtt", 6, 8, |row: &Row<'_>| {
+        words("translated", Fit::Middle, (24, 54), 7, |row: &Row<'_>| known(row.translated.clone())),
+    ];
+    let counts = [
+        number("retrans", 7, 1, |row: &Row<'_>| {
+            cell(short(row.flow.attempts()), if is_going_on(row) { Role::Bad } else { Role::Plain })
+        })
+        .showing("retransmits"),
+        words("kinds", Fit::Left, (7, 48), 3, |row: &Row<'_>| kinds(row.flow)),
+        number("outage", 6, 4, |row: &Row<'_>| outage(row)).showing("longest outage"),
+        number("run", 4, 5, |row: &Row<'_>| count(row.flow.longest_run, Role::Plain)).showing("longest run"),
+        per_second("1 s", 9, RATE_SPANS_SECONDS[0]),
+        per_second("10 s", 6, RATE_SPANS_SECONDS[1]).showing("rate"),
+        per_second("1 min", 9, RATE_SPANS_SECONDS[2]),
+        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 8, |row: &Row<'_>| {
+            plain(minute::bars(|second| row.flow.recent.at(second), row.now))
+        }),
+        number("segments", 8, 11, |row: &Row<'_>| plain(short(row.flow.segments))),
+    ];
+    let rest = [
+        number("last", 5, 2, |row: &Row<'_>| last(row)).showing("last seen"),
+        words("owner", Fit::Left, (14, 40), 6, |row: &Row<'_>| known(row.owner.clone())),
+        words("next hop", Fit::Left, (24, 60), 8, |row: &Row<'_>| next_hop(row)),
+        words("state", Fit::Left, (11, 12), 8, |row: &Row<'_>| plain(row.flow.tcp_state.to_string())),
+        number("rto", 6, 9, |row: &Row<'_>| known(row.flow.rto_us.map(microseconds))),
+        number("srtt", 6, 9, |row: &Row<'_>| {
             known(row.flow.srtt_us.map(|srtt_us| microseconds(u64::from(srtt_us))))
         }),
-        number("cwnd", 4, 11, |row: &Row<'_>| {
+        number("cwnd", 4, 10, |row: &Row<'_>| {
             known(row.flow.congestion_window.map(|segments| short(u64::from(segments))))
         }),
-        number("10 s", 4, 9, |row: &Row<'_>| count(row.flow.recent.sum_before(row.now, 10), Role::Plain)),
-        number("last", 5, 2, |row: &Row<'_>| plain(age(row.now, row.flow.last))),
-        words("process", Fit::Left, (12, 22), 5, |row: &Row<'_>| {
-            known(row.process.map(|process| format!("{}/{}", process.command, process.id)))
-        }),
-        words("dev", Fit::Left, (5, 15), 7, |row: &Row<'_>| {
+        words("dev", Fit::Left, (5, 15), 9, |row: &Row<'_>| {
             known(row.flow.device.as_ref().map(ToString::to_string))
         }),
-        words("netns", Fit::Left, (10, 10), 12, |row: &Row<'_>| cell(row.key.netns.to_string(), Role::Dim)),
-    ]
+        words("netns", Fit::Left, (10, 32), 12, |row: &Row<'_>| cell(row.netns.clone(), Role::Dim)),
+    ];
+    ends.into_iter().chain(counts).chain(rest).collect()
+}
+
+/// Attempts a second.
+fn per_second<'a>(title: &'static str, rank: u8, seconds: u64) -> Column<Row<'a>> {
+    number(title, 5, rank, move |row: &Row<'_>| match row.flow.per_second(row.now, seconds) {
+        0.0 => cell("·", Role::Dim),
+        per_second => plain(rate(per_second)),
+    })
+}
+
+/// Whether nothing new gets through to the peer, as far as is known: the next attempt is not overdue.
+fn is_going_on(row: &Row<'_>) -> bool {
+    row.flow.outage_at(row.now).is_some()
+}
+
+/// The longest outage; one that goes on lasts until now.
+fn outage(row: &Row<'_>) -> Cell {
+    match (row.flow.outage_at(row.now), rows::longest_outage_ns(row.flow, row.now)) {
+        (_, 0) => cell("·", Role::Dim),
+        (Some(_), longest_ns) => cell(duration(longest_ns), Role::Bad),
+        (None, longest_ns) => plain(duration(longest_ns)),
+    }
+}
+
+/// What kinds of retransmits; a number only where there are several to tell apart.
+fn kinds(flow: &Flow) -> Cell {
+    let text = kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into());
+    let is_one = !text.contains(',');
+    let role = if flow.failed > 0 { Role::Bad } else { Role::Plain };
+    match text.rsplit_once(' ') {
+        Some((kind, _)) if is_one => cell(kind, role),
+        _ => cell(text, role),
+    }
+}
+
+fn last(row: &Row<'_>) -> Cell {
+    cell(age(row.now, row.flow.last), if is_going_on(row) { Role::Plain } else { Role::Dim })
+}
+
+/// The way by the newest look-up: `10.0.0.1 REACHABLE 02:…`, `direct FAILED`, or what happens to packets instead.
+fn next_hop(row: &Row<'_>) -> Cell {
+    let Some(reached) = row.reached else { return Cell::default() };
+    if reached.result.is_astray() {
+        return cell(route_fact(reached.result, reached.gateway, reached.device.as_ref()), Role::Bad);
+    }
+    let mut parts = vec![reached.gateway.map_or("direct".to_owned(), |gateway| gateway.to_string())];
+    parts.extend(reached.neighbour_state.map(|state| state.to_string()));
+    parts.extend(reached.neighbour.map(|hardware| hardware.to_string()));
+    let is_silent = reached.neighbour_state.is_some_and(|state| !state.is_valid());
+    cell(parts.join(" "), if is_silent { Role::Bad } else { Role::Plain })
 }

@@ -6,7 +6,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
     rule,
-    table::{self, Column},
+    table::{self, Column, Marks},
 };
 use crate::tui::{
     rows,
@@ -24,12 +24,25 @@ pub(crate) fn draw<R>(
     columns: &[Column<R>],
     rows: impl FnOnce(Range<usize>) -> Vec<R>,
 ) {
+    let total = rows::count(picture.state, picture.model.screen);
+    draw_of(area, buffer, picture, (title, empty), columns, total, rows);
+}
+
+/// The same, by a caller that has counted the rows.
+pub(crate) fn draw_of<R>(
+    area: Rect,
+    buffer: &mut Buffer,
+    picture: &Picture<'_>,
+    (title, empty): (&str, &str),
+    columns: &[Column<R>],
+    total: usize,
+    rows: impl FnOnce(Range<usize>) -> Vec<R>,
+) {
     let model = picture.model;
-    let total = rows::count(picture.state, model.screen);
     let selected = model.selected_row().min(total.saturating_sub(1));
     let measures = rows::measures(model.screen);
-    let sorted =
-        measures.get(model.sorted_by()).map(|name| format!("sorted by {name} · ")).unwrap_or_default();
+    let sorted_by = measures.get(model.sorted_by()).copied();
+    let sorted = sorted_by.map(|name| format!("sorted by {name} · ")).unwrap_or_default();
     let note = match total {
         0 => String::new(),
         _ => format!("{sorted}{} of {}", exact(selected as u64 + 1), exact(total as u64)),
@@ -45,7 +58,8 @@ pub(crate) fn draw<R>(
     let height = usize::from(area.height).saturating_sub(1);
     let offset = offset(total, selected, height);
     let visible = rows(offset..(offset + height).min(total));
-    table::draw(area, buffer, picture.theme, columns, &visible, Some(selected - offset));
+    let marks = Marks { selected: Some(selected - offset), sorted_by };
+    table::draw(area, buffer, picture.theme, columns, &visible, marks);
 }
 
 /// The first row to show: the selected one stands in the middle, as far as the ends allow.

@@ -7,18 +7,45 @@ use crate::tui::{
     theme::{Role, Theme},
 };
 
-/// The text of a cell and what it is.
+/// The text of a cell, in pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cell {
-    /// The text, of any length.
-    pub(crate) text: String,
-    /// What it is.
-    pub(crate) role: Role,
+    /// Text of any length and what it is, from left to right.
+    pub(crate) pieces: Vec<(String, Role)>,
+}
+
+impl Cell {
+    fn width(&self) -> usize {
+        self.pieces.iter().map(|(text, _)| width(text)).sum()
+    }
+
+    /// What of it is shown in so many cells: the middle of a single piece can be cut, everything else is cut at its end.
+    fn clipped(&self, fit: Fit, cells: usize) -> Vec<(String, Role)> {
+        if let ([(text, role)], Fit::Middle) = (self.pieces.as_slice(), fit) {
+            return vec![(clip_middle(text, cells), *role)];
+        }
+        let mut left = cells;
+        let mut clipped = Vec::with_capacity(self.pieces.len());
+        for (text, role) in &self.pieces {
+            if width(text) > left {
+                clipped.push((clip_end(text, left), *role));
+                break;
+            }
+            left -= width(text);
+            clipped.push((text.clone(), *role));
+        }
+        clipped
+    }
 }
 
 /// A cell of a role.
 pub(crate) fn cell(text: impl Into<String>, role: Role) -> Cell {
-    Cell { text: text.into(), role }
+    pieces(vec![(text.into(), role)])
+}
+
+/// A cell of pieces, each of its own role.
+pub(crate) fn pieces(pieces: Vec<(String, Role)>) -> Cell {
+    Cell { pieces }
 }
 
 /// An ordinary cell.
@@ -60,8 +87,26 @@ pub(crate) struct Column<R> {
     pub(crate) most: usize,
     /// Columns of a lower rank stay longer.
     pub(crate) rank: u8,
+    /// The name of the measure it shows, if rows can be sorted by it.
+    pub(crate) measure: Option<&'static str>,
     /// Its text in a row.
     pub(crate) cell: Box<dyn Fn(&R) -> Cell>,
+}
+
+impl<R> Column<R> {
+    /// The same column, which shows a measure that rows can be sorted by.
+    pub(crate) fn showing(self, measure: &'static str) -> Self {
+        Self { measure: Some(measure), ..self }
+    }
+}
+
+/// What of a table is marked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    /// The selected one of the rows drawn.
+    pub(crate) selected: Option<usize>,
+    /// The measure the rows are sorted by: its column is marked, and is the last to give way.
+    pub(crate) sorted_by: Option<&'static str>,
 }
 
 /// A column of one width at the right.
@@ -71,7 +116,7 @@ pub(crate) fn number<R>(
     rank: u8,
     cell: impl Fn(&R) -> Cell + 'static,
 ) -> Column<R> {
-    Column { title, fit: Fit::Right, least: cells, most: cells, rank, cell: Box::new(cell) }
+    Column { title, fit: Fit::Right, least: cells, most: cells, rank, measure: None, cell: Box::new(cell) }
 }
 
 /// A column that takes what its texts need, between two widths.
@@ -82,7 +127,7 @@ pub(crate) fn words<R>(
     rank: u8,
     cell: impl Fn(&R) -> Cell + 'static,
 ) -> Column<R> {
-    Column { title, fit, least: least.max(width(title)), most, rank, cell: Box::new(cell) }
+    Column { title, fit, least: least.max(width(title)), most, rank, measure: None, cell: Box::new(cell) }
 }
 
 const GAP: usize = 2;
@@ -91,30 +136,54 @@ const NICE_TO_HAVE: u8 = 8;
 /// The mark of the selected row and a space.
 const MARGIN: usize = 2;
 
-/// Draws column names and rows; `selected` is an index into `rows`.
+/// Draws column names and rows.
 pub(crate) fn draw<R>(
     area: Rect,
     buffer: &mut Buffer,
     theme: Theme,
     columns: &[Column<R>],
     rows: &[R],
-    selected: Option<usize>,
+    marks: Marks,
 ) {
     let cells: Vec<Vec<Cell>> =
         rows.iter().map(|row| columns.iter().map(|column| (column.cell)(row)).collect()).collect();
-    let widths = widths(columns, &cells, usize::from(area.width).saturating_sub(MARGIN));
-    let titles = columns.iter().map(|column| cell(column.title, Role::Dim));
-    let titles: Vec<Cell> = titles.collect();
+    let widths = widths(columns, &cells, usize::from(area.width).saturating_sub(MARGIN), marks.sorted_by);
     let mut lines = area.rows();
     if let Some(line) = lines.next() {
-        draw_row(line, buffer, theme, columns, &widths, &titles);
+        draw_titles(line, buffer, theme, columns, &widths, marks.sorted_by);
     }
     for (index, (row, line)) in cells.iter().zip(lines).enumerate() {
         draw_row(line, buffer, theme, columns, &widths, row);
-        if selected == Some(index) {
+        if marks.selected == Some(index) {
             buffer.set_stringn(line.x, line.y, "▸", 1, theme.style(Role::Title));
             buffer.set_style(line, theme.selected());
         }
+    }
+}
+
+/// Draws column names; `▾` stands in the gap before the one the rows are sorted by.
+fn draw_titles<R>(
+    line: Rect,
+    buffer: &mut Buffer,
+    theme: Theme,
+    columns: &[Column<R>],
+    widths: &[Option<usize>],
+    sorted_by: Option<&'static str>,
+) {
+    let mut x = usize::from(line.x) + MARGIN;
+    for (column, cells) in columns.iter().zip(widths) {
+        let Some(cells) = *cells else { continue };
+        let is_sorted = sorted_by.is_some() && column.measure == sorted_by;
+        let text = clip_end(column.title, cells);
+        let indent = if column.fit == Fit::Right { cells - width(&text) } else { 0 };
+        let role = if is_sorted { Role::Title } else { Role::Dim };
+        if let Ok(start) = u16::try_from(x + indent) {
+            buffer.set_stringn(start, line.y, &text, cells, theme.style(role));
+            if is_sorted {
+                buffer.set_stringn(start.saturating_sub(1), line.y, "▾", 1, theme.style(role));
+            }
+        }
+        x += cells + GAP;
     }
 }
 
@@ -127,29 +196,45 @@ fn draw_row<R>(
     row: &[Cell],
 ) {
     let mut x = usize::from(line.x) + MARGIN;
-    for ((column, cells), Cell { text, role }) in columns.iter().zip(widths).zip(row) {
+    for ((column, cells), content) in columns.iter().zip(widths).zip(row) {
         let Some(cells) = *cells else { continue };
-        let text = if column.fit == Fit::Middle { clip_middle(text, cells) } else { clip_end(text, cells) };
-        let indent = if column.fit == Fit::Right { cells - width(&text) } else { 0 };
-        if let Ok(start) = u16::try_from(x + indent) {
-            buffer.set_stringn(start, line.y, &text, cells, theme.style(*role));
+        let clipped = content.clipped(column.fit, cells);
+        let taken: usize = clipped.iter().map(|(text, _)| width(text)).sum();
+        let mut start = x + if column.fit == Fit::Right { cells.saturating_sub(taken) } else { 0 };
+        for (text, role) in clipped {
+            if let Ok(start) = u16::try_from(start) {
+                buffer.set_stringn(start, line.y, &text, width(&text), theme.style(role));
+            }
+            start += width(&text);
         }
         x += cells + GAP;
     }
 }
 
 /// The width of every column, `None` for those that give way.
-fn widths<R>(columns: &[Column<R>], cells: &[Vec<Cell>], room: usize) -> Vec<Option<usize>> {
+fn widths<R>(
+    columns: &[Column<R>],
+    cells: &[Vec<Cell>],
+    room: usize,
+    sorted_by: Option<&'static str>,
+) -> Vec<Option<usize>> {
+    let rank = |column: &Column<R>| {
+        if sorted_by.is_some() && column.measure == sorted_by { 0 } else { column.rank }
+    };
     let mut by_rank: Vec<usize> = (0..columns.len()).collect();
-    by_rank.sort_by_key(|&index| columns[index].rank);
+    by_rank.sort_by_key(|&index| rank(&columns[index]));
     let mut widths: Vec<Option<usize>> = vec![None; columns.len()];
     // What is left once a gap follows every column but the last.
     let mut left = room + GAP;
-    // Texts that are cut come before columns that are only nice to have.
+    // Texts that are cut come before columns that are only nice to have, and those come only where they tell anything.
     let (needed, nice) =
-        by_rank.split_at(by_rank.partition_point(|&index| columns[index].rank < NICE_TO_HAVE));
+        by_rank.split_at(by_rank.partition_point(|&index| rank(&columns[index]) < NICE_TO_HAVE));
+    let says_nothing = |index: usize| cells.iter().all(|row| row[index].width() == 0);
     'groups: for group in [needed, nice] {
         for &index in group {
+            if rank(&columns[index]) >= NICE_TO_HAVE && says_nothing(index) {
+                continue;
+            }
             // The first that does not fit ends it: a less important column never stays where a more important one went.
             let Some(rest) = left.checked_sub(columns[index].least + GAP) else {
                 grow(columns, cells, &mut widths, left);
@@ -172,7 +257,7 @@ fn grow<R>(
     mut left: usize,
 ) -> usize {
     let wanted = |index: usize| {
-        let natural = cells.iter().map(|row| width(&row[index].text)).max().unwrap_or_default();
+        let natural = cells.iter().map(|row| row[index].width()).max().unwrap_or_default();
         natural.min(columns[index].most)
     };
     let mut hungry: Vec<(usize, usize)> = (0..columns.len()).map(|index| (index, wanted(index))).collect();
@@ -191,8 +276,10 @@ fn grow<R>(
 
 #[cfg(test)]
 mod tests {
-    use super::{Fit, cell, number, plain, widths, words};
-    use crate::tui::theme::Role;
+    use ratatui::{buffer::Buffer, layout::Rect};
+
+    use super::{Fit, Marks, cell, draw, number, pieces, plain, widths, words};
+    use crate::tui::theme::{Role, Theme};
 
     #[test]
     fn columns_give_way_by_rank_and_share_what_is_left() {
@@ -200,7 +287,7 @@ mod tests {
             words::<()>("from", Fit::Middle, (10, 40), 0, |()| plain("")),
             words("to", Fit::Middle, (10, 40), 0, |()| plain("")),
             number("count", 5, 1, |()| plain("")),
-            words("process", Fit::Left, (8, 20), 2, |()| plain("")),
+            words("process", Fit::Left, (8, 20), 2, |()| plain("")).showing("name"),
         ];
         let row = vec![
             cell("x".repeat(30), Role::Plain),
@@ -208,15 +295,36 @@ mod tests {
             cell("1", Role::Plain),
             cell("nginx", Role::Plain),
         ];
-        for (room, expected) in [
-            (8, [None, None, None, None]),
-            (22, [Some(10), Some(10), None, None]),
-            (29, [Some(10), Some(10), Some(5), None]),
-            (35, [Some(14), Some(12), Some(5), None]),
-            (200, [Some(30), Some(12), Some(5), Some(8)]),
+        for (room, sorted_by, expected) in [
+            (8, None, [None, None, None, None]),
+            (22, None, [Some(10), Some(10), None, None]),
+            (29, None, [Some(10), Some(10), Some(5), None]),
+            (32, Some("name"), [Some(10), Some(10), None, Some(8)]),
+            (35, None, [Some(14), Some(12), Some(5), None]),
+            (200, None, [Some(30), Some(12), Some(5), Some(8)]),
         ] {
-            let widths = widths(&columns, std::slice::from_ref(&row), room);
+            let widths = widths(&columns, std::slice::from_ref(&row), room, sorted_by);
             assert_eq!(widths, expected, "{room}");
         }
+    }
+
+    #[test]
+    fn the_sorted_column_is_marked_and_pieces_are_cut_at_the_end() {
+        let columns = [
+            words::<u64>("who", Fit::Left, (4, 4), 0, |_| {
+                pieces(vec![("ab".to_owned(), Role::Plain), ("cdef".to_owned(), Role::Bad)])
+            }),
+            number("n", 3, 1, |number: &u64| plain(number.to_string())).showing("size"),
+        ];
+        let theme = Theme { unicode: true, ..Theme::PLAIN };
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 3));
+        let marks = Marks { selected: Some(1), sorted_by: Some("size") };
+        draw(buffer.area, &mut buffer, theme, &columns, &[7, 81], marks);
+        let lines: Vec<String> = buffer
+            .content
+            .chunks(12)
+            .map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect())
+            .collect();
+        assert_eq!(lines, ["  who    ▾n ", "  abc…    7 ", "▸ abc…   81 "]);
     }
 }

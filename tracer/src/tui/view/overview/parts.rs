@@ -13,7 +13,8 @@ use crate::{
     event::{HookState, Text, Timestamp},
     state::{Marker, MarkerKind, State},
     tui::{
-        peers, rows,
+        peers::Peer,
+        rows,
         text::{age, exact, rate, short, time_of_day},
         theme::Role,
         view::{Picture, describe::hook_name, event_fact, kinds_text},
@@ -48,10 +49,10 @@ pub(super) fn least_rows(screen: Rect) -> u16 {
 }
 
 /// Draws those that find room.
-pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, peers: &[Peer<'_>]) {
     let state = picture.state;
     let [changes, peers, services, health] =
-        [changes(state), busiest_peers(state), services(state), health(state)];
+        [changes(state), busiest_peers(state, peers), services(state), health(state)];
     if area.width < WIDE_CELLS {
         draw_column(area, buffer, picture, vec![changes, peers, services, health]);
         return;
@@ -123,9 +124,9 @@ fn changes(state: &State) -> Part {
 }
 
 /// Peers by what is resent to them now, and else by what was.
-fn busiest_peers(state: &State) -> Part {
+fn busiest_peers(state: &State, peers: &[Peer<'_>]) -> Part {
     const WINDOW_SECONDS: f64 = 10.0;
-    let mut peers = peers::most_resent_to(state, usize::MAX);
+    let mut peers: Vec<&Peer<'_>> = peers.iter().collect();
     peers.sort_by_key(|peer| std::cmp::Reverse(peer.recent));
     let note = format!("{} flows", exact(state.flows.len() as u64));
     let facts = peers
@@ -139,7 +140,7 @@ fn busiest_peers(state: &State) -> Part {
                 (format!("{:>5}", short(peer.attempts())), Role::Plain),
                 (kinds_text(&peer.kinds, peer.failed, peer.undone), Role::Dim),
             ];
-            told.extend(peer.process.map(|process| (process.command.to_string(), Role::Dim)));
+            told.extend(peer.owner(state).map(|owner| (owner, Role::Dim)));
             Fact { subject: peer.name(), told }
         })
         .collect();

@@ -1,0 +1,154 @@
+//! What the network namespaces in use are called, and whose they are.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use tracer_common::record::{COMMAND_NAME_BYTES, NamespaceRecord, change};
+
+use super::{
+    containers::pod_lines,
+    owners::command_name,
+    watch::{Records, Watch},
+};
+use crate::{
+    containers::Finder,
+    event::{Pod, Text},
+    namespaces::{Door, EnterError, Namespace},
+};
+
+/// Rounds after which a pod is looked for again while its name is missing, and how often.
+const RETRY_ROUNDS: u8 = 2;
+const RETRIES: u8 = 5;
+
+/// Tells names of namespaces when they appear and when these change.
+pub(super) struct NamespaceWatch {
+    proc: PathBuf,
+    finder: Finder,
+    known: BTreeMap<u32, Known>,
+    /// Whether the first round is over: what appears from then on is new.
+    has_begun: bool,
+}
+
+/// A namespace as looked at last.
+struct Known {
+    name: Option<String>,
+    processes: Vec<u32>,
+    names: Names,
+    rounds_to_retry: u8,
+    retries: u8,
+}
+
+/// What is told of a namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Names {
+    is_of_node: bool,
+    name: Text,
+    process_id: u32,
+    command: [u8; COMMAND_NAME_BYTES],
+    pod: Option<Pod>,
+}
+
+impl NamespaceWatch {
+    pub(super) fn new(proc: PathBuf) -> Self {
+        Self { finder: Finder::new(proc.clone()), proc, known: BTreeMap::new(), has_begun: false }
+    }
+
+    /// Finds the names. Of its processes the one that is a pod's counts, for others may have come in from outside; no pod
+    /// owns the node's own namespace, though pods may use it.
+    fn names(&self, namespace: &Namespace) -> Names {
+        let is_of_node = namespace.is_of_node;
+        let of_pod = (!is_of_node).then(|| {
+            namespace.processes.iter().find_map(|&process_id| {
+                let identity = self.finder.process(process_id)?;
+                identity.pod_uid.is_some().then_some((process_id, identity))
+            })
+        });
+        let of_pod = of_pod.flatten();
+        let process_id = of_pod.as_ref().map(|(process_id, _)| process_id).or(namespace.processes.first());
+        let process_id = process_id.copied().unwrap_or_default();
+        Names {
+            is_of_node,
+            name: Text::new(namespace.name.as_deref().unwrap_or_default()),
+            process_id,
+            command: if process_id == 0 {
+                Default::default()
+            } else {
+                command_name(&self.proc.join(process_id.to_string()))
+            },
+            pod: of_pod.and_then(|(_, identity)| self.finder.describe(&identity).pod),
+        }
+    }
+
+    fn look(&mut self, namespace: &Namespace, records: &mut Records) {
+        let names = self.names(namespace);
+        let change = match self.known.get(&namespace.inode) {
+            Some(known) if known.names == names => None,
+            Some(_) => Some(change::REPLACED),
+            None if self.has_begun => Some(change::ADDED),
+            None => Some(change::PRESENT),
+        };
+        if let Some(change) = change {
+            append(namespace.inode, change, &names, records);
+        }
+        let retries = self.known.get(&namespace.inode).map_or(RETRIES, |known| known.retries);
+        let known = Known {
+            name: namespace.name.clone(),
+            processes: namespace.processes.clone(),
+            names,
+            rounds_to_retry: RETRY_ROUNDS,
+            retries,
+        };
+        self.known.insert(namespace.inode, known);
+    }
+
+    /// Whether it is another than last time, or a name is still to be found.
+    fn is_due(&mut self, namespace: &Namespace) -> bool {
+        let Some(known) = self.known.get_mut(&namespace.inode) else { return true };
+        if known.name != namespace.name || known.processes != namespace.processes {
+            known.retries = RETRIES;
+            return true;
+        }
+        let is_missing = known.names.pod.as_ref().is_some_and(|pod| !pod.is_named());
+        if !is_missing || known.retries == 0 {
+            return false;
+        }
+        known.rounds_to_retry = known.rounds_to_retry.saturating_sub(1);
+        let is_due = known.rounds_to_retry == 0;
+        known.retries -= u8::from(is_due);
+        is_due
+    }
+}
+
+impl Watch for NamespaceWatch {
+    fn appeared(&mut self, namespace: &Namespace, records: &mut Records) {
+        self.look(namespace, records);
+    }
+
+    fn sample(&mut self, namespace: &Namespace, records: &mut Records) {
+        if self.is_due(namespace) {
+            self.look(namespace, records);
+        }
+    }
+
+    fn vanished(&mut self, inode: u32, records: &mut Records) {
+        if let Some(known) = self.known.remove(&inode) {
+            append(inode, change::REMOVED, &known.names, records);
+        }
+    }
+
+    fn went_round(&mut self, _door: &Door, _records: &mut Records) -> Result<(), EnterError> {
+        self.has_begun = true;
+        Ok(())
+    }
+}
+
+fn append(netns: u32, change: u8, names: &Names, records: &mut Records) {
+    let Names { is_of_node, name, process_id, command, pod } = names;
+    let record = NamespaceRecord {
+        process_id: *process_id,
+        change,
+        is_of_node: u8::from(*is_of_node),
+        command: *command,
+        ..NamespaceRecord::default()
+    };
+    records.append(netns, &record, format!("{name}\n{}", pod_lines(pod.as_ref())).as_bytes());
+}

@@ -1,0 +1,270 @@
+//! Who is who: processes, containers, pods and network namespaces by the numbers events have of them.
+
+use std::sync::Arc;
+
+use super::{bounded::Bounded, flows::Flow};
+use crate::event::{Body, Change, Container, Event, Namespace, Pod, Process, Retransmit, Timestamp};
+
+/// How many of each are remembered, if nothing else is asked for.
+const SOCKETS: usize = 65_536;
+const CONTAINERS: usize = 16_384;
+const NAMESPACES: usize = 4_096;
+
+/// What was told of names so far. Bounded: what was not heard of for longest goes first.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Processes by the inode of their socket.
+    processes: Bounded<u64, Process>,
+    /// By the id of a cgroup.
+    containers: Bounded<u64, Arc<Container>>,
+    /// By process id, where no cgroup told.
+    containers_of_processes: Bounded<u32, Arc<Container>>,
+    namespaces: Bounded<u32, Told>,
+}
+
+/// What was told last of a network namespace of one inode number.
+#[derive(Clone, Debug)]
+struct Told {
+    namespace: Arc<Namespace>,
+    /// Before this the number was another's.
+    since: Option<Timestamp>,
+    /// From then on the number may be another's.
+    until: Option<Timestamp>,
+}
+
+/// Who is behind a socket or an event, as far as it is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ownership<'a> {
+    /// The process that opened the socket, or holds it.
+    pub process: Option<&'a Process>,
+    /// The container the socket or its process belongs to.
+    pub container: Option<&'a Container>,
+    /// The pod of that container, or of the network namespace.
+    pub pod: Option<&'a Pod>,
+    /// Names of the network namespace.
+    pub namespace: Option<&'a Namespace>,
+}
+
+/// What a socket says about its owner.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Socket<'a> {
+    /// The process a hook saw open it.
+    pub process: Option<&'a Process>,
+    /// Id of the cgroup it was made in.
+    pub cgroup_id: Option<u64>,
+    /// Its inode.
+    pub inode: Option<u64>,
+}
+
+impl<'a> From<&'a Retransmit> for Socket<'a> {
+    fn from(retransmit: &'a Retransmit) -> Self {
+        let Retransmit { process, cgroup_id, socket_inode, .. } = retransmit;
+        Self { process: process.as_ref(), cgroup_id: *cgroup_id, inode: *socket_inode }
+    }
+}
+
+impl<'a> From<&'a Flow> for Socket<'a> {
+    fn from(flow: &'a Flow) -> Self {
+        let Flow { process, cgroup_id, socket_inode, .. } = flow;
+        Self { process: process.as_ref(), cgroup_id: *cgroup_id, inode: *socket_inode }
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new(SOCKETS, CONTAINERS, NAMESPACES)
+    }
+}
+
+impl Names {
+    /// At most that many sockets, containers, and network namespaces.
+    pub fn new(sockets: usize, containers: usize, namespaces: usize) -> Self {
+        Self {
+            processes: Bounded::new(sockets),
+            containers: Bounded::new(containers),
+            containers_of_processes: Bounded::new(containers),
+            namespaces: Bounded::new(namespaces),
+        }
+    }
+
+    /// Remembers what an event tells of names, if it does.
+    pub fn take_in(&mut self, event: &Event) {
+        match &event.body {
+            Body::Owner(owner) => {
+                *self.processes.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();
+            }
+            Body::Container(container) => self.container(container),
+            Body::Namespace(namespace) => self.namespace_told(event.netns, event.time, namespace),
+            _ => {}
+        }
+    }
+
+    fn container(&mut self, container: &Arc<Container>) {
+        let clone = || Arc::clone(container);
+        if let Some(id) = container.cgroup_id {
+            *self.containers.touch(id, clone) = clone();
+        } else if let Some(id) = container.process_id {
+            *self.containers_of_processes.touch(id, clone) = clone();
+        }
+    }
+
+    fn namespace_told(&mut self, netns: u32, time: Timestamp, namespace: &Arc<Namespace>) {
+        let first = || Told { namespace: Arc::clone(namespace), since: None, until: None };
+        let told = self.namespaces.touch(netns, first);
+        if namespace.change == Change::Removed {
+            // Its names stay true of what happened before.
+            told.until = Some(time);
+            return;
+        }
+        if told.until.is_some() {
+            (told.since, told.until) = (Some(time), None);
+        }
+        told.namespace = Arc::clone(namespace);
+    }
+
+    /// Names of the network namespace that had that inode number then.
+    pub fn namespace(&self, netns: u32, then: Timestamp) -> Option<&Namespace> {
+        let Told { namespace, since, until } = self.namespaces.get(&netns)?;
+        let is_meant = since.is_none_or(|since| then >= since) && until.is_none_or(|until| then <= until);
+        is_meant.then_some(&**namespace)
+    }
+
+    /// The process that opened a socket, where a hook saw it, or the one that was found to hold it.
+    pub fn process_of<'a>(&'a self, socket: Socket<'a>) -> Option<&'a Process> {
+        socket.process.or_else(|| self.processes.get(&socket.inode?))
+    }
+
+    /// Who is behind a socket in a network namespace, at some time.
+    pub fn of_socket<'a>(&'a self, netns: u32, then: Timestamp, socket: Socket<'a>) -> Ownership<'a> {
+        let process = self.process_of(socket);
+        let container = socket
+            .cgroup_id
+            .and_then(|id| self.containers.get(&id))
+            .or_else(|| self.containers_of_processes.get(&process?.id))
+            .map(|container| &**container);
+        let namespace = self.namespace(netns, then);
+        let pod = container
+            .and_then(|container| container.pod.as_ref())
+            .or_else(|| namespace.and_then(|namespace| namespace.pod.as_ref()));
+        Ownership { process, container, pod, namespace }
+    }
+
+    /// Who is behind an event.
+    pub fn of_event<'a>(&'a self, event: &'a Event) -> Ownership<'a> {
+        let socket = match &event.body {
+            Body::Retransmit(retransmit) => Socket::from(retransmit),
+            Body::Undo(undo) => Socket { inode: undo.socket_inode, ..Socket::default() },
+            _ => Socket::default(),
+        };
+        self.of_socket(event.netns, event.time, socket)
+    }
+
+    /// Entries given up for newer ones.
+    pub fn evicted(&self) -> u64 {
+        self.processes.evicted()
+            + self.containers.evicted()
+            + self.containers_of_processes.evicted()
+            + self.namespaces.evicted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Names, Socket};
+    use crate::event::{Body, Change, Container, Event, Namespace, Owner, Pod, Process, Text, Timestamp};
+
+    fn at(boot_ns: u64) -> Timestamp {
+        Timestamp { boot_ns, wall_ns: 0 }
+    }
+
+    fn pod(name: &str) -> Option<Pod> {
+        Some(Pod { namespace: Text::new("default"), name: Text::new(name), uid: Text::new("u") })
+    }
+
+    fn told(names: &mut Names, time: u64, netns: u32, body: Body) {
+        names.take_in(&Event { time: at(time), netns, cpu: 0, body });
+    }
+
+    fn namespace(change: Change, name: &str) -> Body {
+        Body::Namespace(Arc::new(Namespace {
+            change,
+            is_of_node: false,
+            name: Some(Text::new(name)),
+            process: None,
+            pod: pod(name),
+        }))
+    }
+
+    fn container(cgroup_id: Option<u64>, process_id: Option<u32>, name: &str) -> Body {
+        Body::Container(Arc::new(Container {
+            cgroup_id,
+            process_id,
+            id: Text::new("0123456789abcdef"),
+            name: Text::new(name),
+            pod: pod("of-the-container"),
+            ..Container::default()
+        }))
+    }
+
+    #[test]
+    fn an_inode_number_that_comes_back_is_another_namespace() {
+        let mut names = Names::default();
+        told(&mut names, 10, 7, namespace(Change::Present, "old"));
+        told(&mut names, 20, 7, namespace(Change::Removed, "old"));
+        let name = |names: &Names, time| {
+            names.namespace(7, at(time)).and_then(|found| found.name.clone()).map(|name| name.to_string())
+        };
+        // What happened before it was told counts too.
+        assert_eq!([5, 10, 20, 21].map(|time| name(&names, time).is_some()), [true, true, true, false]);
+        told(&mut names, 30, 7, namespace(Change::Added, "new"));
+        told(&mut names, 40, 7, namespace(Change::Replaced, "renamed"));
+        let expected = [None, None, Some("renamed".to_owned()), Some("renamed".to_owned())];
+        assert_eq!([10, 25, 30, 50].map(|time| name(&names, time)), expected);
+    }
+
+    #[test]
+    fn the_cgroup_tells_before_the_process_and_that_before_the_namespace() {
+        let mut names = Names::default();
+        told(&mut names, 1, 7, namespace(Change::Present, "of-the-namespace"));
+        told(&mut names, 1, 0, container(Some(50), None, "by-cgroup"));
+        told(&mut names, 1, 0, container(None, Some(100), "by-process"));
+        let process = Process { id: 100, command: Text::new("nginx") };
+        told(&mut names, 1, 0, Body::Owner(Owner { socket_inode: 9, process: process.clone() }));
+        let seen = Process { id: 200, command: Text::new("curl") };
+        let by_cgroup = Socket { cgroup_id: Some(50), inode: Some(9), process: None };
+        let by_process = Socket { cgroup_id: Some(51), ..by_cgroup };
+        let by_hook = Socket { process: Some(&seen), ..by_process };
+        let nobody = Socket::default();
+        for (socket, netns, expected) in [
+            (by_cgroup, 7, (Some("nginx"), Some("by-cgroup"), Some("of-the-container"))),
+            (by_process, 7, (Some("nginx"), Some("by-process"), Some("of-the-container"))),
+            (by_hook, 7, (Some("curl"), None, Some("of-the-namespace"))),
+            (nobody, 7, (None, None, Some("of-the-namespace"))),
+            (nobody, 8, (None, None, None)),
+        ] {
+            let found = names.of_socket(netns, at(2), socket);
+            let texts = (
+                found.process.map(|process| process.command.as_str()),
+                found.container.map(Container::label),
+                found.pod.map(|pod| pod.name.as_str()),
+            );
+            assert_eq!(texts, expected, "{socket:?}");
+        }
+    }
+
+    #[test]
+    fn no_table_outgrows_its_limit() {
+        let mut names = Names::new(10, 10, 10);
+        for number in 1..=30 {
+            told(&mut names, 1, number, namespace(Change::Added, "x"));
+            told(&mut names, 1, 0, container(Some(number.into()), None, "x"));
+            told(&mut names, 1, 0, container(None, Some(number), "x"));
+            let process = Process { id: 1, command: Text::new("x") };
+            told(&mut names, 1, 0, Body::Owner(Owner { socket_inode: number.into(), process }));
+        }
+        assert_eq!(names.evicted(), 80);
+        assert!(names.namespace(20, at(1)).is_none() && names.namespace(21, at(1)).is_some());
+    }
+}

@@ -1,0 +1,114 @@
+//! What became of everything the hooks saw, and how much of it is kept.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{Constraint, Layout, Rect},
+};
+use tracer_common::{counters::KindCounters, record::RecordKind};
+
+use crate::{
+    state::State,
+    tui::{
+        text::exact,
+        theme::Role,
+        view::Picture,
+        widget::{
+            rule,
+            table::{self, Column, Fit, Marks, cell, number, plain, words},
+        },
+    },
+};
+
+/// Rows it takes of so many: a title, the names, and the kinds of which something was seen.
+pub(super) fn rows(state: &State, height: u16) -> u16 {
+    let seen = u16::try_from(seen(state).len()).unwrap_or(u16::MAX).max(1);
+    seen.saturating_add(2).min(height * 2 / 5)
+}
+
+/// Draws the accounting and, beside it where there is room, the tables.
+pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    /// From here on both stand side by side.
+    const WIDE_CELLS: u16 = 130;
+    const TABLES_CELLS: u16 = 46;
+    let share = if area.width >= WIDE_CELLS { TABLES_CELLS } else { 0 };
+    let [counts, tables] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
+    draw_counts(counts, buffer, picture);
+    if share > 0 {
+        draw_tables(tables, buffer, picture);
+    }
+}
+
+type Counted = (RecordKind, KindCounters);
+
+/// The kinds of which something was seen.
+fn seen(state: &State) -> Vec<Counted> {
+    let all = RecordKind::KERNEL.map(|kind| (kind, state.accounting.of(kind)));
+    all.into_iter().filter(|(_, counters)| counters.seen > 0).collect()
+}
+
+fn draw_counts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let area = rule::draw(area, buffer, picture.theme, "Events", "seen = delivered + suppressed + lost");
+    let room = usize::from(area.height).saturating_sub(1);
+    let mut counted = seen(picture.state);
+    if counted.is_empty() {
+        let cells = usize::from(area.width).saturating_sub(2);
+        buffer.set_stringn(area.x + 2, area.y, "none so far", cells, picture.theme.style(Role::Dim));
+        return;
+    }
+    // Without room for all, those that miss something and those with most come first.
+    if counted.len() > room {
+        counted.sort_by_key(|(_, counters)| {
+            std::cmp::Reverse((counters.lost > 0, counters.suppressed > 0, counters.seen))
+        });
+    }
+    table::draw(area, buffer, picture.theme, &columns(), &counted, Marks::default());
+}
+
+fn columns() -> Vec<Column<Counted>> {
+    let counter = |title, role, of: fn(&KindCounters) -> u64| {
+        number(title, 13, 1, move |(_, counters): &Counted| match of(counters) {
+            0 => cell("0", Role::Dim),
+            count => cell(exact(count), role),
+        })
+    };
+    vec![
+        words("kind", Fit::Left, (15, 15), 0, |(kind, _): &Counted| plain(kind.name())),
+        counter("seen", Role::Plain, |counters| counters.seen),
+        counter("delivered", Role::Plain, |counters| counters.delivered),
+        counter("suppressed", Role::Warning, |counters| counters.suppressed),
+        counter("lost", Role::Bad, |counters| counters.lost),
+    ]
+}
+
+/// A table of the state: its name, rows it has, and rows it gave up for newer ones.
+type Kept = (&'static str, usize, u64);
+
+fn kept(state: &State) -> Vec<Kept> {
+    let (conntrack, ipvs) = (&state.conntrack, &state.ipvs);
+    vec![
+        ("flows", state.flows.len(), state.flows.evicted()),
+        ("neighbours", state.neighbours.len(), state.neighbours.evicted()),
+        ("conntrack entries", conntrack.entries.len(), conntrack.entries.evicted()),
+        ("virtual services", ipvs.services.len(), ipvs.services.evicted()),
+        ("real servers", ipvs.reals.len(), ipvs.reals.evicted()),
+        ("peers", state.routes.peers.len(), state.routes.peers.evicted()),
+        ("rule sets", state.rulesets.len(), state.rulesets.evicted()),
+        ("ICMP subjects", state.path.icmp.len(), state.path.icmp.evicted()),
+        ("loops", state.path.loops.len(), state.path.loops.evicted()),
+    ]
+}
+
+fn draw_tables(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    let area = rule::draw(area, buffer, picture.theme, "Kept", "");
+    let mut tables = kept(picture.state);
+    tables.sort_by_key(|&(_, rows, forgotten)| std::cmp::Reverse((forgotten, rows)));
+    let columns: Vec<Column<Kept>> = vec![
+        words("table", Fit::Left, (17, 17), 0, |&(name, ..): &Kept| plain(name)),
+        number("rows", 9, 1, |&(_, rows, _): &Kept| plain(exact(rows as u64))),
+        number("forgotten", 9, 1, |&(.., forgotten): &Kept| match forgotten {
+            0 => cell("0", Role::Dim),
+            forgotten => cell(exact(forgotten), Role::Warning),
+        }),
+    ];
+    table::draw(area, buffer, picture.theme, &columns, &tables, Marks::default());
+}
