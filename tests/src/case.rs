@@ -23,6 +23,7 @@ mod reconcile;
 mod retransmit;
 mod route;
 mod ruleset;
+mod screen;
 mod storm;
 mod translation;
 
@@ -92,6 +93,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         names::CASES,
         storm::CASES,
         translation::CASES,
+        screen::CASES,
         fallback::CASES,
     ]
     .into_iter()

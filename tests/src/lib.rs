@@ -14,6 +14,7 @@ pub mod namespace;
 pub mod need;
 pub mod queue;
 pub mod retransmits;
+pub mod screen;
 pub mod storm;
 pub mod topology;
 pub mod tracer;

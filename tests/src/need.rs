@@ -30,6 +30,8 @@ pub enum Need {
     Ipvsadm,
     /// IPVS as a module that can be unloaded.
     IpvsUnloadable,
+    /// Terminals nobody looks at.
+    Terminal,
     /// A processor that is not emulated.
     RealProcessor,
     /// SYNs that can be repeated every second (6.5).
@@ -94,6 +96,7 @@ impl Need {
                 .map(|error| format!("no rules that queue: {error}"))
             }
             Self::IpvsUnloadable => ipvs_fixed(),
+            Self::Terminal => command::run("tmux", "-V").err().map(|error| format!("no tmux: {error:#}")),
             Self::RealProcessor => fs::read_to_string("/proc/cpuinfo")
                 .is_ok_and(|text| text.contains("QEMU TCG"))
                 .then(|| "an emulated processor is too slow".to_owned()),

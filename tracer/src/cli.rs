@@ -5,7 +5,6 @@ mod events;
 mod limits;
 mod live;
 mod log;
-mod look;
 mod netns;
 mod node;
 mod playback;
@@ -15,6 +14,7 @@ mod recording;
 mod replay;
 mod report;
 mod scope;
+mod screens;
 mod status;
 mod tally;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! no runtime and no API server is asked.
 
 mod cgroup;
+mod handle;
 mod kubelet;
 mod root;
 mod runtimes;
@@ -15,15 +16,30 @@ use std::{fs, path::PathBuf};
 use rustc_hash::FxHashMap;
 
 pub(crate) use self::cgroup::Identity;
-use self::root::{Hierarchies, Root};
+use self::{
+    handle::Handles,
+    root::{Hierarchies, Root},
+};
 use crate::event::{Container, Pod, Runtime, Text};
 
 /// Finds whose cgroups and processes are.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Finder {
     proc: PathBuf,
     root: Root,
     hierarchies: Hierarchies,
+    handles: Option<Handles>,
+}
+
+/// What became of a question after one cgroup.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It is a pod's or a container's.
+    Found(Identity),
+    /// It is neither's, or gone.
+    Nobody,
+    /// Only a walk through all cgroups can tell.
+    Unanswered,
 }
 
 /// Names as one source tells them; empty where it does not.
@@ -40,12 +56,22 @@ impl Finder {
     /// Of the node whose `/proc` this is.
     pub(crate) fn new(proc: PathBuf) -> Self {
         let (root, hierarchies) = (Root::new(&proc), Hierarchies::find(&proc));
-        Self { proc, root, hierarchies }
+        let unified = hierarchies.unified.as_ref();
+        let handles = unified.and_then(|mount_point| Handles::open(&root.path(mount_point)));
+        Self { proc, root, hierarchies, handles }
     }
 
     /// Whether a process may tell what its cgroup in the unified hierarchy does not.
     pub(crate) fn has_separate_hierarchies(&self) -> bool {
         self.hierarchies.has_separate
+    }
+
+    /// Whose the cgroup with that id is, at the cost of a system call or two.
+    pub(crate) fn cgroup(&self, id: u64) -> Asked {
+        match self.handles.as_ref().map(|handles| handles.path(id)) {
+            Some(Ok(path)) => path.as_deref().and_then(cgroup::identity).map_or(Asked::Nobody, Asked::Found),
+            Some(Err(_)) | None => Asked::Unanswered,
+        }
     }
 
     /// All cgroups of the unified hierarchy that are a pod's or a container's, by their ids.

@@ -32,7 +32,7 @@ pub struct DecodeCounts {
 
 /// Reads blocks of one node in their order. It keeps what the [`NodeRecord`]s say, which gives later records their
 /// meaning, and counts what it cannot read; no input makes it fail.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
     wall_minus_boot_ns: i64,
     tick_ns: u64,

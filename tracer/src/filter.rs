@@ -11,8 +11,10 @@
 //!             | "retransmit" | "retransmit-undo" | "neighbour" | "claim" | "conntrack" | "ipvs"
 //! ```
 //!
-//! In names of processes, containers, pods and network namespaces, `*` stands for any characters or none. A name with spaces, brackets, quotes or `<` stands in double quotes, where `\` takes the next character as it is.
+//! In names of processes, containers, pods and network namespaces, `*` stands for any characters or none. A name with
+//! spaces, brackets, quotes or `<` stands in double quotes, where `\` takes the next character as it is.
 
+mod completion;
 mod error;
 mod lexer;
 mod matching;
@@ -25,9 +27,13 @@ mod words;
 
 use std::{fmt, str::FromStr};
 
-use self::syntax::{Condition, Expression};
+use self::syntax::{Condition, Expression, Pattern};
 pub(crate) use self::words::family_of;
-pub use self::{error::ParseError, sieve::Sieve};
+pub use self::{
+    completion::{Completion, Named, complete},
+    error::ParseError,
+    sieve::Sieve,
+};
 use crate::{event::Event, probe::table::Family, state::Ownership};
 
 /// A condition on events. Printed, it reads back as an equal filter.
@@ -38,6 +44,11 @@ impl Filter {
     /// What happened in a network namespace, given by its inode.
     pub fn netns(inode: u32) -> Self {
         Self(Expression::Condition(Condition::Netns(inode)))
+    }
+
+    /// What happened in a network namespace of that name.
+    pub fn netns_name(name: &str) -> Self {
+        Self(Expression::Condition(Condition::NetnsName(Pattern(name.to_owned()))))
     }
 
     /// What belongs to one of these families; `None` if there are none.

@@ -6,6 +6,7 @@ mod containers;
 pub mod decode;
 pub mod event;
 pub mod filter;
+pub mod history;
 pub mod kernel;
 pub mod live;
 pub mod namespaces;

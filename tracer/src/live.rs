@@ -28,12 +28,13 @@ use bytes::BytesMut;
 use tokio::sync::mpsc;
 use tracer_common::record::{ReadyRecord, RecordHeader};
 
+pub(crate) use self::encode::{Stamp, marker};
 #[cfg(test)]
 pub(crate) use self::path::Device;
 pub(crate) use self::path::{Settings, Surroundings, read_settings};
 use self::{
     containers::Containers,
-    encode::{Stamp, append_hook_status, append_node, append_record, append_stats},
+    encode::{append_hook_status, append_node, append_record, append_stats},
     ipvs::ToldByHooks,
     owners::Owners,
     path::{Asked, Unasked},
@@ -132,7 +133,7 @@ impl Collector {
         let probes = Probes::new(paths, facts, options)?;
         let (suspicion, asked) = (Suspicion::default(), Asked::new(unasked));
         let buffer = BytesMut::new();
-        Ok(Self { probes, owners, containers, suspicion, watchers, ipvs_told, asked, blocks, buffer })
+        Ok(Self { probes, owners, containers, suspicion, watchers, asked, ipvs_told, blocks, buffer })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@
 
 mod accounting;
 mod bounded;
+mod chronicle;
 mod conntrack;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -17,17 +18,22 @@ mod neighbours;
 mod outage;
 mod path;
 mod rates;
+mod related;
 mod routes;
 mod rulesets;
 mod span;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod translations;
 
+#[cfg(test)]
+pub(crate) use self::related::story;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
+    chronicle::Chronicle,
     conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
     flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
@@ -41,11 +47,13 @@ pub use self::{
     outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
+    related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     span::Span,
+    subject::{NetworkKey, Subject},
     timeline::Timeline,
-    translations::{Learnt, Mapping, Translations, Translator},
+    translations::{Ends, Learnt, Mapping, Translations, Translator},
 };
 use crate::{
     decode::DecodeCounts,
@@ -88,6 +96,8 @@ pub struct Limits {
     pub translations: usize,
     /// Events of the timeline.
     pub timeline: usize,
+    /// Events of each sort but retransmits that are kept longer than the timeline.
+    pub chronicle: usize,
 }
 
 impl Default for Limits {
@@ -109,6 +119,7 @@ impl Default for Limits {
             loops: 10_000,
             translations: 50_000,
             timeline: 20_000,
+            chronicle: 2_000,
         }
     }
 }
@@ -155,6 +166,10 @@ pub struct State {
     pub timeline: Timeline,
     /// Who is who.
     pub names: Names,
+    /// The last events of every sort but retransmits.
+    pub chronicle: Chronicle,
+    /// Namespaces that have had flows, so that a flow can be looked for in all of them.
+    flow_namespaces: Bounded<u32, ()>,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -185,9 +200,28 @@ impl State {
             markers: Markers::default(),
             timeline: Timeline::new(limits.timeline),
             names: Names::new(limits.owners, limits.containers, limits.namespaces),
+            chronicle: Chronicle::new(limits.chronicle),
+            flow_namespaces: Bounded::new(limits.conntrack_tables),
             began: None,
             now: Timestamp::default(),
             events: 0,
+        }
+    }
+
+    /// What is known of tracer and the node, without anything that happened: where a filter begins that cannot be
+    /// applied to what came before any more.
+    #[must_use]
+    pub fn facts(&self, limits: Limits) -> Self {
+        Self {
+            node: self.node.clone(),
+            hooks: self.hooks.clone(),
+            accounting: self.accounting.clone(),
+            markers: self.markers.clone(),
+            names: self.names.clone(),
+            translations: self.translations.clone(),
+            began: self.began.map(|_| self.now),
+            now: self.now,
+            ..Self::new(limits)
         }
     }
 
@@ -196,6 +230,7 @@ impl State {
         let &Event { time, netns, cpu: _, ref body } = event;
         self.began.get_or_insert(time);
         self.now = self.now.max(time);
+        let flows_before = (self.flows.len(), self.flows.evicted());
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
@@ -240,17 +275,32 @@ impl State {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
             }
-            Body::RouteLookup(lookup) => self.routes.lookup(netns, time, lookup),
-            Body::Address(address) => self.routes.address(netns, address),
+            Body::RouteLookup(lookup) => {
+                if self.routes.lookup(netns, time, lookup) {
+                    self.chronicle.note_lookup(event);
+                }
+            }
+            Body::Address(address) => {
+                self.routes.address(netns, address);
+                self.names.take_in(event);
+            }
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Marker(_) => {}
-            Body::Translation(found) => self.translations.looked_up(netns, time, found),
+            Body::Translation(found) => {
+                if self.translations.looked_up(netns, time, found) {
+                    self.chronicle.note_lookup(event);
+                }
+            }
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
+        if flows_before != (self.flows.len(), self.flows.evicted()) {
+            self.flow_namespaces.touch(netns, || ());
+        }
         self.markers.note(event);
+        self.chronicle.note(event);
         if timeline::is_told(body) {
             self.events += 1;
             self.timeline.push(event);

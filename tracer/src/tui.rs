@@ -3,11 +3,15 @@
 //! Blocks and keys come in, [`update`](update::update) and [`State::apply`](crate::state::State::apply) change the
 //! [`Model`](model::Model), [`draw`](view::draw) shows it: at most ten times a second, and only if something changed.
 
+mod copy;
 pub mod keys;
 pub mod model;
+pub mod mouse;
 mod notable;
+mod opened;
 mod owner_text;
 mod peers;
+pub mod prompt;
 mod rows;
 mod terminal;
 #[cfg(test)]
@@ -18,13 +22,14 @@ pub mod update;
 pub mod view;
 mod widget;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use tokio::{
-    sync::mpsc::Receiver,
+    sync::mpsc::{Receiver, Sender},
+    task::yield_now,
     time::{MissedTickBehavior, interval},
 };
 
@@ -36,9 +41,10 @@ use self::{
 };
 use crate::{
     block::Block,
-    decode::Decoder,
     event::Text,
-    filter::{Filter, Sieve},
+    filter::Filter,
+    history::{History, USUAL_HISTORY_BYTES},
+    live::{Stamp, marker},
     signals::StopSignals,
     state::{Limits, State},
 };
@@ -55,16 +61,36 @@ pub enum Feed {
 }
 
 /// How the screens behave.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct Options {
     /// How much is kept at most.
     pub limits: Limits,
+    /// Bytes of compressed records kept, for other moments and other filters.
+    pub history_bytes: usize,
     /// Where the blocks come from.
     pub source: Source,
     /// What the user asks of the looks.
     pub theme: Choice,
     /// What of it to show; everything if there is none.
     pub filter: Option<Filter>,
+    /// Whether the mouse is taken from the start.
+    pub has_mouse: bool,
+    /// Takes the markers the user sets, to be put among the blocks.
+    pub markers: Option<Sender<Block>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            history_bytes: USUAL_HISTORY_BYTES,
+            source: Source::default(),
+            filter: None,
+            theme: Choice::default(),
+            has_mouse: false,
+            markers: None,
+        }
+    }
 }
 
 /// Shows what the blocks tell until the user leaves, a signal asks to, or a node's blocks end. At the end of a session
@@ -77,25 +103,21 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
     const FRAME: Duration = Duration::from_millis(100);
 
     let mut theme = Theme::find(options.theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
-    let mut screens = Screens::open()?;
+    let source = options.source;
+    let mut desk = Desk::open(options)?;
     if theme.asks_background {
-        screens.ask(QUERY)?;
+        desk.screens.ask(QUERY)?;
     }
     let mut answers = Answers::default();
-    let mut model = Model::new(State::new(options.limits), options.source);
-    model.filter = options.filter.as_ref().map(ToString::to_string);
-    let mut sieve = Sieve::new(options.filter);
-    let mut decoder = Decoder::default();
     let mut inputs = EventStream::new();
     let mut stop = StopSignals::listen().context("listening for signals")?;
     let mut frames = interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    update(&mut model, Input::Height(screens.height()?));
     let mut is_stale = true;
 
     loop {
         // In this order: however many blocks wait, a key is taken next and a frame is never late by more than one
-        // block.
+        // block. Work comes last, but a little is done with every block.
         tokio::select! {
             biased;
             () = stop.asked() => return Ok(()),
@@ -103,23 +125,36 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
                 let input = input.context("the terminal gives no more input")?;
                 let input = input.context("reading from the terminal")?;
                 for input in pressed(&input, &mut answers, &mut theme) {
-                    if take_input(&mut model, &input) == Some(Effect::Quit) {
+                    if desk.take_input(&input)? == Next::Leave {
                         return Ok(());
                     }
                 }
                 is_stale = true;
             }
             _ = frames.tick(), if is_stale => {
-                screens.draw(|frame| view::draw(frame, &model, theme))?;
+                desk.model.hold_selection();
+                desk.screens.draw(|frame| view::draw(frame, &desk.model, theme))?;
+                // The next one a whole interval after this: a picture that takes long to draw must not keep blocks
+                // waiting.
+                frames.reset();
                 is_stale = false;
             }
-            incoming = feed.recv(), if !model.ended => {
+            incoming = feed.recv(), if !desk.model.ended => {
                 match incoming {
-                    Some(Feed::Block(block)) => take_block(&mut model, &mut decoder, &mut sieve, &block),
-                    Some(Feed::Notice(notice)) => { update(&mut model, Input::Notice(Text::new(&notice))); }
-                    None if options.source == Source::Node => return Ok(()),
-                    None => { update(&mut model, Input::Ended); }
+                    Some(Feed::Block(block)) => {
+                        desk.model.take(&block);
+                        desk.model.history.work();
+                    }
+                    Some(Feed::Notice(notice)) => {
+                        update(&mut desk.model, Input::Notice(Text::new(&notice)));
+                    }
+                    None if source == Source::Node => return Ok(()),
+                    None => { update(&mut desk.model, Input::Ended); }
                 }
+                is_stale = true;
+            }
+            () = yield_now(), if desk.model.history.has_work() => {
+                desk.model.history.work();
                 is_stale = true;
             }
         }
@@ -143,19 +178,74 @@ fn pressed(input: &TerminalEvent, answers: &mut Answers, theme: &mut Theme) -> V
     }
 }
 
-fn take_block(model: &mut Model, decoder: &mut Decoder, sieve: &mut Sieve, block: &Block) {
-    decoder.decode(block, |event| {
-        if sieve.passes(&event) {
-            model.live().apply(&event);
-        }
-    });
-    model.live().set_decoded(decoder.counts());
+/// Whether the user stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Stay,
+    Leave,
 }
 
-fn take_input(model: &mut Model, input: &TerminalEvent) -> Option<Effect> {
-    match *input {
-        TerminalEvent::Key(key) => update(model, Input::Key(key)),
-        TerminalEvent::Resize(_, height) => update(model, Input::Height(height)),
-        _ => None,
+/// The model and what its effects need.
+struct Desk {
+    model: Model,
+    screens: Screens,
+    markers: Option<Sender<Block>>,
+    /// When the user began to set a marker.
+    moment: Option<Stamp>,
+}
+
+impl Desk {
+    fn open(options: Options) -> Result<Self> {
+        let Options { limits, history_bytes, source, filter, theme: _, has_mouse, markers } = options;
+        let mut screens = Screens::open()?;
+        let text = filter.as_ref().map(ToString::to_string);
+        let history = History::new(State::new(limits), filter, limits, history_bytes);
+        let mut model = Model::with_history(history, source);
+        model.filter = text;
+        model.has_mouse = has_mouse;
+        if has_mouse {
+            screens.take_mouse(true)?;
+        }
+        update(&mut model, Input::Height(screens.height()?));
+        Ok(Self { model, screens, markers, moment: None })
+    }
+
+    fn take_input(&mut self, input: &TerminalEvent) -> Result<Next> {
+        /// Work that is done before the picture is drawn again: most of it is done by then.
+        const AT_ONCE: Duration = Duration::from_millis(30);
+
+        let input = match input {
+            TerminalEvent::Key(key) => Input::Key(*key),
+            TerminalEvent::Paste(text) => Input::Paste(text.clone()),
+            TerminalEvent::Resize(_, height) => Input::Height(*height),
+            TerminalEvent::Mouse(event) => match mouse::pointed(event, self.screens.drawn()) {
+                Some(pointed) => Input::Mouse(pointed),
+                None => return Ok(Next::Stay),
+            },
+            TerminalEvent::FocusGained | TerminalEvent::FocusLost => return Ok(Next::Stay),
+        };
+        match update(&mut self.model, input) {
+            Some(Effect::Quit) => return Ok(Next::Leave),
+            Some(Effect::NoteMoment) => self.moment = Stamp::now().ok(),
+            Some(Effect::Mark(text)) => self.mark(&text),
+            Some(Effect::Copy(text)) => self.screens.copy(&text)?,
+            Some(Effect::Mouse(take)) => self.screens.take_mouse(take)?,
+            None => {}
+        }
+        let began = Instant::now();
+        while self.model.history.has_work() && began.elapsed() < AT_ONCE {
+            self.model.history.work();
+        }
+        Ok(Next::Stay)
+    }
+
+    fn mark(&mut self, text: &Text) {
+        let is_marked = match (self.moment.take(), &self.markers) {
+            (Some(moment), Some(markers)) => markers.try_send(marker(moment, text)).is_ok(),
+            _ => false,
+        };
+        if !is_marked {
+            update(&mut self.model, Input::Notice(Text::new("the marker could not be set")));
+        }
     }
 }

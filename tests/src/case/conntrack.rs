@@ -60,15 +60,15 @@ const NEEDS: &[Need] = &[Need::FunctionHooks, Need::Nftables, Need::Conntrack];
 const PORT: u16 = 80;
 const CLIENT_PORT: u16 = 41_000;
 
-fn client(family: Family) -> SocketAddr {
+pub(super) fn client(family: Family) -> SocketAddr {
     SocketAddr::new(Cluster::client_address(family), CLIENT_PORT)
 }
 
-fn virtual_service(family: Family) -> SocketAddr {
+pub(super) fn virtual_service(family: Family) -> SocketAddr {
     SocketAddr::new(Cluster::virtual_address(family), PORT)
 }
 
-fn server(family: Family, number: u8) -> SocketAddr {
+pub(super) fn server(family: Family, number: u8) -> SocketAddr {
     SocketAddr::new(Cluster::server_address(family, number), PORT)
 }
 
@@ -97,7 +97,7 @@ fn told<'a>(events: &'a Events, director: &Namespace, family: Family, event: &st
 }
 
 /// Fails unless the field, a tuple of replies, says that the server answers.
-fn answered_by(selection: &Selection<'_>, field: &str, server: SocketAddr) -> Result<()> {
+pub(super) fn answered_by(selection: &Selection<'_>, field: &str, server: SocketAddr) -> Result<()> {
     for event in selection.events() {
         let reply = &event[field];
         ensure!(
@@ -139,7 +139,7 @@ fn reopened(setting: &Setting, family: Family) -> Result<()> {
 }
 
 /// A connection to the service, which the server closes.
-fn converse(cluster: &Cluster, family: Family, number: u8) -> Result<()> {
+pub(super) fn converse(cluster: &Cluster, family: Family, number: u8) -> Result<()> {
     let answering = &cluster.servers[usize::from(number)];
     translate_to(&cluster.director, server(family, number))?;
     let listener = traffic::listen(answering, server(family, number))?;

@@ -7,6 +7,7 @@ mod late;
 mod nested;
 mod raw;
 mod reuse;
+mod screen;
 mod service;
 mod sticky;
 
@@ -55,6 +56,12 @@ pub(super) const CASES: &[Case] = &[
         proves: "the same over IPv6",
         needs: NEEDS,
         run: |setting| reuse::reused(setting, Family::V6),
+    },
+    Case {
+        name: "ipvs-screen",
+        proves: "the IPVS screen counts the connections that reach a drained server, as the JSON of the same run",
+        needs: &[Need::Terminal, Need::FunctionHooks, Need::Nftables, Need::Ipvs],
+        run: screen::drained_but_dialled,
     },
     Case {
         name: "ipvs-rescheduled",

@@ -8,12 +8,15 @@ use tokio::sync::mpsc;
 use super::{
     limits::LimitArguments,
     log,
-    look::Look,
     node::{Blocks, Node},
     recording::Recording,
     scope::View,
+    screens::Screens,
 };
-use crate::tui::{self, Feed, Source};
+use crate::{
+    block::Block,
+    tui::{self, Feed, Source},
+};
 
 /// `tracer live`.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
@@ -25,9 +28,9 @@ pub(super) struct Arguments {
     #[arg(long, requires = "record")]
     force: bool,
     #[command(flatten)]
-    view: View,
+    screens: Screens,
     #[command(flatten)]
-    look: Look,
+    view: View,
     #[command(flatten)]
     limits: LimitArguments,
 }
@@ -38,8 +41,8 @@ impl Arguments {
         Self {
             record: self.record.or(before.record),
             force: self.force || before.force,
+            screens: self.screens.over(before.screens),
             view: self.view.over(before.view),
-            look: self.look.over(before.look),
             limits: self.limits.over(before.limits),
         }
     }
@@ -52,13 +55,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tui::require_terminal()?;
     let recording =
         arguments.record.as_deref().map(|path| Recording::create(path, arguments.force)).transpose()?;
-    let options = tui::Options {
-        source: Source::Node,
-        filter: arguments.view.filter.clone(),
-        theme: arguments.look.theme(),
-        limits: arguments.limits.limits(),
-        ..tui::Options::default()
-    };
+    let limits = arguments.limits.limits();
+    let options = arguments.screens.options(Source::Node, arguments.view.filter.clone(), limits);
     let _hold = log::hold();
     // On the heap: the state is large.
     node.run(async |blocks| Box::pin(show(blocks, recording, options)).await)
@@ -70,26 +68,37 @@ async fn show(
     recording: Option<Recording>,
     options: tui::Options,
 ) -> anyhow::Result<()> {
+    /// Markers that may wait: as many as nobody types.
+    const MARKERS_WAITING: usize = 16;
+
     let stop = blocks.stop();
     let (sender, receiver) = mpsc::channel(1);
+    let (marker_sender, markers) = mpsc::channel(MARKERS_WAITING);
+    let options = tui::Options { markers: Some(marker_sender), ..options };
     let screens = async {
         let shown = tui::run(receiver, options).await;
         stop.ask();
         shown
     };
-    let (shown, recorded) = tokio::join!(screens, forward(blocks, recording, sender));
+    let (shown, recorded) = tokio::join!(screens, forward(blocks, markers, recording, sender));
     recorded.and(shown)
 }
 
-/// Hands blocks to the screens as long as they are there, and to the session to the end. A session that cannot be
+/// Hands blocks, and the markers the user sets among them, to the screens as long as they are there, and to the session to the end. A session that cannot be
 /// written any more is given up, the screens stay and tell it.
 async fn forward(
     blocks: &mut Blocks,
+    mut markers: mpsc::Receiver<Block>,
     mut recording: Option<Recording>,
     screens: mpsc::Sender<Feed>,
 ) -> anyhow::Result<()> {
     let mut failure = None;
-    while let Some(block) = blocks.next().await {
+    loop {
+        let block = tokio::select! {
+            block = blocks.next() => block,
+            Some(marker) = markers.recv() => Some(marker),
+        };
+        let Some(block) = block else { break };
         if let Some(session) = &mut recording
             && let Err(error) = session.append(&block)
         {

@@ -4,11 +4,14 @@ use std::{convert::Infallible, fs, os::unix::fs::MetadataExt as _, path::PathBuf
 
 use anyhow::Context as _;
 
+use crate::filter::Filter;
+
 /// Which network namespace to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NetnsChoice {
     All,
     Inode(u32),
+    Name(String),
     File(PathBuf),
 }
 
@@ -21,17 +24,26 @@ impl FromStr for NetnsChoice {
             _ if text == "all" => Self::All,
             Ok(inode) => Self::Inode(inode),
             Err(_) if text.contains('/') => Self::File(text.into()),
-            Err(_) => Self::File(PathBuf::from("/run/netns").join(text)),
+            Err(_) => Self::Name(text.to_owned()),
         })
     }
 }
 
 impl NetnsChoice {
+    /// What of a session is meant. Names are those it had when it was recorded; a path leads to a namespace of now.
+    pub(super) fn filter(&self) -> anyhow::Result<Option<Filter>> {
+        Ok(match self {
+            Self::Name(name) => Some(Filter::netns_name(name)),
+            Self::All | Self::Inode(_) | Self::File(_) => self.inode()?.map(Filter::netns),
+        })
+    }
+
     /// Its inode number; `None` for all.
     pub(super) fn inode(&self) -> anyhow::Result<Option<u32>> {
         match self {
             Self::All => Ok(None),
             Self::Inode(inode) => Ok(Some(*inode)),
+            Self::Name(name) => Self::File(PathBuf::from("/run/netns").join(name)).inode(),
             Self::File(path) => {
                 let metadata = fs::metadata(path).with_context(|| {
                     format!(
@@ -57,7 +69,7 @@ mod tests {
             ("all", NetnsChoice::All),
             ("4026531840", NetnsChoice::Inode(4_026_531_840)),
             ("/proc/1/ns/net", NetnsChoice::File("/proc/1/ns/net".into())),
-            ("blue", NetnsChoice::File("/run/netns/blue".into())),
+            ("blue", NetnsChoice::Name("blue".to_owned())),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
@@ -69,5 +81,10 @@ mod tests {
         assert!(own.inode().unwrap().is_some());
         let none: NetnsChoice = "no-such-namespace".parse().unwrap();
         assert!(none.inode().unwrap_err().to_string().contains("no-such-namespace"));
+        // A session may have it.
+        assert_eq!(
+            none.filter().unwrap().map(|filter| filter.to_string()).as_deref(),
+            Some("netns no-such-namespace")
+        );
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tokio::sync::mpsc;
 
-use super::{limits::LimitArguments, look::Look, playback::Playback, scope::View, tell};
+use super::{limits::LimitArguments, playback::Playback, scope::View, screens::Screens, tell};
 use crate::tui::{self, Feed, Source};
 
 /// Blocks read ahead of the screens.
@@ -21,9 +21,9 @@ pub(super) struct Arguments {
     /// The session.
     file: PathBuf,
     #[command(flatten)]
-    view: View,
+    screens: Screens,
     #[command(flatten)]
-    look: Look,
+    view: View,
     #[command(flatten)]
     limits: LimitArguments,
 }
@@ -33,13 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tui::require_terminal()?;
     let playback = Playback::open(&arguments.file, &arguments.view.scope)?;
     let filter = arguments.view.for_session()?;
-    let options = tui::Options {
-        source: Source::Session,
-        filter,
-        theme: arguments.look.theme(),
-        limits: arguments.limits.limits(),
-        ..tui::Options::default()
-    };
+    let options = arguments.screens.options(Source::Session, filter, arguments.limits.limits());
     let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
     let reader = read(playback, sender)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -88,7 +88,7 @@ impl View {
     pub(super) fn for_session(&self) -> anyhow::Result<Option<Filter>> {
         let parts = [
             Filter::families(self.scope.families()),
-            self.scope.netns()?.map(Filter::netns),
+            self.scope.netns.as_ref().map_or(Ok(None), NetnsChoice::filter)?,
             self.filter.clone(),
         ];
         Ok(parts.into_iter().flatten().reduce(Filter::and))

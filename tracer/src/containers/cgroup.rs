@@ -139,16 +139,16 @@ mod tests {
             .replace("HASH", HASH)
     }
 
-    fn found(pod_uid: Option<&str>, container: Option<&str>, runtime: Option<Runtime>) -> Option<Identity> {
+    fn found(pod_uid: Option<&str>, container: Option<&str>, runtime: Option<Runtime>) -> Identity {
         let owned = |text: &str| text.to_owned();
-        Some(Identity { pod_uid: pod_uid.map(owned), container: container.map(owned), runtime })
+        Identity { pod_uid: pod_uid.map(owned), container: container.map(owned), runtime }
     }
 
     #[test]
     fn paths_tell_pod_and_container() {
         use Runtime::{Containerd, Crio, Docker, Lxc, Podman};
-        let pod = |runtime| found(Some(UID), Some(ID), runtime);
-        let alone = |runtime| found(None, Some(ID), Some(runtime));
+        let pod = |runtime| Some(found(Some(UID), Some(ID), runtime));
+        let alone = |runtime| Some(found(None, Some(ID), Some(runtime)));
         let slice = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUNDERSCORED.slice";
         let table = [
             (format!("{slice}/cri-containerd-ID.scope"), pod(Some(Containerd))),
@@ -156,8 +156,8 @@ mod tests {
             (format!("{slice}/crio-ID.scope/container"), pod(Some(Crio))),
             (format!("{slice}/docker-ID.scope"), pod(Some(Docker))),
             (format!("{slice}/cri-containerd-ID.scope/system.slice/nginx.service"), pod(Some(Containerd))),
-            (format!("{slice}/crio-conmon-ID.scope"), found(Some(UID), None, None)),
-            (slice.to_owned(), found(Some(UID), None, None)),
+            (format!("{slice}/crio-conmon-ID.scope"), Some(found(Some(UID), None, None))),
+            (slice.to_owned(), Some(found(Some(UID), None, None))),
             ("/kubepods.slice/kubepods-podUNDERSCORED.slice/crio-ID.scope".to_owned(), pod(Some(Crio))),
             (
                 "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-podUNDERSCORED.slice/cri-containerd-ID.scope"
@@ -167,12 +167,12 @@ mod tests {
             (
                 "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podHASH.slice/cri-containerd-ID.scope"
                     .to_owned(),
-                found(Some(HASH), Some(ID), Some(Containerd)),
+                Some(found(Some(HASH), Some(ID), Some(Containerd))),
             ),
             ("/kubepods/burstable/podUID/ID".to_owned(), pod(None)),
             ("/kubepods/podUID/ID".to_owned(), pod(None)),
             ("/kubepods/besteffort/podUID/crio-ID".to_owned(), pod(Some(Crio))),
-            ("/kubepods/podHASH/ID".to_owned(), found(Some(HASH), Some(ID), None)),
+            ("/kubepods/podHASH/ID".to_owned(), Some(found(Some(HASH), Some(ID), None))),
             ("/system.slice/containerd.service/kubepods-burstable-podUNDERSCORED.slice:cri-containerd:ID".to_owned(),
                 pod(Some(Containerd))),
             ("/../../kubepods-burstable-podUNDERSCORED.slice/cri-containerd-ID.scope".to_owned(), pod(Some(Containerd))),
@@ -192,8 +192,8 @@ mod tests {
                 alone(Podman),
             ),
             ("/system.slice/nerdctl-ID.scope".to_owned(), alone(Containerd)),
-            ("/default/ID".to_owned(), found(None, Some(ID), None)),
-            ("/lxc.payload.web".to_owned(), found(None, Some("web"), Some(Lxc))),
+            ("/default/ID".to_owned(), Some(found(None, Some(ID), None))),
+            ("/lxc.payload.web".to_owned(), Some(found(None, Some("web"), Some(Lxc)))),
         ];
         for (path, expected) in table {
             assert_eq!(identity(&written(&path)), expected, "{path}");
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn of_a_process_the_hierarchy_that_tells_most_counts() {
-        let pod = found(Some(UID), Some(ID), Some(Runtime::Containerd));
+        let pod = Some(found(Some(UID), Some(ID), Some(Runtime::Containerd)));
         let slice = "kubepods-burstable-podUNDERSCORED.slice";
         for (name, lines, expected) in [
             ("version 2", format!("0::/kubepods.slice/{slice}/cri-containerd-ID.scope\n"), pod.clone()),
@@ -241,7 +241,7 @@ mod tests {
             (
                 "colons",
                 "0::/kubepods-podUNDERSCORED.slice:crio:ID\n".to_owned(),
-                found(Some(UID), Some(ID), Some(Runtime::Crio)),
+                Some(found(Some(UID), Some(ID), Some(Runtime::Crio))),
             ),
             ("neither", "0::/system.slice/ssh.service\n".to_owned(), None),
             ("nothing", String::new(), None),

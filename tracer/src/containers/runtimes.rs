@@ -7,8 +7,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{Names, root::Root};
 use crate::event::Runtime;
 
-/// Where containerd keeps its tasks: itself, and as a part of k3s and rke2, k0s and MicroK8s, or of Docker. Below are
-/// its namespaces (`k8s.io`, `moby`, …), below these the containers by id.
+/// Where containerd keeps its tasks: itself, and as a part of k3s and rke2, k0s and `MicroK8s`, or of Docker. Below
+/// are its namespaces (`k8s.io`, `moby`, …), below these the containers by id.
 const TASKS: [&str; 6] = [
     "/run/containerd/io.containerd.runtime.v2.task",
     "/run/k3s/containerd/io.containerd.runtime.v2.task",

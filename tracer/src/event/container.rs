@@ -10,7 +10,7 @@ use super::Text;
 const SHORT_ID: usize = 12;
 
 /// A pod. What is not known is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pod {
     /// The namespace of Kubernetes it is in.
     pub namespace: Text,

@@ -180,6 +180,14 @@ impl IpvsDecision {
         }
     }
 
+    /// Whether the new connection goes on to a real server.
+    pub fn is_accepted(self) -> bool {
+        match self {
+            Self::Scheduled | Self::Reused | Self::Rescheduled => true,
+            Self::Delayed | Self::Dropped | Self::Refused => false,
+        }
+    }
+
     /// From the steps the packet took through `ip_vs_in_hook` (5.16 to 7.2); ARCHITECTURE.md has the whole table.
     fn of(record: &IpvsRecord) -> Self {
         const VERDICT_DROP: i32 = 0;

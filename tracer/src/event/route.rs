@@ -16,6 +16,33 @@ pub struct Prefix {
     pub bits: u8,
 }
 
+impl Prefix {
+    /// Of a single address.
+    pub fn host(address: IpAddr) -> Self {
+        Self { address, bits: all_bits(address) }
+    }
+
+    /// Whether it is a single address.
+    pub fn is_host(self) -> bool {
+        self.bits == all_bits(self.address)
+    }
+
+    /// Whether an address lies in it. Families never match each other.
+    pub fn contains(self, address: IpAddr) -> bool {
+        let common_bits = match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => (own.to_bits() ^ other.to_bits()).leading_zeros(),
+            (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits() ^ other.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        u32::from(self.bits) <= common_bits
+    }
+}
+
+/// How many bits an address has.
+fn all_bits(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
 impl fmt::Display for Prefix {
     /// As `ip route` writes it: `default` for everything; else always with its length.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,6 +18,13 @@ const DEEPEST: usize = 64;
 const CONDITION: &str = "a condition: host, net, port (after src or dst, if wanted), kind, family, netns, process, \
                          container, pod, dev, mac, verdict, decision, event, state, weight, failed, or a type of event";
 
+/// The words [`CONDITION`] lists.
+#[cfg(test)]
+pub(super) fn condition_words() -> impl Iterator<Item = &'static str> {
+    let words = CONDITION.split([',', ' ', ':', '(', ')']);
+    words.filter(|word| !["", "a", "condition", "after", "if", "wanted", "or", "type", "of"].contains(word))
+}
+
 /// Reads a whole expression.
 pub(super) fn parse(text: &str) -> Result<Expression, ParseError> {
     let mut parser = Parser { text, tokens: lexer::tokens(text)?, next: 0, depth: 0 };

@@ -4,7 +4,7 @@ use super::Filter;
 use crate::{event::Event, state::Names};
 
 /// Says event by event whether to show it, remembering the names that later events are known by.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sieve {
     filter: Option<Filter>,
     names: Names,
@@ -16,10 +16,21 @@ impl Sieve {
         Self { filter, names: Names::default() }
     }
 
+    /// The filter, if there is one.
+    pub fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
+    /// Lets through what meets the filter, of events that come after others that told these names.
+    pub fn with_names(filter: Filter, names: Names) -> Self {
+        Self { filter: Some(filter), names }
+    }
+
     /// Whether to show an event. Every event has to pass here, in their order.
     pub fn passes(&mut self, event: &Event) -> bool {
-        let Some(filter) = &self.filter else { return true };
+        // Remembered without a filter too: one may come later.
         self.names.take_in(event);
+        let Some(filter) = &self.filter else { return true };
         filter.matches_with(event, &self.names.of_event(event))
     }
 }

@@ -184,6 +184,11 @@ impl fmt::Display for Side {
     }
 }
 
+/// A name as it is written, quoted where it has to be.
+pub(super) fn quoted(name: &str) -> String {
+    Name(name).to_string()
+}
+
 /// A name, quoted where it has to be.
 struct Name<'a>(&'a str);
 

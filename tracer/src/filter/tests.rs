@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::Union};
 
-use super::{Filter, Sieve, parse, syntax::Pattern, words};
+use super::{Filter, Sieve, complete, parse, syntax::Pattern, words};
 use crate::{
     event::{Body, Event, NeighbourState, Process, TcpState, Text},
     output::tests::{events, every_event},
@@ -161,6 +161,12 @@ fn depth_is_bounded() {
 
 fn condition() -> impl Strategy<Value = String> {
     let side = prop_oneof![Just(""), Just("src "), Just("dst ")];
+    // Every word there is to choose from, and every condition that is one word.
+    let listed = ["kind", "family", "verdict", "decision", "event", "state", ""].map(|condition| {
+        let mut words = complete(&format!("{condition} "), |_| Vec::new()).words;
+        words.retain(|word| parse(&format!("{condition} {word}")).is_ok());
+        prop::sample::select(words).prop_map(move |word| format!("{condition} {word}"))
+    });
     let name = prop_oneof![
         "[a-z0-9./*-]{1,15}",
         "\\PC{0,8}".prop_map(|name| { format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")) })
@@ -179,19 +185,11 @@ fn condition() -> impl Strategy<Value = String> {
         any::<i32>().prop_map(|weight| format!("weight <{weight}")),
         any::<[u8; 6]>()
             .prop_map(|bytes| { format!("mac {}", bytes.map(|byte| format!("{byte:x}")).join(":")) }),
-        prop::sample::select(vec![
-            "kind tlp",
-            "family ipvs",
-            "claim",
-            "netns 7",
-            "verdict failed",
-            "decision delayed",
-            "event table-full",
-            "state close-wait",
-            "weight -1",
-            "failed",
-        ])
-        .prop_map(ToOwned::to_owned),
+        Union::new(listed),
+        prop_oneof![
+            any::<u32>().prop_map(|netns| format!("netns {netns}")),
+            any::<i32>().prop_map(|weight| format!("weight {weight}"))
+        ],
     ]
 }
 

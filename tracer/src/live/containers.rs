@@ -15,12 +15,13 @@ use zerocopy::FromBytes as _;
 
 use super::encode::{Stamp, append_record};
 use crate::{
-    containers::{Finder, Identity},
+    containers::{Asked, Finder, Identity},
     decode,
     event::{Container, Pod, Runtime},
 };
 
-/// The least time between two walks through all cgroups: one takes some milliseconds on a busy node.
+/// The least time between two walks through all cgroups, where the kernel does not lead to one by its id: a walk takes
+/// tens of milliseconds on a busy node.
 const WALK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Processes asked for their cgroups in a second.
@@ -36,7 +37,7 @@ const TRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Containers behind the sockets of records.
 pub(super) struct Containers {
     finder: Finder,
-    /// Whose the cgroups are, by the last walk.
+    /// Whose cgroups are, of those found so far.
     cgroups: FxHashMap<u64, Identity>,
     last_walk: Option<Instant>,
     wanted: FxHashSet<u64>,
@@ -154,21 +155,31 @@ impl Containers {
         if self.wanted.is_empty() {
             return;
         }
-        let is_due = self.last_walk.is_none_or(|last| last.elapsed() >= WALK_INTERVAL);
-        let mut has_walked = false;
-        if is_due && self.wanted.iter().any(|id| !self.cgroups.contains_key(id)) {
+        let wanted: Vec<u64> = self.wanted.drain().collect();
+        let mut needs_walk = false;
+        for &id in &wanted {
+            if self.cgroups.contains_key(&id) {
+                continue;
+            }
+            match self.finder.cgroup(id) {
+                Asked::Found(identity) => drop(self.cgroups.insert(id, identity)),
+                Asked::Nobody => drop(self.settled.insert(id)),
+                Asked::Unanswered => needs_walk = true,
+            }
+        }
+        let has_walked = needs_walk && self.last_walk.is_none_or(|last| last.elapsed() >= WALK_INTERVAL);
+        if has_walked {
             self.cgroups = self.finder.cgroups();
             self.last_walk = Some(Instant::now());
-            has_walked = true;
         }
-        for id in self.wanted.drain().collect::<Vec<_>>() {
+        for id in wanted {
             match self.cgroups.get(&id) {
                 Some(identity) => {
                     let container = Container { cgroup_id: Some(id), ..self.finder.describe(identity) };
                     self.tell_cgroup(stamp, id, container, told);
                 }
                 // It is no container's, or gone.
-                None if has_walked => {
+                None if has_walked || self.settled.contains(&id) => {
                     self.settled.insert(id);
                     self.incomplete.remove(&id);
                 }
@@ -222,6 +233,9 @@ impl Containers {
                 set.clear();
             }
         }
+        if self.cgroups.len() > REMEMBERED {
+            self.cgroups.clear();
+        }
         if told.len() > REMEMBERED {
             told.clear();
         }
@@ -260,7 +274,7 @@ pub(super) fn pod_lines(pod: Option<&Pod>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{slice, time::Instant};
 
     use bytes::BytesMut;
     use tracer_common::record::{OwnerRecord, Record, RecordHeader, RetransmitRecord};
@@ -295,7 +309,9 @@ mod tests {
     ) -> Vec<Container> {
         let records: Vec<u8> = records.iter().flat_map(|record| record.as_bytes().to_vec()).collect();
         let mut told = BytesMut::new();
-        owners.iter().for_each(|owner| told.extend_from_slice(owner.as_bytes()));
+        for owner in owners {
+            told.extend_from_slice(owner.as_bytes());
+        }
         containers.look_up(&records, &mut told);
         let mut found = Vec::new();
         Decoder::default().decode(&Block(told.freeze()), |event| {
@@ -364,7 +380,7 @@ mod tests {
         let by_process = (None, Some(4_200), "nginx", POD.to_owned());
         // The root of the unified hierarchy, which is there though nobody mounted it; then none.
         let records = [retransmit(1, 1, 4_200), retransmit(0, 2, 700), retransmit(1, 3, 9_999)];
-        assert_eq!(names(&told(&mut containers, &records, &[])), [by_process.clone()]);
+        assert_eq!(names(&told(&mut containers, &records, &[])), slice::from_ref(&by_process));
         assert_eq!(told(&mut containers, &records, &[]), []);
         // The process is found later, by the socket.
         let mut containers = Containers::new(node.proc());

@@ -4,12 +4,16 @@ use bytes::{BufMut as _, BytesMut};
 use nix::time::{ClockId, clock_gettime};
 use tracer_common::{
     counters::KindCounters,
-    record::{HookStatusRecord, KERNEL_KINDS, NodeRecord, Record, RecordHeader, RecordKind, StatsRecord},
+    record::{
+        HookStatusRecord, KERNEL_KINDS, MarkerRecord, NodeRecord, Record, RecordHeader, RecordKind,
+        StatsRecord,
+    },
 };
 use zerocopy::IntoBytes as _;
 
 use crate::{
-    event::{ATTACHED, HookState, HookStatus, NOT_NEEDED, STANDBY},
+    block::Block,
+    event::{ATTACHED, HookState, HookStatus, NOT_NEEDED, STANDBY, Text},
     kernel::facts::Facts,
 };
 
@@ -21,13 +25,13 @@ pub(super) const TEXT_BYTES: usize = 1024;
 
 /// When a record made in user space is made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     boot_ns: u64,
 }
 
 impl Stamp {
     /// Now, by the clock the kernel side uses.
-    pub(super) fn now() -> anyhow::Result<Self> {
+    pub(crate) fn now() -> anyhow::Result<Self> {
         let now = std::time::Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME)?);
         Ok(Self { boot_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX) })
     }
@@ -61,6 +65,13 @@ pub(super) fn append_record<R: Record>(
     buffer.put_slice(&record.as_bytes()[size_of::<RecordHeader>()..]);
     buffer.put_slice(text);
     buffer.put_bytes(0, start + length - buffer.len());
+}
+
+/// A block with a marker the user set.
+pub(crate) fn marker(stamp: Stamp, text: &Text) -> Block {
+    let mut buffer = BytesMut::new();
+    append_record(&mut buffer, stamp, 0, &MarkerRecord::default(), text.as_str().as_bytes());
+    Block(buffer.freeze())
 }
 
 /// Appends the node's clocks and names.

@@ -73,9 +73,15 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
 
     /// The entry of `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
+        self.entry(key).map(|(_, value)| value)
+    }
+
+    /// The entry of `key` with the key as it is kept.
+    pub fn entry(&self, key: &K) -> Option<(&K, &V)> {
         let position =
             self.positions.find(hash(key), |&position| self.entries[position as usize].0 == *key)?;
-        Some(&self.entries[*position as usize].1)
+        let (key, value) = &self.entries[*position as usize];
+        Some((key, value))
     }
 
     /// All entries, in no particular order.

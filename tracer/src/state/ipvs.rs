@@ -66,7 +66,7 @@ impl Decisions {
 
     /// New connections that went on to a real server.
     pub fn accepted(&self) -> u64 {
-        IpvsDecision::ALL.into_iter().filter(|&decision| is_accepted(decision)).map(|one| self.of(one)).sum()
+        IpvsDecision::ALL.into_iter().filter(|decision| decision.is_accepted()).map(|one| self.of(one)).sum()
     }
 
     /// New connections that were dropped, delayed or refused.
@@ -199,17 +199,9 @@ pub struct Ipvs {
     pub total: Decisions,
 }
 
-/// Whether a new connection goes on to a real server.
-fn is_accepted(decision: IpvsDecision) -> bool {
-    match decision {
-        IpvsDecision::Scheduled | IpvsDecision::Reused | IpvsDecision::Rescheduled => true,
-        IpvsDecision::Delayed | IpvsDecision::Dropped | IpvsDecision::Refused => false,
-    }
-}
-
 /// Whether a new connection reaches a real server that should get none.
 pub fn is_onto_drained(decided: &IpvsDecided) -> bool {
-    is_accepted(decided.decision)
+    decided.decision.is_accepted()
         && decided.real.is_some()
         && decided.weight.is_some_and(|weight| weight == 0 || !decided.available)
 }
@@ -231,7 +223,7 @@ impl Ipvs {
         let service = self.services.touch(key, || Service::new(time));
         service.last = service.last.max(time);
         service.decisions.count(decided);
-        if !is_accepted(decided.decision) {
+        if !decided.decision.is_accepted() {
             Span::extend(&mut service.turned_away, time);
         }
         service.reuse_mode = Some(decided.reuse_mode);
@@ -270,7 +262,7 @@ impl Real {
         if is_onto_drained(decided) {
             Span::extend(&mut self.dialled_drained, time);
         }
-        if is_accepted(decided.decision) && decided.real.is_some() {
+        if decided.decision.is_accepted() && decided.real.is_some() {
             self.recent.get_or_insert_default().add(time, 1);
         }
         if time < self.known_at {

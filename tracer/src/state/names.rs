@@ -1,14 +1,17 @@
 //! Who is who: processes, containers, pods and network namespaces by the numbers events have of them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{bounded::Bounded, flows::Flow};
-use crate::event::{Body, Change, Container, Event, Namespace, Pod, Process, Retransmit, Timestamp};
+use crate::event::{Address, Body, Change, Container, Event, Namespace, Pod, Process, Retransmit, Timestamp};
 
 /// How many of each are remembered, if nothing else is asked for.
 const SOCKETS: usize = 65_536;
 const CONTAINERS: usize = 16_384;
 const NAMESPACES: usize = 4_096;
+
+/// Namespaces remembered of one address. Where more have it, it is nobody's in particular.
+const HOLDERS: usize = 4;
 
 /// What was told of names so far. Bounded: what was not heard of for longest goes first.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub struct Names {
     /// By process id, where no cgroup told.
     containers_of_processes: Bounded<u32, Arc<Container>>,
     namespaces: Bounded<u32, Told>,
+    /// Network namespaces that have or had an address.
+    holders: Bounded<IpAddr, Vec<u32>>,
 }
 
 /// What was told last of a network namespace of one inode number.
@@ -84,6 +89,7 @@ impl Names {
             containers: Bounded::new(containers),
             containers_of_processes: Bounded::new(containers),
             namespaces: Bounded::new(namespaces),
+            holders: Bounded::new(namespaces.saturating_mul(4)),
         }
     }
 
@@ -95,7 +101,20 @@ impl Names {
             }
             Body::Container(container) => self.container(container),
             Body::Namespace(namespace) => self.namespace_told(event.netns, event.time, namespace),
+            Body::Address(address) => self.address(event.netns, address),
             _ => {}
+        }
+    }
+
+    fn address(&mut self, netns: u32, told: &Address) {
+        if !leads_to_one(told.address) {
+            return;
+        }
+        let holders = self.holders.touch(told.address, Vec::new);
+        holders.retain(|&holder| holder != netns);
+        if told.change != Change::Removed {
+            holders.truncate(HOLDERS - 1);
+            holders.insert(0, netns);
         }
     }
 
@@ -149,6 +168,14 @@ impl Names {
         Ownership { process, container, pod, namespace }
     }
 
+    /// The pod of this node that has an address at some time; `None` too if several have it, on networks of their own.
+    pub fn pod_at(&self, address: IpAddr, then: Timestamp) -> Option<&Pod> {
+        let holders = self.holders.get(&address)?.iter();
+        let mut pods = holders.filter_map(|&netns| self.namespace(netns, then)?.pod.as_ref());
+        let first = pods.next()?;
+        pods.all(|other| other == first).then_some(first)
+    }
+
     /// Who is behind an event.
     pub fn of_event<'a>(&'a self, event: &'a Event) -> Ownership<'a> {
         let socket = match &event.body {
@@ -165,6 +192,15 @@ impl Names {
             + self.containers.evicted()
             + self.containers_of_processes.evicted()
             + self.namespaces.evicted()
+            + self.holders.evicted()
+    }
+}
+
+/// Whether an address can be one pod's: every namespace has its own loopback and link-local ones.
+fn leads_to_one(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_loopback() && !address.is_link_local(),
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
     }
 }
 
@@ -173,14 +209,16 @@ mod tests {
     use std::sync::Arc;
 
     use super::{Names, Socket};
-    use crate::event::{Body, Change, Container, Event, Namespace, Owner, Pod, Process, Text, Timestamp};
+    use crate::event::{
+        Address, Body, Change, Container, Event, Namespace, Owner, Pod, Process, Text, Timestamp,
+    };
 
     fn at(boot_ns: u64) -> Timestamp {
         Timestamp { boot_ns, wall_ns: 0 }
     }
 
-    fn pod(name: &str) -> Option<Pod> {
-        Some(Pod { namespace: Text::new("default"), name: Text::new(name), uid: Text::new("u") })
+    fn pod(name: &str) -> Pod {
+        Pod { namespace: Text::new("default"), name: Text::new(name), uid: Text::new("u") }
     }
 
     fn told(names: &mut Names, time: u64, netns: u32, body: Body) {
@@ -193,7 +231,7 @@ mod tests {
             is_of_node: false,
             name: Some(Text::new(name)),
             process: None,
-            pod: pod(name),
+            pod: Some(pod(name)),
         }))
     }
 
@@ -203,7 +241,7 @@ mod tests {
             process_id,
             id: Text::new("0123456789abcdef"),
             name: Text::new(name),
-            pod: pod("of-the-container"),
+            pod: Some(pod("of-the-container")),
             ..Container::default()
         }))
     }
@@ -222,6 +260,57 @@ mod tests {
         told(&mut names, 40, 7, namespace(Change::Replaced, "renamed"));
         let expected = [None, None, Some("renamed".to_owned()), Some("renamed".to_owned())];
         assert_eq!([10, 25, 30, 50].map(|time| name(&names, time)), expected);
+    }
+
+    #[test]
+    fn a_pod_is_found_by_an_address_only_it_has() {
+        let mut names = Names::default();
+        for (netns, name) in [(7, "web"), (8, "db"), (9, "other")] {
+            told(&mut names, 1, netns, namespace(Change::Present, name));
+        }
+        let address = |change, address: &str| {
+            Body::Address(Address {
+                change,
+                address: address.parse().unwrap(),
+                prefix_bits: 24,
+                peer: None,
+                device: None,
+                interface_index: 2,
+                flags: 0,
+                scope: 0,
+                is_found_later: false,
+            })
+        };
+        for (netns, of) in [
+            (7, "10.244.1.5"),
+            (7, "127.0.0.1"),
+            (8, "fd00::8"),
+            (8, "fe80::1"),
+            (9, "10.0.0.9"),
+            (8, "10.0.0.9"),
+            (6, "10.0.0.6"),
+        ] {
+            told(&mut names, 2, netns, address(Change::Present, of));
+        }
+        let found = |names: &Names, of: &str| {
+            names.pod_at(of.parse().unwrap(), at(3)).map(|pod| pod.name.to_string())
+        };
+        for (of, expected) in [
+            ("10.244.1.5", Some("web")),
+            ("fd00::8", Some("db")),
+            ("127.0.0.1", None),
+            ("fe80::1", None),
+            ("10.0.0.9", None),
+            ("10.0.0.6", None),
+            ("10.9.9.9", None),
+        ] {
+            assert_eq!(found(&names, of).as_deref(), expected, "{of}");
+        }
+        told(&mut names, 3, 9, address(Change::Removed, "10.0.0.9"));
+        assert_eq!(found(&names, "10.0.0.9").as_deref(), Some("db"));
+        // The address of a pod that is gone is the next one's.
+        told(&mut names, 4, 7, namespace(Change::Removed, "web"));
+        assert_eq!(names.pod_at("10.244.1.5".parse().unwrap(), at(5)), None);
     }
 
     #[test]

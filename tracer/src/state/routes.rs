@@ -98,7 +98,8 @@ impl Routes {
         }
     }
 
-    pub(super) fn lookup(&mut self, netns: u32, time: Timestamp, lookup: &RouteLookup) {
+    /// Takes in an answer; whether it is the first about this peer, or another than before.
+    pub(super) fn lookup(&mut self, netns: u32, time: Timestamp, lookup: &RouteLookup) -> bool {
         let key = PeerKey { netns, peer: lookup.flow.destination.ip() };
         let new = || Reached {
             time,
@@ -109,14 +110,20 @@ impl Routes {
             neighbour: lookup.neighbour,
             changed: None,
         };
-        let reached = self.peers.touch(key, new);
+        let mut is_news = false;
+        let reached = self.peers.touch(key, || {
+            is_news = true;
+            new()
+        });
         // Look-ups of several flows may come out of order; the newest counts.
         if time < reached.time {
-            return;
+            return false;
         }
         let answer = |reached: &Reached| (reached.result, reached.gateway, reached.device.clone());
-        let changed = if answer(reached) == answer(&new()) { reached.changed } else { Some(time) };
+        let is_other = answer(reached) != answer(&new());
+        let changed = if is_other { Some(time) } else { reached.changed };
         *reached = Reached { changed, ..new() };
+        is_news || is_other
     }
 
     pub(super) fn address(&mut self, netns: u32, address: &Address) {

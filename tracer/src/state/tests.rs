@@ -367,6 +367,7 @@ proptest! {
             flows: limit, owners: limit, neighbours: limit, conntrack_entries: limit, services: limit, reals: limit,
             conntrack_tables: limit, tables: limit, icmp_subjects: limit, loops: limit, peers: limit,
             surroundings: limit, translations: limit, timeline: limit, containers: limit, namespaces: limit,
+            chronicle: limit,
         };
         let mut bounded = State::new(limits);
         let mut whole = State::default();

@@ -12,7 +12,7 @@ use std::{
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
-use crate::event::{Conntrack, Endpoints, Ipvs, IpvsForward, Protocol, Timestamp, Translation};
+use crate::event::{Conntrack, Endpoints, Ipvs, IpvsForward, IpvsService, Protocol, Timestamp, Translation};
 
 /// Who translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,13 +34,15 @@ pub struct Learnt {
     pub onward: Endpoints,
     /// Who gets them.
     pub server: SocketAddr,
+    /// The virtual service, of IPVS.
+    pub service: Option<IpvsService>,
 }
 
 impl Learnt {
     /// By the two tuples of a conntrack entry.
     pub fn by_conntrack(original: Endpoints, reply: Endpoints) -> Self {
         let onward = reply.reversed();
-        Self { by: Translator::Conntrack, original, onward, server: onward.destination }
+        Self { by: Translator::Conntrack, original, onward, server: onward.destination, service: None }
     }
 
     /// By a decision of IPVS; `None` without a real server.
@@ -56,7 +58,8 @@ impl Learnt {
             Some(IpvsForward::Nat) => Endpoints { destination: server, ..original },
             _ => original,
         };
-        Some(Self { by: Translator::Ipvs, original, onward, server })
+        let service = IpvsService::of(decided.protocol, decided.virtual_service, decided.firewall_mark);
+        Some(Self { by: Translator::Ipvs, original, onward, server, service: Some(service) })
     }
 
     /// Whether it tells apart no two names.
@@ -95,6 +98,27 @@ impl Mapping {
     }
 }
 
+/// The ends of a connection as they are before and after all translations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Who dials, by the address it has itself.
+    pub client: SocketAddr,
+    /// What it dials.
+    pub dialled: SocketAddr,
+    /// Who answers.
+    pub server: SocketAddr,
+}
+
+impl Ends {
+    /// By the mappings of a connection, in the order its packets pass them.
+    pub(crate) fn of(mappings: &[&Mapping]) -> Option<Self> {
+        let Endpoints { source: client, destination: dialled, .. } = mappings.first()?.learnt.original;
+        let servers = mappings.iter().map(|mapping| mapping.learnt.server);
+        let server = servers.rev().find(|server| *server != dialled).unwrap_or(dialled);
+        Some(Self { client, dialled, server })
+    }
+}
+
 /// Which of a mapping's tuples; an earlier one tells more surely that a connection is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
@@ -115,9 +139,10 @@ struct Name {
 }
 
 /// A tuple without its direction.
-type Unordered = (SocketAddr, SocketAddr, Protocol);
+pub(super) type Unordered = (SocketAddr, SocketAddr, Protocol);
 
-fn unordered(tuple: &Endpoints) -> Unordered {
+/// A tuple without its direction.
+pub(super) fn unordered(tuple: &Endpoints) -> Unordered {
     let Endpoints { source, destination, protocol } = *tuple;
     (source.min(destination), source.max(destination), protocol)
 }
@@ -153,14 +178,18 @@ impl Translations {
         }
     }
 
-    /// Takes in how a connection is translated in a namespace. What is not translated is not kept.
-    pub fn learn(&mut self, netns: u32, time: Timestamp, learnt: &Learnt) {
+    /// Takes in how a connection is translated in a namespace; whether that is news. What is not translated is not
+    /// kept.
+    pub fn learn(&mut self, netns: u32, time: Timestamp, learnt: &Learnt) -> bool {
         match self.position_of(netns, learnt) {
             // Events of different CPUs may come a little out of order.
-            Some(position) if time < self.mappings[position as usize].last => {}
+            Some(position) if time < self.mappings[position as usize].last => false,
             Some(position) => self.learn_again(position, time, learnt),
-            None if learnt.is_plain() => {}
-            None => self.insert(Mapping { netns, learnt: *learnt, previous: None, first: time, last: time }),
+            None if learnt.is_plain() => false,
+            None => {
+                self.insert(Mapping { netns, learnt: *learnt, previous: None, first: time, last: time });
+                true
+            }
         }
     }
 
@@ -172,9 +201,9 @@ impl Translations {
         }
     }
 
-    /// Takes in what conntrack answered about a flow.
-    pub(super) fn looked_up(&mut self, netns: u32, time: Timestamp, found: &Translation) {
-        self.learn(netns, time, &Learnt::by_conntrack(found.original, found.reply));
+    /// Takes in what conntrack answered about a flow; whether that is news.
+    pub(super) fn looked_up(&mut self, netns: u32, time: Timestamp, found: &Translation) -> bool {
+        self.learn(netns, time, &Learnt::by_conntrack(found.original, found.reply))
     }
 
     /// Takes in a decision of IPVS.
@@ -219,6 +248,11 @@ impl Translations {
             found.iter().map(|mapping| (follows_one(mapping), *mapping)).collect();
         ordered.sort_by_key(|(follows, mapping)| (*follows, mapping.first, mapping.learnt.by));
         ordered.into_iter().map(|(_, mapping)| mapping).collect()
+    }
+
+    /// The ends of the connection that has this tuple in this namespace; `None` if nobody is known to translate it.
+    pub fn ends(&self, netns: u32, tuple: &Endpoints) -> Option<Ends> {
+        Ends::of(&self.of(netns, tuple))
     }
 
     /// How many mappings there are.
@@ -270,7 +304,7 @@ impl Translations {
         self.names.find(hash(&learnt.original), is_it).map(|name| name.position)
     }
 
-    fn learn_again(&mut self, position: u32, time: Timestamp, learnt: &Learnt) {
+    fn learn_again(&mut self, position: u32, time: Timestamp, learnt: &Learnt) -> bool {
         let before = self.mappings[position as usize].learnt.onward;
         self.mappings[position as usize].last = time;
         if before != learnt.onward {
@@ -283,6 +317,7 @@ impl Translations {
         } else {
             self.mappings[position as usize].learnt = *learnt;
         }
+        before != learnt.onward
     }
 
     fn set_previous(&mut self, position: u32, previous: Endpoints) {
@@ -334,7 +369,7 @@ impl Translations {
 }
 
 /// Whether an address means something else in every namespace or on every link.
-fn is_local(address: IpAddr) -> bool {
+pub(super) fn is_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_loopback() || address.is_link_local(),
         IpAddr::V6(address) => address.is_loopback() || address.is_unicast_link_local(),
@@ -347,7 +382,7 @@ mod tests {
 
     use super::{Learnt, Translations, Translator};
     use crate::{
-        event::{Endpoints, Protocol},
+        event::{Endpoints, IpvsService, Protocol},
         state::fixture::{at, endpoints},
     };
 
@@ -359,7 +394,8 @@ mod tests {
     const MASQUERADED: &str = "10.0.0.254:61000";
 
     fn ipvs(original: Endpoints, onward: Endpoints) -> Learnt {
-        Learnt { by: Translator::Ipvs, original, onward, server: onward.destination }
+        let service = IpvsService::of(original.protocol, original.destination, None);
+        Learnt { by: Translator::Ipvs, original, onward, server: onward.destination, service: Some(service) }
     }
 
     fn told(translations: &Translations, netns: u32, source: &str, destination: &str) -> Vec<String> {
@@ -379,6 +415,8 @@ mod tests {
         translations.learn(HOST, at(2), &Learnt::by_conntrack(dialled, reply));
         let expected =
             ["Ipvs in 1: 10.0.0.1:40000 → 10.2.1.2:8080", "Conntrack in 1: 10.0.0.254:61000 → 10.2.1.2:8080"];
+        let ends = translations.ends(POD, &reply).map(|ends| [ends.client, ends.dialled, ends.server]);
+        assert_eq!(ends, Some([CLIENT, VIRTUAL, REAL].map(|address| address.parse().unwrap())));
         for (netns, source, destination) in [
             (HOST, CLIENT, VIRTUAL),
             (POD, CLIENT, VIRTUAL),

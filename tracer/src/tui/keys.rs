@@ -2,7 +2,10 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::model::Screen;
+use super::{
+    model::Screen,
+    prompt::{Edit, Purpose, Reach, Turn},
+};
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +28,40 @@ pub enum Action {
     Back,
     /// Sort by the next measure.
     Sort,
-    /// Freeze the picture, or go on.
+    /// Freeze the picture, or go back to now.
     Pause,
+    /// Show another moment.
+    Travel(Leap),
+    /// Keep the newest event of the timeline selected, or the one selected now.
+    Follow,
+    /// Begin to type.
+    Type(Purpose),
+    /// Copy to the terminal's clipboard.
+    Copy(Extent),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse,
+}
+
+/// How far in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leap {
+    /// That many seconds back.
+    Back(u64),
+    /// That many seconds on.
+    On(u64),
+    /// To the last marked moment before.
+    MarkerBefore,
+    /// To the first marked moment after.
+    MarkerAfter,
+}
+
+/// How much of a row is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// What it is, in one line.
+    Line,
+    /// Everything known of it.
+    Everything,
 }
 
 /// How far the selection moves.
@@ -48,11 +83,11 @@ pub enum Motion {
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Binding {
-    /// The keys, Shift disregarded.
+pub struct Binding<A = Action> {
+    /// The keys; Shift is disregarded where no line has it.
     pub keys: &'static [(KeyCode, KeyModifiers)],
     /// What they do.
-    pub action: Action,
+    pub action: A,
     /// The keys' names, as help and footer print them; empty for a key that another line tells too.
     pub name: &'static str,
     /// The key and what it does in one word, if it stands in the footer.
@@ -61,22 +96,27 @@ pub struct Binding {
     pub help: &'static str,
 }
 
-const NONE: KeyModifiers = KeyModifiers::NONE;
+/// Cells a help text has on a terminal of 80 columns.
+pub const HELP_CELLS: usize = 24;
 
-const fn key(
+const NONE: KeyModifiers = KeyModifiers::NONE;
+const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
+const CONTROL: KeyModifiers = KeyModifiers::CONTROL;
+
+const fn key<A>(
     keys: &'static [(KeyCode, KeyModifiers)],
-    action: Action,
+    action: A,
     name: &'static str,
     footer: Option<(&'static str, &'static str)>,
     help: &'static str,
-) -> Binding {
+) -> Binding<A> {
     Binding { keys, action, name, footer, help }
 }
 
-/// Every key there is.
-pub const BINDINGS: [Binding; 21] = [
+/// Every key there is, while nothing is typed.
+pub const BINDINGS: [Binding; 33] = [
     key(
-        &[(KeyCode::Char('q'), NONE), (KeyCode::Char('c'), KeyModifiers::CONTROL)],
+        &[(KeyCode::Char('q'), NONE), (KeyCode::Char('c'), CONTROL)],
         Action::Quit,
         "q",
         Some(("q", "quit")),
@@ -91,13 +131,19 @@ pub const BINDINGS: [Binding; 21] = [
     ),
     key(&[(KeyCode::Tab, NONE)], Action::NextScreen, "Tab", Some(("Tab", "screen")), "next screen"),
     key(&[(KeyCode::BackTab, NONE)], Action::PreviousScreen, "Shift-Tab", None, "screen before"),
-    key(&[(KeyCode::Char('1'), NONE)], Action::Show(Screen::Overview), "1", None, "Overview"),
-    key(&[(KeyCode::Char('2'), NONE)], Action::Show(Screen::Retransmits), "2", None, "Retransmits"),
-    key(&[(KeyCode::Char('3'), NONE)], Action::Show(Screen::Neighbours), "3", None, "Neighbours"),
-    key(&[(KeyCode::Char('4'), NONE)], Action::Show(Screen::Ipvs), "4", None, "IPVS"),
-    key(&[(KeyCode::Char('5'), NONE)], Action::Show(Screen::Conntrack), "5", None, "Conntrack"),
-    key(&[(KeyCode::Char('6'), NONE)], Action::Show(Screen::Timeline), "6", None, "Timeline"),
-    key(&[(KeyCode::Char('7'), NONE)], Action::Show(Screen::Hooks), "7", None, "Hooks"),
+    key(
+        &[(KeyCode::Char('1'), NONE)],
+        Action::Show(Screen::Overview),
+        "1 to 7",
+        None,
+        "screens by their number",
+    ),
+    key(&[(KeyCode::Char('2'), NONE)], Action::Show(Screen::Retransmits), "", None, ""),
+    key(&[(KeyCode::Char('3'), NONE)], Action::Show(Screen::Neighbours), "", None, ""),
+    key(&[(KeyCode::Char('4'), NONE)], Action::Show(Screen::Ipvs), "", None, ""),
+    key(&[(KeyCode::Char('5'), NONE)], Action::Show(Screen::Conntrack), "", None, ""),
+    key(&[(KeyCode::Char('6'), NONE)], Action::Show(Screen::Timeline), "", None, ""),
+    key(&[(KeyCode::Char('7'), NONE)], Action::Show(Screen::Hooks), "", None, ""),
     key(
         &[(KeyCode::Up, NONE), (KeyCode::Char('k'), NONE)],
         Action::Move(Motion::Up),
@@ -132,20 +178,125 @@ pub const BINDINGS: [Binding; 21] = [
     key(&[(KeyCode::Esc, NONE)], Action::Back, "Esc", None, "close details or help"),
     key(&[(KeyCode::Char('s'), NONE)], Action::Sort, "s", Some(("s", "sort")), "sort by the next measure"),
     key(
+        &[(KeyCode::Char('/'), NONE)],
+        Action::Type(Purpose::Filter),
+        "/",
+        Some(("/", "filter")),
+        "filter what is shown",
+    ),
+    key(
         &[(KeyCode::Char('p'), NONE), (KeyCode::Char(' '), NONE)],
         Action::Pause,
-        "p",
+        "p Space",
         Some(("p", "pause")),
-        "pause; no event is lost",
+        "pause, or back to now",
     ),
+    key(
+        &[(KeyCode::Left, NONE)],
+        Action::Travel(Leap::Back(1)),
+        "← →",
+        Some(("←→", "time")),
+        "1 s back, on; Shift 10 s",
+    ),
+    key(&[(KeyCode::Right, NONE)], Action::Travel(Leap::On(1)), "", None, ""),
+    key(&[(KeyCode::Left, SHIFT)], Action::Travel(Leap::Back(10)), "", None, ""),
+    key(&[(KeyCode::Right, SHIFT)], Action::Travel(Leap::On(10)), "", None, ""),
+    key(
+        &[(KeyCode::Char('['), NONE)],
+        Action::Travel(Leap::MarkerBefore),
+        "[ ]",
+        None,
+        "marker before, after",
+    ),
+    key(&[(KeyCode::Char(']'), NONE)], Action::Travel(Leap::MarkerAfter), "", None, ""),
+    key(
+        &[(KeyCode::Char('m'), NONE)],
+        Action::Type(Purpose::Marker),
+        "m",
+        Some(("m", "mark")),
+        "mark this moment",
+    ),
+    key(&[(KeyCode::Char('F'), NONE)], Action::Follow, "F", None, "follow the newest event"),
+    key(
+        &[(KeyCode::Char('y'), NONE)],
+        Action::Copy(Extent::Line),
+        "y Y",
+        Some(("y", "copy")),
+        "copy the row; all of it",
+    ),
+    key(&[(KeyCode::Char('Y'), NONE)], Action::Copy(Extent::Everything), "", None, ""),
+    key(&[(KeyCode::Char('M'), NONE)], Action::Mouse, "M", None, "take or leave the mouse"),
 ];
 
 /// What a key press asks for.
 pub fn action_of(event: &KeyEvent) -> Option<Action> {
     // Terminals disagree on whether `?` and Shift-Tab carry the Shift they need.
-    let modifiers = event.modifiers - KeyModifiers::SHIFT;
-    let binding = BINDINGS.iter().find(|binding| binding.keys.contains(&(event.code, modifiers)))?;
+    let find = |modifiers| BINDINGS.iter().find(|binding| binding.keys.contains(&(event.code, modifiers)));
+    let binding = find(event.modifiers).or_else(|| find(event.modifiers - SHIFT))?;
     Some(binding.action)
+}
+
+/// What a key press asks for while the user types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typed {
+    /// Insert a character.
+    Character(char),
+    /// Change the line.
+    Edit(Edit),
+    /// Take it.
+    Enter,
+    /// Leave it.
+    Leave,
+}
+
+const fn edit(
+    keys: &'static [(KeyCode, KeyModifiers)],
+    edit: Edit,
+    name: &'static str,
+    help: &'static str,
+) -> Binding<Typed> {
+    key(keys, Typed::Edit(edit), name, None, help)
+}
+
+/// Every key while the user types that is no character: what is usual in shells.
+pub const TYPING: [Binding<Typed>; 15] = [
+    key(&[(KeyCode::Enter, NONE)], Typed::Enter, "Enter", None, "take the line"),
+    key(
+        &[(KeyCode::Esc, NONE), (KeyCode::Char('c'), CONTROL), (KeyCode::Char('g'), CONTROL)],
+        Typed::Leave,
+        "Esc",
+        None,
+        "leave it",
+    ),
+    edit(&[(KeyCode::Tab, NONE)], Edit::Complete(Turn::Next), "Tab", "complete the word"),
+    edit(&[(KeyCode::BackTab, NONE)], Edit::Complete(Turn::Previous), "", ""),
+    edit(
+        &[(KeyCode::Up, NONE), (KeyCode::Char('p'), CONTROL)],
+        Edit::Recall(Turn::Previous),
+        "↑ ↓",
+        "lines entered before",
+    ),
+    edit(&[(KeyCode::Down, NONE), (KeyCode::Char('n'), CONTROL)], Edit::Recall(Turn::Next), "", ""),
+    edit(&[(KeyCode::Char('u'), CONTROL)], Edit::Remove(Reach::Start), "Ctrl-U", "empty the line; W a word"),
+    edit(&[(KeyCode::Char('w'), CONTROL)], Edit::Remove(Reach::WordBack), "", ""),
+    edit(&[(KeyCode::Char('k'), CONTROL)], Edit::Remove(Reach::End), "", ""),
+    edit(&[(KeyCode::Left, NONE), (KeyCode::Char('b'), CONTROL)], Edit::Go(Reach::Back), "", ""),
+    edit(&[(KeyCode::Right, NONE), (KeyCode::Char('f'), CONTROL)], Edit::Go(Reach::On), "", ""),
+    edit(&[(KeyCode::Home, NONE), (KeyCode::Char('a'), CONTROL)], Edit::Go(Reach::Start), "", ""),
+    edit(&[(KeyCode::End, NONE), (KeyCode::Char('e'), CONTROL)], Edit::Go(Reach::End), "", ""),
+    edit(&[(KeyCode::Backspace, NONE), (KeyCode::Char('h'), CONTROL)], Edit::Remove(Reach::Back), "", ""),
+    edit(&[(KeyCode::Delete, NONE), (KeyCode::Char('d'), CONTROL)], Edit::Remove(Reach::On), "", ""),
+];
+
+/// What a key press asks for while the user types.
+pub fn typed(event: &KeyEvent) -> Option<Typed> {
+    let modifiers = event.modifiers - SHIFT;
+    let binding = TYPING.iter().find(|binding| binding.keys.contains(&(event.code, modifiers)));
+    match (binding, event.code) {
+        (Some(binding), _) => Some(binding.action),
+        (None, KeyCode::Char(character)) if modifiers == NONE => Some(Typed::Character(character)),
+        (None, _) => None,
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +305,7 @@ mod tests {
 
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-    use super::{Action, BINDINGS, action_of};
+    use super::{Action, BINDINGS, HELP_CELLS, Leap, TYPING, Typed, action_of, typed};
     use crate::tui::model::Screen;
 
     #[test]
@@ -165,21 +316,45 @@ mod tests {
                 assert!(seen.insert(key), "{key:?}");
             }
         }
+        let mut seen = HashSet::new();
+        for binding in &TYPING {
+            for key in binding.keys {
+                assert!(seen.insert(key), "{key:?}");
+            }
+        }
+        let texts = BINDINGS.iter().map(|binding| binding.help);
+        for help in texts.chain(TYPING.iter().map(|binding| binding.help)) {
+            assert!(help.len() <= HELP_CELLS, "{help}");
+        }
         for screen in Screen::ALL {
             assert!(BINDINGS.iter().any(|binding| binding.action == Action::Show(screen)), "{screen:?}");
         }
     }
 
     #[test]
-    fn shift_does_not_change_a_key() {
+    fn shift_changes_a_key_only_where_the_table_says_so() {
         for (code, modifiers, expected) in [
             (KeyCode::Char('?'), KeyModifiers::SHIFT, Some(Action::Help)),
             (KeyCode::BackTab, KeyModifiers::SHIFT, Some(Action::PreviousScreen)),
             (KeyCode::Char('c'), KeyModifiers::CONTROL, Some(Action::Quit)),
             (KeyCode::Char('c'), KeyModifiers::NONE, None),
             (KeyCode::Char('q'), KeyModifiers::ALT, None),
+            (KeyCode::Left, KeyModifiers::NONE, Some(Action::Travel(Leap::Back(1)))),
+            (KeyCode::Left, KeyModifiers::SHIFT, Some(Action::Travel(Leap::Back(10)))),
         ] {
             assert_eq!(action_of(&KeyEvent::new(code, modifiers)), expected, "{code:?} {modifiers:?}");
         }
+    }
+
+    #[test]
+    fn while_typing_every_character_is_one() {
+        for character in ['q', 'p', ' ', '?', 'M', 'é'] {
+            for modifiers in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
+                let event = KeyEvent::new(KeyCode::Char(character), modifiers);
+                assert_eq!(typed(&event), Some(Typed::Character(character)), "{event:?}");
+            }
+        }
+        assert_eq!(typed(&KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), Some(Typed::Leave));
+        assert_eq!(typed(&KeyEvent::new(KeyCode::Char('x'), KeyModifiers::ALT)), None);
     }
 }

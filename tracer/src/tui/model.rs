@@ -1,10 +1,13 @@
 //! What the screens show: the state, and where the user is in it. No drawing happens here.
 
-use tracer_common::hook::HookId;
-
+use super::{opened::Opened, prompt::Prompt, rows};
+pub use crate::state::Subject;
 use crate::{
-    event::{Body, Event, Text},
-    state::{FlowKey, NeighbourKey, RealKey, ServiceKey, State},
+    block::Block,
+    event::Text,
+    filter::Filter,
+    history::{History, USUAL_HISTORY_BYTES},
+    state::{Limits, State},
 };
 
 /// One of the screens.
@@ -58,90 +61,6 @@ impl Screen {
     }
 }
 
-/// What a row is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// A flow: its retransmits and conntrack's decisions about it.
-    Flow(FlowKey),
-    /// A neighbour entry.
-    Neighbour(NeighbourKey),
-    /// A virtual service.
-    Service(ServiceKey),
-    /// A real server of a service.
-    Real(RealKey),
-    /// A hook.
-    Hook(HookId),
-}
-
-impl Subject {
-    /// What an event is about.
-    pub fn of(event: &Event) -> Option<Self> {
-        let netns = event.netns;
-        Some(match &event.body {
-            Body::Retransmit(retransmit) => Self::Flow(FlowKey { netns, endpoints: retransmit.flow }),
-            Body::Undo(undo) => Self::Flow(FlowKey { netns, endpoints: undo.flow }),
-            Body::Conntrack(decision) => Self::Flow(FlowKey { netns, endpoints: decision.original? }),
-            Body::Neighbour(neighbour) => Self::Neighbour(NeighbourKey {
-                netns,
-                interface_index: neighbour.interface_index,
-                address: neighbour.address,
-            }),
-            Body::Claim(claim) => Self::Neighbour(NeighbourKey {
-                netns,
-                interface_index: claim.interface_index,
-                address: claim.address,
-            }),
-            Body::Icmp(icmp) => Self::Flow(FlowKey { netns, endpoints: icmp.about?.flow }),
-            Body::Duplicate(duplicate) => Self::Flow(FlowKey { netns, endpoints: duplicate.flow }),
-            Body::Ipvs(decided) => {
-                Self::Real(RealKey { service: ServiceKey::of(netns, decided), address: decided.real })
-            }
-            Body::IpvsChange(change) => {
-                let service = ServiceKey { netns, service: change.service };
-                match change.real {
-                    Some(_) => Self::Real(RealKey { service, address: change.real }),
-                    None => Self::Service(service),
-                }
-            }
-            Body::HookStatus(status) => Self::Hook(status.hook?),
-            Body::Translation(found) => {
-                Self::Flow(FlowKey { netns: found.flow_netns, endpoints: *found.flow() })
-            }
-            Body::RouteLookup(lookup) => Self::Flow(FlowKey { netns, endpoints: lookup.flow }),
-            Body::NeighbourEntry(entry) => Self::Neighbour(NeighbourKey {
-                netns,
-                interface_index: entry.interface_index,
-                address: entry.address,
-            }),
-            Body::Route(_)
-            | Body::Address(_)
-            | Body::Link(_)
-            | Body::Rule(_)
-            | Body::Sysctl(_)
-            | Body::ConntrackCounters(_)
-            | Body::IpvsService(_)
-            | Body::IpvsDestination(_)
-            | Body::Ruleset(_)
-            | Body::Marker(_)
-            | Body::Stats(_)
-            | Body::Owner(_)
-            | Body::Container(_)
-            | Body::Namespace(_)
-            | Body::Node { .. }
-            | Body::Ready => return None,
-        })
-    }
-
-    /// Whether an event is about it.
-    pub fn concerns(self, event: &Event) -> bool {
-        match (self, Self::of(event)) {
-            (Self::Service(service), Some(Self::Real(real))) => real.service == service,
-            (subject, Some(other)) => subject == other,
-            (_, None) => false,
-        }
-    }
-}
-
 /// Where the events come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Source {
@@ -155,18 +74,31 @@ pub enum Source {
 /// Everything the screens show.
 #[derive(Debug)]
 pub struct Model {
-    state: State,
-    frozen: Option<Box<State>>,
+    /// The states of now and of the last while.
+    pub history: History,
     /// The screen shown.
     pub screen: Screen,
     /// The selected row of every screen, in the order of [`Screen::ALL`].
     pub selected: [usize; Screen::ALL.len()],
+    /// What the user selected on every screen: its row is found again wherever it goes. `None` stays where it is, at the
+    /// top to begin with.
+    pub chosen: [Option<Subject>; Screen::ALL.len()],
     /// The measure every screen is sorted by, an index into its list of measures.
     pub sort: [usize; Screen::ALL.len()],
-    /// What the details show, if they are open.
-    pub details: Option<Subject>,
+    /// The subject that is open, if one is.
+    pub details: Option<Opened>,
     /// Whether the help lies on top.
     pub help: bool,
+    /// The line being typed, if one is.
+    pub prompt: Option<Prompt>,
+    /// Filters entered, the newest last.
+    pub past_filters: Vec<String>,
+    /// Whether the timeline's selected row is always the newest event.
+    pub is_following: bool,
+    /// Whether the user went to another moment, rather than stayed at one.
+    pub is_past: bool,
+    /// Whether the mouse is tracer's and not the terminal's.
+    pub has_mouse: bool,
     /// Where the events come from.
     pub source: Source,
     /// Whether the source of events has ended.
@@ -175,52 +107,117 @@ pub struct Model {
     pub filter: Option<String>,
     /// What the user should know besides the events: the latest, and how many there were.
     pub notice: Option<(Text, usize)>,
+    /// What came of the last key, until the next one.
+    pub answer: Option<Text>,
     /// Rows of the terminal.
     pub height: u16,
 }
 
 impl Model {
-    /// The first picture of a state.
+    /// The first picture of a state, with as much history as is usual.
     pub fn new(state: State, source: Source) -> Self {
+        Self::with_history(History::new(state, None, Limits::default(), USUAL_HISTORY_BYTES), source)
+    }
+
+    /// The first picture of a history.
+    pub fn with_history(history: History, source: Source) -> Self {
         Self {
-            state,
-            frozen: None,
+            history,
             screen: Screen::Overview,
             selected: [0; Screen::ALL.len()],
+            chosen: [None; Screen::ALL.len()],
             sort: [0; Screen::ALL.len()],
             details: None,
             help: false,
+            prompt: None,
+            past_filters: Vec::new(),
+            is_following: true,
+            is_past: false,
+            has_mouse: false,
             source,
             ended: false,
             filter: None,
             notice: None,
+            answer: None,
             height: 24,
         }
     }
 
-    /// The state to draw: of now, or of the moment the picture was frozen.
+    /// The state to draw: of now, or of the moment the user stays at.
     pub fn shown(&self) -> &State {
-        self.frozen.as_deref().unwrap_or(&self.state)
+        self.history.shown()
     }
 
-    /// The state of now, for new events.
+    /// The state of now, for what no block tells.
     pub fn live(&mut self) -> &mut State {
-        &mut self.state
+        self.history.live_mut()
     }
 
-    /// Whether the picture is frozen.
+    /// Takes in the next block. What is selected in the timeline stays selected, unless it follows the newest.
+    pub fn take(&mut self, block: &Block) {
+        let before = self.shown().events();
+        self.history.take(block);
+        if !self.is_following {
+            let newer = self.shown().events().saturating_sub(before);
+            let newer = usize::try_from(newer).unwrap_or(usize::MAX);
+            let last = self.shown().timeline.events().len().saturating_sub(1);
+            let selected = &mut self.selected[Screen::Timeline as usize];
+            *selected = selected.saturating_add(newer).min(last);
+        }
+    }
+
+    /// Whether the picture stands still.
     pub fn is_paused(&self) -> bool {
-        self.frozen.is_some()
+        self.history.moment().is_some()
     }
 
-    /// Events that came since the picture was frozen.
+    /// Events that came after the moment shown.
     pub fn events_behind(&self) -> u64 {
-        self.state.events() - self.shown().events()
+        self.history.live().events().saturating_sub(self.shown().events())
     }
 
-    /// Freezes the picture, or goes on with what came meanwhile.
+    /// How long ago the moment shown is, in nanoseconds.
+    pub fn time_behind_ns(&self) -> u64 {
+        let now = self.history.live().now();
+        self.history.moment().map_or(0, |moment| now.boot_ns.saturating_sub(moment.boot_ns))
+    }
+
+    /// Stays at this moment, or goes back to now.
     pub fn toggle_pause(&mut self) {
-        self.frozen = if self.frozen.is_some() { None } else { Some(Box::new(self.state.clone())) };
+        self.is_past = false;
+        if self.is_paused() { self.history.resume() } else { self.history.pause() }
+    }
+
+    /// Shows from now on only what meets a filter, as the user typed it, or everything.
+    pub fn set_filter(&mut self, text: Option<String>, filter: Option<Filter>) {
+        const FILTERS_KEPT: usize = 100;
+        if let Some(text) = &text {
+            self.past_filters.retain(|past| past != text);
+            self.past_filters.push(text.clone());
+            let excess = self.past_filters.len().saturating_sub(FILTERS_KEPT);
+            self.past_filters.drain(..excess);
+        }
+        self.filter = text;
+        self.history.set_filter(filter);
+        self.selected = [0; Screen::ALL.len()];
+        self.chosen = [None; Screen::ALL.len()];
+        self.is_following = true;
+    }
+
+    /// Finds the row again of what the user selected on the screen shown. What has gone leaves the selection where it
+    /// was.
+    pub fn hold_selection(&mut self) {
+        let (screen, measure, selected) = (self.screen, self.sorted_by(), self.selected_row());
+        let Some(subject) = self.chosen[screen as usize] else { return };
+        // Two facts of the overview may be about the same: the selected one stays if it still is.
+        if screen == Screen::Overview
+            && rows::subject(self.shown(), screen, measure, selected) == Some(subject)
+        {
+            return;
+        }
+        if let Some(row) = rows::position(self.shown(), screen, measure, subject) {
+            self.selected[screen as usize] = row;
+        }
     }
 
     /// The selected row of the screen shown.

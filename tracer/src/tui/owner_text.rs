@@ -1,5 +1,7 @@
 //! Who is behind a flow, in words.
 
+use std::net::IpAddr;
+
 use crate::{
     event::{Container, Namespace, Timestamp},
     state::{Flow, FlowKey, Ownership, State},
@@ -24,6 +26,11 @@ pub(crate) fn owner_words(state: &State, key: &FlowKey, flow: &Flow) -> Vec<Stri
     words.extend(flow.socket_inode.map(|inode| format!("socket {inode}")));
     words.push(format!("netns {}", netns_words(state, key.netns, flow.last)));
     words
+}
+
+/// The pod of this node that an address is of.
+pub(crate) fn pod_words(state: &State, address: IpAddr, then: Timestamp) -> Option<String> {
+    state.names.pod_at(address, then).map(|pod| format!("pod {pod}"))
 }
 
 /// `container nginx`, and by what it is run.
@@ -67,9 +74,9 @@ mod tests {
         state.apply(&Event { time: Timestamp { boot_ns: 1, wall_ns: 1 }, netns, cpu: 0, body });
     }
 
-    fn pod(name: &str) -> Option<Pod> {
+    fn pod(name: &str) -> Pod {
         let (namespace, uid) = (Text::new(if name.is_empty() { "" } else { "shop" }), Text::new("3fa0"));
-        Some(Pod { namespace, name: Text::new(name), uid })
+        Pod { namespace, name: Text::new(name), uid }
     }
 
     fn namespace(name: Option<&str>, pod: Option<Pod>, is_of_node: bool) -> Body {
@@ -106,12 +113,15 @@ mod tests {
                 "nginx (pid 42) · container web (cri-o) · cgroup 9 · socket 7 · netns 5",
             ),
             (
-                vec![container("", pod(""))],
+                vec![container("", Some(pod("")))],
                 "0123456789ab",
                 "nginx (pid 42) · container 0123456789ab (cri-o) · pod 3fa0 · cgroup 9 · socket 7 · netns 5",
             ),
             (
-                vec![container("web", pod("web-1")), namespace(Some("cni-1"), pod("web-1"), false)],
+                vec![
+                    container("web", Some(pod("web-1"))),
+                    namespace(Some("cni-1"), Some(pod("web-1")), false),
+                ],
                 "web-1",
                 "nginx (pid 42) · container web (cri-o) · pod shop/web-1 · cgroup 9 · socket 7 · netns 5 (shop/web-1)",
             ),
@@ -132,8 +142,8 @@ mod tests {
         let mut state = State::default();
         apply(&mut state, 1, namespace(None, None, true));
         apply(&mut state, 2, namespace(Some("blue"), None, false));
-        apply(&mut state, 3, namespace(Some("cni-1"), pod("web-1"), false));
-        apply(&mut state, 4, namespace(None, pod(""), false));
+        apply(&mut state, 3, namespace(Some("cni-1"), Some(pod("web-1")), false));
+        apply(&mut state, 4, namespace(None, Some(pod("")), false));
         let now = state.now();
         for (netns, column, words) in [
             (1, "node", "1 (node)"),

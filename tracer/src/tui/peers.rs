@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::{owner_text::owner_column, rows::longest_outage_ns, text::exact, view::flow_name};
 use crate::{
     event::{RetransmitKind, Timestamp},
-    state::{Flow, FlowKey, State},
+    state::{Flow, FlowKey, NetworkKey, State, Subject},
 };
 
 /// Seconds over which a peer counts as busy now.
@@ -92,6 +92,14 @@ impl<'a> Peer<'a> {
                 format!("{} flows → {}", exact(flows), SocketAddr::new(self.address, port))
             }
             (flows, None) => format!("{} flows → {}, several ports", exact(flows), self.address),
+        }
+    }
+
+    /// What can be opened: the only flow, or the address.
+    pub(super) fn subject(&self) -> Subject {
+        match self.flows {
+            1 => Subject::Flow(*self.worst),
+            _ => Subject::Network(NetworkKey::host(self.worst.netns, self.address)),
         }
     }
 

@@ -1,10 +1,16 @@
 //! Rows of the tables, in order.
 
+mod position;
+
+use rustc_hash::FxHashSet;
 use tracer_common::hook::HookId;
+
+pub(super) use self::position::position;
 
 use super::{
     model::{Screen, Subject},
-    notable, peers,
+    notable::{self, Notable},
+    peers,
 };
 use crate::{
     event::{HookState, HookStatus, Timestamp, Verdict},
@@ -134,10 +140,13 @@ pub(super) enum IpvsRow<'a> {
 /// The first rows of services by a measure, each followed by its real servers in the order of their addresses.
 pub(super) fn ipvs(state: &State, measure: usize, through: usize) -> Vec<IpvsRow<'_>> {
     let of = SERVICE_MEASURES[measure % SERVICE_MEASURES.len()].of;
-    let mut reals: Vec<_> = state.ipvs.reals.iter().collect();
+    let services = top(state.ipvs.services.iter(), |service| of(service, state.now()), through);
+    // Only what can be shown is sorted: there may be fifty thousand.
+    let shown: FxHashSet<&ServiceKey> = services.iter().map(|&(key, _)| key).collect();
+    let mut reals: Vec<_> = state.ipvs.reals.iter().filter(|(key, _)| shown.contains(&key.service)).collect();
     reals.sort_unstable_by_key(|&(key, _)| key);
     let mut rows = Vec::new();
-    for (key, service) in top(state.ipvs.services.iter(), |service| of(service, state.now()), through) {
+    for (key, service) in services {
         if rows.len() >= through {
             break;
         }
@@ -202,10 +211,15 @@ fn missing_first(state: &State, hook: HookId) -> u8 {
     }
 }
 
+/// The rows of the overview.
+pub(super) fn notables(state: &State) -> Vec<Notable> {
+    notable::all(state, &peers::most_resent_to(state))
+}
+
 /// How many rows a screen has.
 pub(super) fn count(state: &State, screen: Screen) -> usize {
     match screen {
-        Screen::Overview => notable::all(state, &peers::most_resent_to(state)).len(),
+        Screen::Overview => notables(state).len(),
         Screen::Retransmits => state.flows.len(),
         Screen::Neighbours => state.neighbours.len(),
         Screen::Ipvs => state.ipvs.services.len() + state.ipvs.reals.len(),
@@ -231,7 +245,7 @@ pub(super) fn measures(screen: Screen) -> Vec<&'static str> {
 pub(super) fn subject(state: &State, screen: Screen, measure: usize, row: usize) -> Option<Subject> {
     let through = row + 1;
     match screen {
-        Screen::Overview => notable::all(state, &peers::most_resent_to(state)).get(row)?.subject,
+        Screen::Overview => notables(state).get(row)?.subject,
         Screen::Retransmits => flows(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
         Screen::Neighbours => {
             neighbours(state, measure, through).get(row).map(|&(key, _)| Subject::Neighbour(*key))

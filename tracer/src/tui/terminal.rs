@@ -1,23 +1,32 @@
 //! The terminal, as long as the screens are on it.
 
 use std::{
-    io::{self, IsTerminal, Write as _},
+    io::{IsTerminal, Write as _, stdin, stdout},
     mem::ManuallyDrop,
+    panic,
 };
 
 use anyhow::{Context, Result, bail};
-use ratatui::{DefaultTerminal, Frame};
+use crossterm::{
+    clipboard::CopyToClipboard,
+    event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
+    execute,
+};
+use ratatui::{DefaultTerminal, Frame, buffer::Buffer};
 
 /// The terminal in raw mode on its alternate screen; dropping it, or a panic, gives it back as it was.
 pub(super) struct Screens {
     /// Never dropped: its own drop prints to standard error when the cursor cannot be shown again, and panics where
     /// that has gone too, before a recording is finished.
     terminal: ManuallyDrop<DefaultTerminal>,
+    has_mouse: bool,
+    /// What the terminal shows, as long as the mouse may point at it.
+    drawn: Buffer,
 }
 
 /// Fails if there is no terminal for the screens.
 pub fn require_terminal() -> Result<()> {
-    if !io::stdout().is_terminal() {
+    if !stdout().is_terminal() {
         bail!("standard output is not a terminal: use `tracer events` for lines or JSON");
     }
     Ok(())
@@ -29,7 +38,15 @@ impl Screens {
         require_terminal()?;
         // This also restores the terminal before a panic's message is printed.
         let terminal = ratatui::try_init().context("taking over the terminal")?;
-        Ok(Self { terminal: ManuallyDrop::new(terminal) })
+        let restore = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            leave_inputs();
+            restore(panic);
+        }));
+        let screens =
+            Self { terminal: ManuallyDrop::new(terminal), has_mouse: false, drawn: Buffer::default() };
+        execute!(stdout(), EnableBracketedPaste).context("writing to the terminal")?;
+        Ok(screens)
     }
 
     /// Rows of the terminal.
@@ -39,8 +56,8 @@ impl Screens {
 
     /// Asks the terminal something; if it answers, that comes in like keys. Nothing is asked if keys come from elsewhere.
     pub(super) fn ask(&mut self, question: &str) -> Result<()> {
-        if io::stdin().is_terminal() {
-            let mut terminal = io::stdout();
+        if stdin().is_terminal() {
+            let mut terminal = stdout();
             terminal.write_all(question.as_bytes()).context("asking the terminal")?;
             terminal.flush().context("asking the terminal")?;
         }
@@ -49,15 +66,45 @@ impl Screens {
 
     /// Draws one frame.
     pub(super) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> Result<()> {
-        self.terminal.draw(picture).context("drawing to the terminal")?;
+        let frame = self.terminal.draw(picture).context("drawing to the terminal")?;
+        if self.has_mouse {
+            self.drawn.clone_from(frame.buffer);
+        }
         Ok(())
+    }
+
+    /// What was drawn last, if the mouse was taken then.
+    pub(super) fn drawn(&self) -> &Buffer {
+        &self.drawn
+    }
+
+    /// Takes the mouse, or leaves it to the terminal, which then can select text.
+    pub(super) fn take_mouse(&mut self, take: bool) -> Result<()> {
+        self.has_mouse = take;
+        let taken = if take {
+            execute!(stdout(), EnableMouseCapture)
+        } else {
+            execute!(stdout(), DisableMouseCapture)
+        };
+        taken.context("writing to the terminal")
+    }
+
+    /// Puts a text into the clipboard of the terminal, wherever that runs. Whether it does so it does not say.
+    pub(super) fn copy(&mut self, text: &str) -> Result<()> {
+        execute!(stdout(), CopyToClipboard::to_clipboard_from(text)).context("writing to the terminal")
     }
 }
 
 impl Drop for Screens {
     fn drop(&mut self) {
+        leave_inputs();
         // A terminal that has gone needs no restoring, and nobody is left to tell.
         let _ = self.terminal.show_cursor();
         let _ = ratatui::try_restore();
     }
+}
+
+/// Ends what the terminal was asked to send besides keys.
+fn leave_inputs() {
+    let _ = execute!(stdout(), DisableMouseCapture, DisableBracketedPaste);
 }

@@ -1,6 +1,8 @@
 //! Every screen as a user sees it, and what keys do.
 
 mod hostile;
+mod interaction;
+mod subject;
 mod tables;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

@@ -96,6 +96,12 @@ pub(crate) fn exact(number: u64) -> String {
     grouped
 }
 
+/// A number of things: `1 flow`, `1,234 flows`.
+pub(super) fn counted(number: u64, one: &str) -> String {
+    let more = if number == 1 { "" } else { "s" };
+    format!("{} {one}{more}", exact(number))
+}
+
 /// At most five characters: `9999`, `12.3k`, `123k`, `1.2M`.
 pub(crate) fn short(number: u64) -> String {
     const UNITS: [(u64, char); 4] =
@@ -175,6 +181,13 @@ pub(super) fn time_of_day(time: Timestamp) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(time.wall_ns))
         .map(|wall| wall.strftime("%H:%M:%S").to_string())
         .unwrap_or_default()
+}
+
+/// The same to the millisecond: `14:03:22.123`.
+pub(super) fn time_of_day_milliseconds(time: Timestamp) -> String {
+    const MILLISECOND_NS: i64 = 1_000_000;
+    let milliseconds = time.wall_ns.div_euclid(MILLISECOND_NS).rem_euclid(1_000);
+    format!("{}.{milliseconds:03}", time_of_day(time))
 }
 
 #[cfg(test)]

@@ -3,17 +3,27 @@
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::{
-    keys::{Action, Motion, action_of},
-    model::{Model, Screen},
-    rows,
+    copy,
+    keys::{Action, Leap, Motion, Typed, action_of, typed},
+    model::{Model, Screen, Source, Subject},
+    mouse::Pointed,
+    opened::{self, Opened},
+    prompt::{Prompt, Purpose},
+    rows, text,
 };
-use crate::event::Text;
+use crate::event::{Text, Timestamp};
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// What comes in besides events.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// A key.
     Key(KeyEvent),
+    /// Text put in at once.
+    Paste(String),
+    /// The mouse.
+    Mouse(Pointed),
     /// The terminal has another size: its rows.
     Height(u16),
     /// Something the user should know.
@@ -23,10 +33,18 @@ pub enum Input {
 }
 
 /// What the model cannot do itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Leave the program.
     Quit,
+    /// Remember this moment: the next marker is about it.
+    NoteMoment,
+    /// Put a marker with this text at the moment noted.
+    Mark(Text),
+    /// Put a text into the terminal's clipboard.
+    Copy(String),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
 }
 
 /// Takes one input in.
@@ -38,13 +56,31 @@ pub fn update(model: &mut Model, input: Input) -> Option<Effect> {
             model.notice = Some((notice, told + 1));
         }
         Input::Ended => model.ended = true,
-        Input::Key(key) if key.kind != KeyEventKind::Release => return act(model, action_of(&key)?),
-        Input::Key(_) => {}
+        Input::Key(key) if key.kind == KeyEventKind::Release => {}
+        Input::Key(key) => {
+            model.answer = None;
+            return match model.prompt.take() {
+                Some(prompt) => type_key(model, prompt, &key),
+                None => act(model, action_of(&key)?),
+            };
+        }
+        Input::Mouse(_) if model.prompt.is_some() || model.help => {}
+        Input::Mouse(pointed) => point(model, pointed),
+        // Without a line to go to, what is pasted would be keys nobody meant.
+        Input::Paste(text) => {
+            if let Some(mut prompt) = model.prompt.take() {
+                prompt.insert(&text, model.shown());
+                model.prompt = Some(prompt);
+            }
+        }
     }
     None
 }
 
 fn act(model: &mut Model, action: Action) -> Option<Effect> {
+    if opened::act(model, action) {
+        return None;
+    }
     match action {
         Action::Quit => return Some(Effect::Quit),
         Action::Help => model.help = !model.help,
@@ -54,15 +90,51 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
         Action::PreviousScreen => show(model, model.screen.after(Screen::ALL.len() - 1)),
         Action::Show(screen) => show(model, screen),
         Action::Move(motion) => select(model, motion),
-        Action::Open => model.details = subject(model),
+        Action::Open => {
+            model.is_following = false;
+            model.hold_selection();
+            model.details = subject(model).map(Opened::new);
+        }
         Action::Sort => {
             let measures = rows::measures(model.screen).len().max(1);
-            let sort = &mut model.sort[model.screen as usize];
-            *sort = (*sort + 1) % measures;
+            let screen = model.screen as usize;
+            model.sort[screen] = (model.sort[screen] + 1) % measures;
+            // Whoever sorts wants to see what comes first.
+            (model.selected[screen], model.chosen[screen]) = (0, None);
         }
         Action::Pause => model.toggle_pause(),
+        Action::Travel(leap) => travel(model, leap),
+        Action::Follow => {
+            model.is_following = !model.is_following;
+            if model.is_following {
+                model.selected[Screen::Timeline as usize] = 0;
+            }
+        }
+        Action::Type(purpose) => return begin_to_type(model, purpose),
+        Action::Copy(extent) => {
+            let Some(copied) = copy::text(model, extent) else {
+                answer(model, "nothing is selected here that could be copied");
+                return None;
+            };
+            answer(model, "copied, if this terminal lets programs set its clipboard (OSC 52)");
+            return Some(Effect::Copy(copied));
+        }
+        Action::Mouse => {
+            model.has_mouse = !model.has_mouse;
+            let whose = if model.has_mouse {
+                "the mouse selects rows and screens; M leaves it to the terminal"
+            } else {
+                "the mouse is the terminal's"
+            };
+            answer(model, whose);
+            return Some(Effect::Mouse(model.has_mouse));
+        }
     }
     None
+}
+
+fn answer(model: &mut Model, text: &str) {
+    model.answer = Some(Text::new(text));
 }
 
 fn show(model: &mut Model, screen: Screen) {
@@ -74,6 +146,7 @@ fn show(model: &mut Model, screen: Screen) {
 fn select(model: &mut Model, motion: Motion) {
     /// Rows beside the table: header, tabs, title, column names, status line and keys.
     const CHROME: usize = 6;
+    model.hold_selection();
     let last = rows::count(model.shown(), model.screen).saturating_sub(1);
     let page = usize::from(model.height).saturating_sub(CHROME).max(1);
     let selected = &mut model.selected[model.screen as usize];
@@ -86,12 +159,101 @@ fn select(model: &mut Model, motion: Motion) {
         Motion::First => 0,
         Motion::Last => last,
     };
-    if model.details.is_some() {
-        model.details = subject(model);
+    if model.screen == Screen::Timeline {
+        model.is_following = motion == Motion::First;
+    }
+    model.chosen[model.screen as usize] = if motion == Motion::First { None } else { subject(model) };
+}
+
+fn point(model: &mut Model, pointed: Pointed) {
+    let rows = match pointed {
+        Pointed::Tab(screen) => return show(model, screen),
+        Pointed::Row(0) => {
+            act(model, Action::Open);
+            return;
+        }
+        Pointed::Row(rows) | Pointed::Wheel(rows) => rows,
+    };
+    let motion = if rows < 0 { Motion::Up } else { Motion::Down };
+    for _ in 0..rows.unsigned_abs() {
+        act(model, Action::Move(motion));
     }
 }
 
-fn subject(model: &Model) -> Option<super::model::Subject> {
+fn subject(model: &Model) -> Option<Subject> {
     let last = rows::count(model.shown(), model.screen).checked_sub(1)?;
     rows::subject(model.shown(), model.screen, model.sorted_by(), model.selected_row().min(last))
+}
+
+/// Goes to another moment, within what is kept; behind the newest event it is live again.
+fn travel(model: &mut Model, leap: Leap) {
+    let (begin, now) = (model.history.begin(), model.history.live().now());
+    let from = model.history.moment().unwrap_or(now);
+    let to = match leap {
+        Leap::Back(seconds) => Some(from.earlier_by_ns(seconds * SECOND_NS)),
+        // Nothing is later than now.
+        Leap::On(seconds) => {
+            Some(now.earlier_by_ns(now.boot_ns.saturating_sub(from.boot_ns + seconds * SECOND_NS)))
+        }
+        Leap::MarkerBefore => marked_moments(model).filter(|&marked| begin <= marked && marked < from).max(),
+        Leap::MarkerAfter => marked_moments(model).filter(|&marked| from < marked && marked < now).min(),
+    };
+    match to {
+        None if matches!(leap, Leap::MarkerBefore) => answer(model, "no marker before this moment is kept"),
+        None => answer(model, "no marker comes after this moment"),
+        Some(to) if to >= now => {
+            model.is_past = false;
+            model.history.resume();
+        }
+        Some(to) => {
+            model.is_past = true;
+            if to < begin {
+                let begin = text::time_of_day(begin);
+                answer(model, &format!("what is kept begins at {begin} UTC"));
+            }
+            model.history.go_to(to);
+        }
+    }
+}
+
+fn marked_moments(model: &Model) -> impl Iterator<Item = Timestamp> {
+    model.history.live().markers.iter().map(|marker| marker.event.time)
+}
+
+fn begin_to_type(model: &mut Model, purpose: Purpose) -> Option<Effect> {
+    if purpose == Purpose::Marker && model.source == Source::Session {
+        answer(model, "a session is shown as it was recorded: markers are set on a live node");
+        return None;
+    }
+    model.help = false;
+    let text = match purpose {
+        Purpose::Filter => model.filter.clone().unwrap_or_default(),
+        Purpose::Marker => String::new(),
+    };
+    model.prompt = Some(Prompt::new(purpose, &text, model.shown()));
+    (purpose == Purpose::Marker).then_some(Effect::NoteMoment)
+}
+
+fn type_key(model: &mut Model, mut prompt: Prompt, key: &KeyEvent) -> Option<Effect> {
+    match typed(key) {
+        Some(Typed::Leave) => return None,
+        Some(Typed::Enter) if prompt.purpose == Purpose::Marker => {
+            answer(model, "marked");
+            return Some(Effect::Mark(Text::new(prompt.text())));
+        }
+        Some(Typed::Enter) => {
+            if let Ok(filter) = prompt.filter() {
+                let text = filter.is_some().then(|| prompt.text().to_owned());
+                if text != model.filter {
+                    model.set_filter(text, filter);
+                }
+                return None;
+            }
+        }
+        Some(Typed::Character(character)) => prompt.insert(character.encode_utf8(&mut [0; 4]), model.shown()),
+        Some(Typed::Edit(edit)) => prompt.edit(edit, &model.past_filters, model.shown()),
+        None => {}
+    }
+    model.prompt = Some(prompt);
+    None
 }

@@ -4,9 +4,9 @@
 //! header      whose node, how long, live or paused
 //! tabs
 //! filter      what of the events is shown, if not all
-//! screen      one file each
-//! details     of the selected row, if open
+//! screen      one file each; or the subject that is open
 //! notice      what the user should know besides, if anything
+//! prompt      the line being typed, if one is
 //! status      what became of all events, and hooks that are missing: on every screen
 //! keys
 //! ```
@@ -19,7 +19,9 @@ mod hooks;
 mod ipvs;
 mod neighbours;
 mod overview;
+mod prompt;
 mod retransmits;
+mod subject;
 mod timeline;
 
 use ratatui::{
@@ -30,19 +32,23 @@ use ratatui::{
 };
 
 pub(super) use self::{
-    describe::{blind_text, flow_name, kinds_text, subject_facts, subject_title},
+    describe::{blind_text, flow_name, kinds_text, subject_title},
     event_text::event_fact,
+    subject::{subject_lines, subject_text},
 };
 use super::{
     model::{Model, Screen},
     theme::Theme,
-    widget::{details, help},
+    widget::help,
 };
 use crate::state::State;
 
 /// The smallest terminal that is drawn on.
 const LEAST_CELLS: u16 = 40;
 const LEAST_ROWS: u16 = 8;
+
+/// Where the tabs stand.
+pub(super) const TAB_ROW: u16 = 1;
 
 /// What drawing reads.
 pub(super) struct Picture<'a> {
@@ -64,12 +70,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
         return;
     }
     let picture = Picture { model, state: model.shown(), theme };
-    let [header, tabs, filter, body, notice, status, keys] = Layout::vertical([
+    let [header, tabs, filter, body, notice, prompt, status, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(u16::from(model.filter.is_some())),
         Constraint::Min(0),
-        Constraint::Length(u16::from(model.notice.is_some())),
+        Constraint::Length(u16::from(model.notice.is_some() || model.answer.is_some())),
+        Constraint::Length(if model.prompt.is_some() { prompt::ROWS } else { 0 }),
         Constraint::Length(1),
         Constraint::Length(1),
     ])
@@ -79,6 +86,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
     draw_body(body, buffer, &picture);
     chrome::filter(filter, buffer, &picture);
     chrome::notice(notice, buffer, &picture);
+    prompt::draw(prompt, buffer, &picture);
     chrome::status(status, buffer, &picture);
     chrome::keys(keys, buffer, &picture);
     theme.finish(buffer);
@@ -86,13 +94,6 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
 
 fn draw_body(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let Picture { model, theme, .. } = *picture;
-    let (screen, below) = match model.details {
-        Some(subject) => {
-            let [screen, below] = Layout::vertical([Constraint::Fill(2), Constraint::Fill(3)]).areas(area);
-            (screen, Some((subject, below)))
-        }
-        None => (area, None),
-    };
     let draw = match model.screen {
         Screen::Overview => overview::draw,
         Screen::Retransmits => retransmits::draw,
@@ -102,9 +103,9 @@ fn draw_body(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         Screen::Timeline => timeline::draw,
         Screen::Hooks => hooks::draw,
     };
-    draw(screen, buffer, picture);
-    if let Some((subject, below)) = below {
-        details::draw(below, buffer, picture, subject);
+    match &model.details {
+        Some(opened) => subject::draw(area, buffer, picture, opened),
+        None => draw(area, buffer, picture),
     }
     if model.help {
         help::draw(area, buffer, theme);

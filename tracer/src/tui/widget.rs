@@ -9,5 +9,6 @@ pub(super) mod lines;
 pub(super) mod list;
 pub(super) mod minute;
 pub(super) mod rule;
+pub(super) mod sequence;
 pub(super) mod sparkline;
 pub(super) mod table;

@@ -49,13 +49,16 @@ const TOOLS: &[&str] = &[
     "sysctl",
     "tc",
     "tcpdump",
+    "tmux",
 ];
 /// Names under which kmod loads modules. The kernel itself runs `/sbin/modprobe`.
 const KMOD: &[&str] = &["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
 /// Extensions of iptables, loaded by name at run time.
 const PLUGINS: &str = "/usr/lib/x86_64-linux-gnu/xtables";
-/// Names of protocols, services and routing tables that the tools look up.
-const DATABASES: &[&str] = &["/etc/ethertypes", "/etc/iproute2", "/etc/protocols", "/etc/services"];
+/// Names of protocols, services and routing tables that the tools look up, and the one locale there always is, without
+/// which tmux does not start.
+const DATABASES: &[&str] =
+    &["/etc/ethertypes", "/etc/iproute2", "/etc/protocols", "/etc/services", "/usr/lib/locale/C.utf8"];
 
 /// Where programs lie, in the guest too.
 const PROGRAM_DIRECTORIES: [&str; 2] = ["/usr/sbin", "/usr/bin"];

@@ -11,10 +11,10 @@ use crate::{
     traffic,
 };
 
-const CONNECTIONS: u16 = 100;
+pub(super) const CONNECTIONS: u16 = 100;
 
 /// A service whose one server served all connections, and was then drained in favour of the other.
-fn drained(family: Family) -> Result<Service> {
+pub(super) fn drained(family: Family) -> Result<Service> {
     let service = Service::new(family, false)?;
     service.add_server(0, 1)?;
     let accepted = service.connect_and_close_all(CONNECTIONS)?;

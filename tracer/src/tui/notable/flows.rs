@@ -5,7 +5,6 @@ use crate::{
     event::RetransmitKind,
     state::{Span, State},
     tui::{
-        model::Subject,
         peers::Peer,
         text::{duration, exact},
         view::kinds_text,
@@ -55,7 +54,7 @@ fn fact(state: &State, severity: Severity, peer: &Peer<'_>) -> Notable {
     what.extend(peer.owner(state));
     Notable {
         severity,
-        subject: Some(Subject::Flow(*peer.worst)),
+        subject: Some(peer.subject()),
         who: peer.name(),
         what: what.join(" · "),
         span: Some(Span { first: peer.first, last: peer.last }),

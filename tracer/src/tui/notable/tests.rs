@@ -78,14 +78,14 @@ fn each_fault_is_a_fact() {
             vec![(1_000, syn(1)), (1_500, resent(RetransmitKind::Syn, "10.0.0.2:7", 1))],
             Severity::Warning,
             "2 flows → 10.0.0.9:80",
-            "syn 2",
+            "syn 2 · nothing through for 1.5s",
             true,
         ),
         (
             vec![(1_000, resent(RetransmitKind::Timeout, "10.0.0.1:5", 6))],
             Severity::Critical,
             "10.0.0.1:5 → 10.0.0.9:80",
-            "rto 1 · 6 in a row",
+            "rto 1 · 6 in a row · nothing through for 1.0s",
             true,
         ),
         (
@@ -126,16 +126,16 @@ fn each_fault_is_a_fact() {
         (
             vec![(1_000, conntrack_counters(950, 1_000, 0, 0))],
             Severity::Warning,
-            "conntrack table of netns 4026531840",
+            "conntrack table of 4026531840",
             "95% full, 950 of 1,000",
-            false,
+            true,
         ),
         (
             vec![(1_000, Body::Ruleset(crate::event::Ruleset { entries: 180_000, ..ruleset("filter") }))],
             Severity::Critical,
             "legacy ip filter",
             "180,000 rules",
-            false,
+            true,
         ),
         (
             vec![(1_000, stats(RecordKind::Retransmit, 100, 0, 7))],

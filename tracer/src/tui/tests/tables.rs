@@ -72,8 +72,8 @@ fn words(picture: &str) -> String {
 fn a_drained_server_that_is_dialled_explains_itself() {
     let cases = [
         (IpvsDecision::Reused, 0, "as it always does with net.ipv4.vs.conn_reuse_mode 0"),
-        (IpvsDecision::Reused, 1, "as net.ipv4.vs.conn_reuse_mode 1 gives up none in that state"),
-        (IpvsDecision::Scheduled, 1, "the service is persistent, and what is kept of this client names"),
+        (IpvsDecision::Reused, 1, "for net.ipv4.vs.conn_reuse_mode 1 gives up none in that state"),
+        (IpvsDecision::Scheduled, 1, "is of a persistent service: what IPVS keeps of that client names"),
     ];
     for (decision, reuse_mode, why) in cases {
         for size in SIZES {
@@ -81,7 +81,7 @@ fn a_drained_server_that_is_dialled_explains_itself() {
             for expected in [
                 "still dialled, drained 35s ago",
                 "10.42.2.17:8443 of tcp 10.96.0.10:443 is drained (weight 5 → 0 35s ago)",
-                "but got 1, the last 5.0s ago from 10.42.1.9:40000",
+                "yet got 1 new connection. The last, 5.0s ago from 10.42.1.9:40000",
                 why,
             ] {
                 assert!(

@@ -15,7 +15,7 @@ use crate::{
     tui::{
         keys::BINDINGS,
         model::{Model, Screen, Source},
-        text::{clip_end, clock, exact, fitting, short, time_of_day, width},
+        text::{clip_end, clock, duration, exact, fitting, short, time_of_day, width},
         theme::Role,
     },
 };
@@ -24,8 +24,8 @@ use crate::{
 pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let Picture { model, state, theme } = picture;
     let (mode, role) = mode(model, state);
-    let now =
-        if state.node.is_some() { format!("{} UTC  ", time_of_day(state.now())) } else { String::new() };
+    let moment = model.history.moment().unwrap_or(state.now());
+    let now = if state.node.is_some() { format!("{} UTC  ", time_of_day(moment)) } else { String::new() };
     let right = Line::from(vec![
         Span::styled(now, theme.style(Role::Dim)),
         Span::styled(mode, theme.style(role).add_modifier(Modifier::BOLD)),
@@ -51,8 +51,17 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
 
 /// Whether the picture moves, and why not.
 fn mode(model: &Model, state: &State) -> (String, Role) {
+    if let Some(percent) = model.history.progress() {
+        return (format!("READING BACK, {percent}%"), Role::Warning);
+    }
     if model.is_paused() {
-        return (format!("PAUSED, {} events behind", exact(model.events_behind())), Role::Warning);
+        let behind = exact(model.events_behind());
+        let text = if model.is_past {
+            format!("{} AGO, {behind} events behind", duration(model.time_behind_ns()))
+        } else {
+            format!("PAUSED, {behind} events behind")
+        };
+        return (text, Role::Warning);
     }
     let (text, role) = match (model.source, model.ended, state.hooks.ready) {
         (Source::Node, true, _) => ("ENDED", Role::Warning),
@@ -64,18 +73,25 @@ fn mode(model: &Model, state: &State) -> (String, Role) {
     (text.to_owned(), role)
 }
 
-/// What of the events is shown, if not all.
+/// What of the events is shown, if not all; and since when, if the filter came later than that.
 pub(super) fn filter(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let Some(filter) = &picture.model.filter else { return };
-    let text = clip_end(&format!(" showing only: {}", Text::new(filter)), usize::from(area.width));
+    let since = picture.model.history.filtered_since();
+    let since = since.map(|since| format!(" · since {}", time_of_day(since))).unwrap_or_default();
+    let room = usize::from(area.width).saturating_sub(width(&since));
+    let text = format!("{}{since}", clip_end(&format!(" showing only: {}", Text::new(filter)), room));
     buffer.set_string(area.x, area.y, text, picture.theme.style(Role::Warning));
 }
 
-/// What the user should know besides the events, the latest of it.
+/// What came of the last key, or else what the user should know besides the events, the latest of it.
 pub(super) fn notice(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
-    let Some((notice, number)) = &picture.model.notice else { return };
-    let more = if *number > 1 { format!("({number} notices) ") } else { String::new() };
-    let text = clip_end(&format!(" {more}{notice}"), usize::from(area.width));
+    let text = match (&picture.model.answer, &picture.model.notice) {
+        (Some(answer), _) => format!(" {answer}"),
+        (None, Some((notice, number))) if *number > 1 => format!(" ({number} notices) {notice}"),
+        (None, Some((notice, _))) => format!(" {notice}"),
+        (None, None) => return,
+    };
+    let text = clip_end(&text, usize::from(area.width));
     buffer.set_string(area.x, area.y, text, picture.theme.style(Role::Warning));
 }
 
@@ -161,18 +177,20 @@ fn accounting_texts(picture: &Picture<'_>, total: KindCounters) -> Vec<String> {
     ]
 }
 
-/// The most used keys.
+/// The most used keys, as many as fit.
 pub(super) fn keys(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let theme = picture.theme;
-    let mut spans = vec![Span::raw(" ")];
-    for binding in &BINDINGS {
-        if let Some((name, word)) = binding.footer {
-            spans.push(Span::styled(name, theme.style(Role::Title)));
-            spans.push(Span::styled(format!(" {word}   "), theme.style(Role::Dim)));
-        }
-    }
-    buffer.set_line(area.x, area.y, &Line::from(spans), area.width);
     let behind = if picture.model.details.is_some() { "Esc closes the details " } else { "" };
+    let room = usize::from(area.width).saturating_sub(width(behind));
+    let mut line = Line::from(" ");
+    for (name, word) in BINDINGS.iter().filter_map(|binding| binding.footer) {
+        if line.width() + width(name) + width(word) + 1 > room {
+            break;
+        }
+        line.push_span(Span::styled(name, theme.style(Role::Title)));
+        line.push_span(Span::styled(format!(" {word}  "), theme.style(Role::Dim)));
+    }
+    buffer.set_line(area.x, area.y, &line, area.width);
     let start = area.right().saturating_sub(u16::try_from(width(behind)).unwrap_or_default());
     buffer.set_string(start, area.y, clip_end(behind, usize::from(area.width)), theme.style(Role::Dim));
 }

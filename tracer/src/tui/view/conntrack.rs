@@ -17,6 +17,7 @@ use crate::{
     probe::table::Family,
     state::{ConntrackEntry, FlowKey, State},
     tui::{
+        owner_text::netns_column,
         rows,
         text::{age, exact},
         theme::{Role, Theme},
@@ -41,11 +42,17 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         tables::draw(tables, buffer, picture);
     }
     draw_counts(counts, buffer, picture);
-    let now = state.now();
     let empty = empty_text(state, Family::Conntrack, "Conntrack has not decided about a known entry so far.");
     let texts = ("Entries it decided about", empty.as_str());
-    list::draw(entries, buffer, picture, texts, &columns(now), |range| {
-        rows::conntrack(state, model.sorted_by(), range.end).split_off(range.start)
+    list::draw(entries, buffer, picture, texts, &columns(state.now()), |range| {
+        let entries = rows::conntrack(state, model.sorted_by(), range.end);
+        let shown = entries[range.start.min(entries.len())..].iter();
+        shown
+            .map(|&(key, entry)| {
+                let netns = netns_column(state, key.netns, entry.last);
+                Row { key, entry, netns }
+            })
+            .collect()
     });
 }
 
@@ -91,39 +98,44 @@ fn counted(state: &State, theme: Theme) -> Line<'static> {
     line
 }
 
-type Row<'a> = (&'a FlowKey, &'a ConntrackEntry);
+struct Row<'a> {
+    key: &'a FlowKey,
+    entry: &'a ConntrackEntry,
+    netns: String,
+}
 
 fn columns<'a>(now: Timestamp) -> Vec<Column<Row<'a>>> {
     vec![
-        words("proto", Fit::Left, (5, 6), 6, |(key, _): &Row<'_>| plain(key.endpoints.protocol.to_string())),
-        words("from", Fit::Middle, (21, 47), 0, |(key, _): &Row<'_>| plain(key.endpoints.source.to_string())),
-        words("to", Fit::Middle, (21, 47), 0, |(key, _): &Row<'_>| {
-            plain(key.endpoints.destination.to_string())
+        words("proto", Fit::Left, (5, 6), 6, |row: &Row<'_>| plain(row.key.endpoints.protocol.to_string())),
+        words("from", Fit::Middle, (21, 47), 0, |row: &Row<'_>| plain(row.key.endpoints.source.to_string())),
+        words("to", Fit::Middle, (21, 47), 0, |row: &Row<'_>| {
+            plain(row.key.endpoints.destination.to_string())
         }),
-        words("answered by", Fit::Middle, (21, 47), 3, |(_, entry): &Row<'_>| {
-            known(entry.reply.map(|reply| reply.source.to_string()))
+        words("answered by", Fit::Middle, (21, 47), 3, |row: &Row<'_>| {
+            known(row.entry.reply.map(|reply| reply.source.to_string()))
         }),
-        words("before", Fit::Middle, (21, 47), 8, |(_, entry): &Row<'_>| {
-            known(entry.previous_reply.map(|reply| reply.source.to_string()))
+        words("before", Fit::Middle, (21, 47), 8, |row: &Row<'_>| {
+            known(row.entry.previous_reply.map(|reply| reply.source.to_string()))
         }),
-        words("decisions", Fit::Left, (18, 60), 1, |(_, entry): &Row<'_>| {
-            cell(conntrack_text(entry), if entry.failures() > 0 { Role::Bad } else { Role::Plain })
+        words("decisions", Fit::Left, (18, 60), 1, |row: &Row<'_>| {
+            cell(conntrack_text(row.entry), if row.entry.failures() > 0 { Role::Bad } else { Role::Plain })
         })
         .showing("decisions"),
-        number("dropped", 7, 5, |(_, entry): &Row<'_>| count(entry.failures(), Role::Bad))
-            .showing("failures"),
-        words("which means", Fit::Left, (20, 52), 7, |(_, entry): &Row<'_>| {
-            cell(meaning(entry.event), Role::Dim)
+        number("dropped", 7, 5, |row: &Row<'_>| count(row.entry.failures(), Role::Bad)).showing("failures"),
+        words("which means", Fit::Left, (20, 52), 7, |row: &Row<'_>| {
+            cell(meaning(row.entry.event), Role::Dim)
         }),
-        words("tcp state", Fit::Left, (11, 11), 4, |(_, entry): &Row<'_>| {
-            known(entry.tcp_state.map(str::to_owned))
+        words("tcp state", Fit::Left, (11, 11), 4, |row: &Row<'_>| {
+            known(row.entry.tcp_state.map(str::to_owned))
         }),
-        number("mark", 6, 9, |(_, entry): &Row<'_>| {
-            known((entry.mark != 0).then(|| format!("{:#x}", entry.mark)))
+        number("mark", 6, 9, |row: &Row<'_>| {
+            known((row.entry.mark != 0).then(|| format!("{:#x}", row.entry.mark)))
         }),
-        number("zone", 5, 9, |(_, entry): &Row<'_>| known((entry.zone != 0).then(|| entry.zone.to_string()))),
-        number("last", 5, 2, move |(_, entry): &Row<'_>| plain(age(now, entry.last))).showing("last seen"),
-        words("netns", Fit::Left, (10, 10), 10, |(key, _): &Row<'_>| cell(key.netns.to_string(), Role::Dim)),
+        number("zone", 5, 9, |row: &Row<'_>| {
+            known((row.entry.zone != 0).then(|| row.entry.zone.to_string()))
+        }),
+        number("last", 5, 2, move |row: &Row<'_>| plain(age(now, row.entry.last))).showing("last seen"),
+        words("netns", Fit::Left, (10, 32), 10, |row: &Row<'_>| cell(row.netns.clone(), Role::Dim)),
     ]
 }
 

@@ -8,12 +8,12 @@ use crate::{
         Body, ConntrackCounters, Event, HookState, IpvsChange, LookupResult, Neighbour, Retransmit, Ruleset,
         Text,
     },
-    tui::text::{exact, time_of_day},
+    tui::text::{exact, time_of_day_milliseconds},
 };
 
 /// An event in one line: its time, kind, and what happened.
 pub(crate) fn event_fact(event: &Event) -> (String, &'static str, String) {
-    (time_of_day_milliseconds(event), event.body.kind().name(), text(&event.body))
+    (time_of_day_milliseconds(event.time), event.body.kind().name(), text(&event.body))
 }
 
 fn text(body: &Body) -> String {
@@ -87,7 +87,14 @@ fn path_text(body: &Body) -> String {
             route_fact(lookup.result, lookup.gateway, lookup.device.as_ref())
         ),
         Body::Translation(found) => {
-            format!("{} answered as {}", flow_name(&found.original), flow_name(&found.reply))
+            let onward = found.reply.reversed();
+            let answer = if found.is_answered() { "answered" } else { "no answer so far" };
+            format!(
+                "{} goes on as {}, {}, {answer}",
+                flow_name(&found.original),
+                flow_name(&onward),
+                found.name()
+            )
         }
         Body::Address(address) => {
             let device = address.device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
@@ -151,10 +158,4 @@ fn counters_text(counters: &ConntrackCounters) -> String {
         .map(|(counter, count)| format!("{counter} {} more", exact(count.growth)))
         .collect();
     format!("{}, {} entries", grown.join(", "), exact(counters.entries))
-}
-
-fn time_of_day_milliseconds(event: &Event) -> String {
-    const MILLISECOND_NS: i64 = 1_000_000;
-    let milliseconds = event.time.wall_ns.div_euclid(MILLISECOND_NS).rem_euclid(1_000);
-    format!("{}.{milliseconds:03}", time_of_day(event.time))
 }

@@ -97,7 +97,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("why not, or what to know", Fit::Left, (24, 100), 1, |row: &Row<'_>| {
             known(row.status.map(|status| status.reason.to_string()))
         }),
-        words("tells", Fit::Left, (20, 70), 4, |row: &Row<'_>| {
+        words("tells", Fit::Left, (20, 160), 4, |row: &Row<'_>| {
             cell(hook_table::find(row.hook).map_or("", |hook| hook.tells), Role::Dim)
         }),
     ]

@@ -31,7 +31,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let (state, measure) = (picture.state, picture.model.sorted_by());
     let row_count = rows::count(state, picture.model.screen);
     let selected = picture.model.selected_row().min(row_count.saturating_sub(1));
-    let chosen = match rows::ipvs(state, measure, selected + 1).get(selected) {
+    let rows = rows::ipvs(state, measure, selected + usize::from(area.height));
+    let chosen = match rows.get(selected) {
         Some(IpvsRow::Real(key, _)) => Some(**key),
         Some(IpvsRow::Service(..)) | None => None,
     };
@@ -49,8 +50,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     .areas(area);
     let empty = empty_text(state, Family::Ipvs, "IPVS has not decided about a new connection so far.");
     let texts = ("Virtual services → real servers", empty.as_str());
-    list::draw(tree, buffer, picture, texts, &tree::columns(state), |range| {
-        rows::ipvs(state, measure, range.end).split_off(range.start)
+    list::draw(tree, buffer, picture, texts, &tree::columns(state, &rows), |range| {
+        rows[range.start.min(rows.len())..range.end.min(rows.len())].to_vec()
     });
     drained::draw(told, buffer, picture, &drained);
     if recent_rows > 0 {

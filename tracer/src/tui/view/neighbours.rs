@@ -13,6 +13,7 @@ use crate::{
     probe::table::Family,
     state::{Neighbour, NeighbourKey},
     tui::{
+        owner_text::netns_column,
         rows,
         text::age,
         theme::Role,
@@ -26,6 +27,7 @@ use crate::{
 struct Row<'a> {
     key: &'a NeighbourKey,
     neighbour: &'a Neighbour,
+    netns: String,
     now: Timestamp,
 }
 
@@ -35,17 +37,20 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     const LEAST_ROWS_FOR_HISTORY: u16 = 14;
     let (state, now, measure) = (picture.state, picture.state.now(), picture.model.sorted_by());
     let selected = picture.model.selected_row().min(state.neighbours.len().saturating_sub(1));
-    let chosen = rows::neighbours(state, measure, selected + 1).get(selected).copied();
+    let rows = rows::neighbours(state, measure, selected + usize::from(area.height));
+    let chosen = rows.get(selected).copied();
     let history = chosen.filter(|_| area.height >= LEAST_ROWS_FOR_HISTORY);
     let share = history.map_or(0, |(_, neighbour)| history::rows(neighbour).min(area.height / 2));
     let [list, below] = Layout::vertical([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
     let empty = empty_text(state, Family::Neighbour, "Nobody has proposed or claimed an address so far.");
     let texts = ("Neighbours", empty.as_str());
     list::draw(list, buffer, picture, texts, &columns(), |range| {
-        let neighbours = rows::neighbours(state, measure, range.end);
-        neighbours[range.start.min(neighbours.len())..]
-            .iter()
-            .map(|&(key, neighbour)| Row { key, neighbour, now })
+        let shown = rows[range.start.min(rows.len())..range.end.min(rows.len())].iter();
+        shown
+            .map(|&(key, neighbour)| {
+                let netns = netns_column(state, key.netns, neighbour.last);
+                Row { key, neighbour, netns, now }
+            })
             .collect()
     });
     if let Some((key, neighbour)) = history {
@@ -80,7 +85,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("5 min ago … now", Fit::Left, (history::CELLS, history::CELLS), 8, |row: &Row<'_>| {
             pieces(history::in_one(row.neighbour, row.now))
         }),
-        words("netns", Fit::Left, (10, 10), 10, |row: &Row<'_>| cell(row.key.netns.to_string(), Role::Dim)),
+        words("netns", Fit::Left, (10, 32), 10, |row: &Row<'_>| cell(row.netns.clone(), Role::Dim)),
     ]
 }
 

@@ -87,10 +87,10 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         words("kinds", Fit::Left, (7, 48), 3, |row: &Row<'_>| kinds(row.flow)),
         number("outage", 6, 4, |row: &Row<'_>| outage(row)).showing("longest outage"),
         number("run", 4, 5, |row: &Row<'_>| count(row.flow.longest_run, Role::Plain)).showing("longest run"),
-        per_second("1 s", 9, RATE_SPANS_SECONDS[0]),
+        per_second("1 s", 8, RATE_SPANS_SECONDS[0]),
         per_second("10 s", 6, RATE_SPANS_SECONDS[1]).showing("rate"),
-        per_second("1 min", 9, RATE_SPANS_SECONDS[2]),
-        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 8, |row: &Row<'_>| {
+        per_second("1 min", 8, RATE_SPANS_SECONDS[2]),
+        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 9, |row: &Row<'_>| {
             plain(minute::bars(|second| row.flow.recent.at(second), row.now))
         }),
         number("segments", 8, 11, |row: &Row<'_>| plain(short(row.flow.segments))),
@@ -98,7 +98,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
     let rest = [
         number("last", 5, 2, |row: &Row<'_>| last(row)).showing("last seen"),
         words("owner", Fit::Left, (14, 40), 6, |row: &Row<'_>| known(row.owner.clone())),
-        words("next hop", Fit::Left, (24, 60), 8, |row: &Row<'_>| next_hop(row)),
+        words("next hop", Fit::Left, (24, 60), 7, |row: &Row<'_>| next_hop(row)),
         words("state", Fit::Left, (11, 12), 8, |row: &Row<'_>| plain(row.flow.tcp_state.to_string())),
         number("rto", 6, 9, |row: &Row<'_>| known(row.flow.rto_us.map(microseconds))),
         number("srtt", 6, 9, |row: &Row<'_>| {
@@ -119,6 +119,7 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
 fn per_second<'a>(title: &'static str, rank: u8, seconds: u64) -> Column<Row<'a>> {
     number(title, 5, rank, move |row: &Row<'_>| match row.flow.per_second(row.now, seconds) {
         0.0 => cell("·", Role::Dim),
+        ..0.05 => plain("<0.1"),
         per_second => plain(rate(per_second)),
     })
 }

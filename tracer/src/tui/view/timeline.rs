@@ -10,6 +10,7 @@ use crate::{
     event::{Body, Event, Timestamp, Verdict},
     state::is_onto_drained,
     tui::{
+        owner_text::netns_column,
         text::{age, time_of_day, width},
         theme::Role,
         widget::{
@@ -32,7 +33,13 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let texts = ("Events, the newest first", "Nothing has happened so far.");
     let now = picture.state.now();
     list::draw(list, buffer, picture, texts, &columns(now), |range| {
-        events.iter().rev().skip(range.start).take(range.len()).collect()
+        let shown = events.iter().rev().skip(range.start).take(range.len());
+        shown
+            .map(|event| {
+                let netns = netns_column(picture.state, event.netns, event.time);
+                Row { event, netns }
+            })
+            .collect()
     });
     if has_axis {
         draw_axis(axis, buffer, picture);
@@ -67,14 +74,19 @@ fn draw_axis(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     }
 }
 
-fn columns<'a>(now: Timestamp) -> Vec<Column<&'a Event>> {
+struct Row<'a> {
+    event: &'a Event,
+    netns: String,
+}
+
+fn columns<'a>(now: Timestamp) -> Vec<Column<Row<'a>>> {
     vec![
-        words("time (UTC)", Fit::Left, (12, 12), 0, |event: &&Event| cell(event_fact(event).0, Role::Dim)),
-        number("ago", 5, 8, move |event: &&Event| cell(age(now, event.time), Role::Dim)),
-        words("kind", Fit::Left, (15, 15), 1, |event: &&Event| plain(event_fact(event).1)),
-        words("what", Fit::Left, (30, 200), 0, |event: &&Event| what(event)),
-        words("netns", Fit::Left, (10, 10), 8, |event: &&Event| cell(event.netns.to_string(), Role::Dim)),
-        number("cpu", 4, 9, |event: &&Event| cell(event.cpu.to_string(), Role::Dim)),
+        words("time (UTC)", Fit::Left, (12, 12), 0, |row: &Row<'_>| cell(event_fact(row.event).0, Role::Dim)),
+        number("ago", 5, 8, move |row: &Row<'_>| cell(age(now, row.event.time), Role::Dim)),
+        words("kind", Fit::Left, (15, 15), 1, |row: &Row<'_>| plain(event_fact(row.event).1)),
+        words("what", Fit::Left, (30, 200), 0, |row: &Row<'_>| what(row.event)),
+        words("netns", Fit::Left, (10, 32), 8, |row: &Row<'_>| cell(row.netns.clone(), Role::Dim)),
+        number("cpu", 4, 9, |row: &Row<'_>| cell(row.event.cpu.to_string(), Role::Dim)),
     ]
 }
 

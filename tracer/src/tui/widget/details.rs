@@ -1,47 +1,99 @@
-//! All that is known of one subject, and the last events about it.
+//! Lines that say what is known, each with a label; one of them is the one the user is at.
 
-use ratatui::{
-    buffer::Buffer,
-    layout::{Constraint, Layout, Rect},
-};
+use ratatui::{buffer::Buffer, layout::Rect};
 
-use super::{
-    lines::{self, Fact},
-    rule,
-};
 use crate::tui::{
     model::Subject,
-    text::exact,
-    theme::Role,
-    view::{Picture, event_fact, subject_facts, subject_title},
+    text::{clip_end, width},
+    theme::{Role, Theme},
 };
 
-/// Draws the details of a subject.
-pub(crate) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, subject: Subject) {
-    const LEAST_EVENT_ROWS: u16 = 2;
-    let Picture { state, theme, .. } = *picture;
-    let area = rule::draw(area, buffer, theme, &subject_title(state, subject), "");
-    let mut facts = subject_facts(state, subject);
-    if facts.is_empty() {
-        facts.push(Fact { subject: "nothing is kept of it any more".to_owned(), told: Vec::new() });
-    }
-    let rows =
-        u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height.saturating_sub(LEAST_EVENT_ROWS));
-    let [known, below] = Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(area);
-    lines::draw(known, buffer, theme, &facts);
+/// One line. What does not fit beside its label goes on below.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// What it is about, or when.
+    pub(crate) label: String,
+    /// What is known, in parts that stay together.
+    pub(crate) told: Vec<(String, Role)>,
+    /// What Enter opens there.
+    pub(crate) opens: Option<Subject>,
+}
 
-    let about: Vec<_> = state.timeline.events().iter().filter(|event| subject.concerns(event)).collect();
-    if about.is_empty() {
-        return;
+impl Line {
+    /// A line of ordinary parts, empty ones left out.
+    pub(crate) fn new(label: &str, told: impl IntoIterator<Item = String>) -> Self {
+        let told = told.into_iter().filter(|part| !part.is_empty()).map(|part| (part, Role::Plain)).collect();
+        Self { label: label.to_owned(), told, opens: None }
     }
-    let below = rule::draw(below, buffer, theme, "Its last events", &exact(about.len() as u64));
-    let first = about.len().saturating_sub(usize::from(below.height));
-    let told: Vec<Fact> = about[first..]
-        .iter()
-        .map(|event| {
-            let (time, kind, text) = event_fact(event);
-            Fact { subject: format!("{time}  {kind}"), told: vec![(text, Role::Plain)] }
-        })
-        .collect();
-    lines::draw(below, buffer, theme, &told);
+
+    /// The whole line as text.
+    pub(crate) fn text(&self) -> String {
+        let label = Some(self.label.as_str()).filter(|label| !label.is_empty());
+        let told = self.told.iter().map(|(part, _)| part.as_str());
+        label.into_iter().chain(told).collect::<Vec<_>>().join("  ")
+    }
+
+    /// The same with another part.
+    #[must_use]
+    pub(crate) fn and(mut self, part: impl Into<String>, role: Role) -> Self {
+        self.told.push((part.into(), role));
+        self
+    }
+
+    /// The same, and what it opens.
+    #[must_use]
+    pub(crate) fn opening(mut self, subject: Subject) -> Self {
+        self.opens = Some(subject);
+        self
+    }
+}
+
+/// Cells for the mark of the line the user is at.
+const MARK_CELLS: usize = 2;
+/// Cells between label and parts, and between parts.
+const GAP: usize = 2;
+
+/// The cells the labels of these lines take.
+pub(crate) fn label_cells<'a>(lines: impl IntoIterator<Item = &'a Line>) -> usize {
+    lines.into_iter().map(|line| width(&line.label)).max().unwrap_or_default()
+}
+
+/// A piece of a row: where it begins, and what it is.
+type Piece<'a> = (usize, &'a str, Role);
+
+/// The rows a line takes, each with its pieces.
+pub(crate) fn rows(line: &Line, label_cells: usize, cells: usize) -> Vec<Vec<Piece<'_>>> {
+    let start = (MARK_CELLS + label_cells + GAP).min(cells / 2);
+    let mut rows = vec![vec![(MARK_CELLS, line.label.as_str(), Role::Dim)]];
+    let mut x = start;
+    for (part, role) in &line.told {
+        if x > start && x + width(part) > cells {
+            rows.push(Vec::new());
+            x = start;
+        }
+        if let Some(row) = rows.last_mut() {
+            row.push((x, part, *role));
+        }
+        x += width(part) + GAP;
+    }
+    rows
+}
+
+/// Draws one row of a line.
+pub(crate) fn draw_row(area: Rect, buffer: &mut Buffer, theme: Theme, pieces: &[Piece<'_>], is_here: bool) {
+    for &(start, text, role) in pieces {
+        let Some(room) = usize::from(area.width).checked_sub(start).filter(|&room| room > 0) else {
+            continue;
+        };
+        if let Ok(start) = u16::try_from(start) {
+            buffer.set_string(area.x + start, area.y, clip_end(text, room), theme.style(role));
+        }
+    }
+    if is_here {
+        buffer.set_style(area, theme.selected());
+        // Rows that go on below begin further to the right.
+        if pieces.first().is_some_and(|&(start, ..)| start == MARK_CELLS) {
+            buffer.set_string(area.x, area.y, "▸", theme.selected());
+        }
+    }
 }

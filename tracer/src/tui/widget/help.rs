@@ -7,7 +7,7 @@ use ratatui::{
 };
 
 use crate::tui::{
-    keys::BINDINGS,
+    keys::{BINDINGS, TYPING},
     theme::{Role, Theme},
 };
 
@@ -15,7 +15,11 @@ use crate::tui::{
 pub(crate) fn draw(area: Rect, buffer: &mut Buffer, theme: Theme) {
     const NAME_CELLS: u16 = 11;
     const COLUMN_CELLS: u16 = 36;
-    let lines: Vec<(&str, &str)> = BINDINGS.iter().map(|binding| (binding.name, binding.help)).collect();
+    let screens = BINDINGS.iter().map(|binding| (binding.name, binding.help));
+    let typing = TYPING.iter().map(|binding| (binding.name, binding.help));
+    let heading = [("Typing", "a filter or a marker:")];
+    let lines: Vec<(&str, &str)> =
+        screens.chain(heading).chain(typing).filter(|(name, _)| !name.is_empty()).collect();
     // Screens' keys in one column, the others in the second.
     let half = lines.len().div_ceil(2);
     let frame = area.centered(

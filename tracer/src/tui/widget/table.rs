@@ -133,6 +133,8 @@ pub(crate) fn words<R>(
 const GAP: usize = 2;
 /// Columns of this rank and above come only where no text of the others is cut.
 const NICE_TO_HAVE: u8 = 8;
+/// Columns of this rank and above come only where they tell something of any row shown.
+const MAY_SAY_NOTHING: u8 = 6;
 /// The mark of the selected row and a space.
 const MARGIN: usize = 2;
 
@@ -226,13 +228,13 @@ fn widths<R>(
     let mut widths: Vec<Option<usize>> = vec![None; columns.len()];
     // What is left once a gap follows every column but the last.
     let mut left = room + GAP;
-    // Texts that are cut come before columns that are only nice to have, and those come only where they tell anything.
+    // Texts that are cut come before columns that are only nice to have.
     let (needed, nice) =
         by_rank.split_at(by_rank.partition_point(|&index| rank(&columns[index]) < NICE_TO_HAVE));
     let says_nothing = |index: usize| cells.iter().all(|row| row[index].width() == 0);
     'groups: for group in [needed, nice] {
         for &index in group {
-            if rank(&columns[index]) >= NICE_TO_HAVE && says_nothing(index) {
+            if rank(&columns[index]) >= MAY_SAY_NOTHING && says_nothing(index) {
                 continue;
             }
             // The first that does not fit ends it: a less important column never stays where a more important one went.
@@ -276,9 +278,10 @@ fn grow<R>(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use ratatui::{buffer::Buffer, layout::Rect};
 
-    use super::{Fit, Marks, cell, draw, number, pieces, plain, widths, words};
+    use super::{Fit, GAP, Marks, cell, draw, number, pieces, plain, widths, words};
     use crate::tui::theme::{Role, Theme};
 
     #[test]
@@ -305,6 +308,36 @@ mod tests {
         ] {
             let widths = widths(&columns, std::slice::from_ref(&row), room, sorted_by);
             assert_eq!(widths, expected, "{room}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn columns_stay_within_their_widths_and_the_room(
+            texts in prop::collection::vec("\\PC{0,40}", 6),
+            sizes in prop::collection::vec((1usize..30, 0usize..30, 0u8..12), 6),
+            room in 0usize..250,
+            sorted in any::<bool>(),
+        ) {
+            let mut columns: Vec<_> = sizes
+                .iter()
+                .map(|&(least, more, rank)| {
+                    words::<()>("title", Fit::Left, (least, least.max(5) + more), rank, |()| plain(""))
+                })
+                .collect();
+            columns[5].measure = Some("size");
+            let row: Vec<_> = texts.iter().map(|text| plain(text.clone())).collect();
+            let sorted_by = sorted.then_some("size");
+            let widths = widths(&columns, std::slice::from_ref(&row), room, sorted_by);
+            for (column, cells) in columns.iter().zip(&widths) {
+                prop_assert!(cells.is_none_or(|cells| (column.least..=column.most).contains(&cells)));
+            }
+            let shown: Vec<usize> = widths.iter().flatten().copied().collect();
+            prop_assert!(shown.iter().sum::<usize>() + GAP * shown.len().saturating_sub(1) <= room);
+            // Whatever else gives way, what the rows are sorted by does so last.
+            if sorted && columns[5].least <= room && columns[..5].iter().all(|column| column.rank > 0) {
+                prop_assert!(widths[5].is_some());
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     event::{ConntrackCounter, Timestamp},
     state::{ConntrackTable, State},
     tui::{
+        owner_text::netns_column,
         rows,
         text::{duration, exact, short},
         theme::Role,
@@ -24,7 +25,8 @@ const FILLING: u64 = 750;
 /// Seconds over which growth is told.
 const GROWTH_SECONDS: u64 = 10;
 
-type Row<'a> = (&'a u32, &'a ConntrackTable);
+/// A table and the name of its namespace.
+type Row<'a> = (String, &'a ConntrackTable);
 
 /// Rows it takes of so many: a title, the names, and a few namespaces.
 pub(super) fn rows(state: &State, height: u16) -> u16 {
@@ -53,12 +55,13 @@ fn first(state: &State, most: usize) -> Vec<Row<'_>> {
             .saturating_mul(FILLS)
             .saturating_add(table.fill_permille().unwrap_or(0).min(FILLS - 1))
     };
-    rows::top(state.conntrack.tables.iter(), measure, most)
+    let tables = rows::top(state.conntrack.tables.iter(), measure, most).into_iter();
+    tables.map(|(&netns, table)| (netns_column(state, netns, table.last), table)).collect()
 }
 
 fn columns<'a>(now: Timestamp, gauge_cells: usize) -> Vec<Column<Row<'a>>> {
     vec![
-        words("netns", Fit::Left, (10, 24), 0, |(netns, _): &Row<'_>| plain(netns.to_string())),
+        words("netns", Fit::Left, (10, 32), 0, |(netns, _): &Row<'_>| plain(netns.as_str())),
         words("fill", Fit::Left, (gauge_cells, gauge_cells), 1, move |(_, table): &Row<'_>| {
             fill(table, |permille| gauge::bar(permille, gauge_cells))
         }),

@@ -1,4 +1,4 @@
-//! What became of everything the hooks saw, and how much of it is kept.
+//! What became of everything the hooks saw, and what was forgotten of it.
 
 use ratatui::{
     buffer::Buffer,
@@ -29,7 +29,7 @@ pub(super) fn rows(state: &State, height: u16) -> u16 {
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     /// From here on both stand side by side.
     const WIDE_CELLS: u16 = 130;
-    const TABLES_CELLS: u16 = 46;
+    const TABLES_CELLS: u16 = 40;
     let share = if area.width >= WIDE_CELLS { TABLES_CELLS } else { 0 };
     let [counts, tables] = Layout::horizontal([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
     draw_counts(counts, buffer, picture);
@@ -80,32 +80,18 @@ fn columns() -> Vec<Column<Counted>> {
     ]
 }
 
-/// A table of the state: its name, rows it has, and rows it gave up for newer ones.
-type Kept = (&'static str, usize, u64);
+/// What a table holds, and how many of them it gave up for newer ones.
+type Given = (&'static str, u64);
 
-fn kept(state: &State) -> Vec<Kept> {
-    let (conntrack, ipvs) = (&state.conntrack, &state.ipvs);
-    vec![
-        ("flows", state.flows.len(), state.flows.evicted()),
-        ("neighbours", state.neighbours.len(), state.neighbours.evicted()),
-        ("conntrack entries", conntrack.entries.len(), conntrack.entries.evicted()),
-        ("virtual services", ipvs.services.len(), ipvs.services.evicted()),
-        ("real servers", ipvs.reals.len(), ipvs.reals.evicted()),
-        ("peers", state.routes.peers.len(), state.routes.peers.evicted()),
-        ("rule sets", state.rulesets.len(), state.rulesets.evicted()),
-        ("ICMP subjects", state.path.icmp.len(), state.path.icmp.evicted()),
-        ("loops", state.path.loops.len(), state.path.loops.evicted()),
-    ]
-}
-
+/// What was forgotten for want of room: the tables are bounded.
 fn draw_tables(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
-    let area = rule::draw(area, buffer, picture.theme, "Kept", "");
-    let mut tables = kept(picture.state);
-    tables.sort_by_key(|&(_, rows, forgotten)| std::cmp::Reverse((forgotten, rows)));
-    let columns: Vec<Column<Kept>> = vec![
-        words("table", Fit::Left, (17, 17), 0, |&(name, ..): &Kept| plain(name)),
-        number("rows", 9, 1, |&(_, rows, _): &Kept| plain(exact(rows as u64))),
-        number("forgotten", 9, 1, |&(.., forgotten): &Kept| match forgotten {
+    let note = format!("{} in all", exact(picture.state.evicted()));
+    let area = rule::draw(area, buffer, picture.theme, "Forgotten", &note);
+    let mut tables: Vec<Given> = picture.state.evictions().collect();
+    tables.sort_by_key(|&(_, forgotten)| std::cmp::Reverse(forgotten));
+    let columns: Vec<Column<Given>> = vec![
+        words("of the oldest", Fit::Left, (24, 24), 0, |&(name, _): &Given| plain(name)),
+        number("forgotten", 9, 1, |&(_, forgotten): &Given| match forgotten {
             0 => cell("0", Role::Dim),
             forgotten => cell(exact(forgotten), Role::Warning),
         }),

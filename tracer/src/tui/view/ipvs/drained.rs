@@ -42,8 +42,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, lines
         return;
     }
     let count = picture.state.ipvs.total.onto_drained;
-    let note = format!("{} new connections onto weight 0", exact(count));
-    let title = "Drained, but dialled";
+    let note = format!("{} in all", exact(count));
+    let title = "Drained, but dialled: new connections onto weight 0";
     let area = rule::draw(area, buffer, picture.theme, title, &note);
     for (text, line) in lines.iter().zip(area.rows()) {
         let indent = u16::try_from(INDENT).unwrap_or_default();
@@ -54,14 +54,13 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, lines
 
 fn told(state: &State, key: &RealKey, address: SocketAddr, real: &Real) -> String {
     let now = state.now();
-    let condition = condition(real, now);
-    let count = exact(real.decisions.onto_drained);
+    let count = match real.decisions.onto_drained {
+        1 => "1 new connection".to_owned(),
+        count => format!("{} new connections", exact(count)),
+    };
     let newest = state.ipvs.recent.iter().rev().find(|recent| is_about(recent, key, address));
     let last = newest.map(|recent| last_one(now, recent)).unwrap_or_default();
-    format!(
-        "{address} of {} {condition}: it should get no new connection then, but got {count}{last}.",
-        key.service.service
-    )
+    format!("{address} of {} {}, yet got {count}.{last}", key.service.service, condition(real, now))
 }
 
 fn is_about(recent: &RecentDecision, key: &RealKey, address: SocketAddr) -> bool {
@@ -89,19 +88,19 @@ fn condition(real: &Real, now: Timestamp) -> String {
 fn last_one(now: Timestamp, recent: &RecentDecision) -> String {
     let decided = &recent.decided;
     let entry = decided.connection_state.map(|state| format!(" (in {state})")).unwrap_or_default();
-    let kept = format!("it came from a port used before, whose old entry{entry} and server IPVS kept");
+    let kept = format!("came from a port used before: IPVS kept the old entry{entry} and its server");
     let mode = decided.reuse_mode;
-    let why = match decided.decision {
+    let how = match decided.decision {
         IpvsDecision::Reused if mode == 0 => {
-            format!(": {kept}, as it always does with net.ipv4.vs.conn_reuse_mode 0")
+            format!("{kept}, as it always does with net.ipv4.vs.conn_reuse_mode 0")
         }
         IpvsDecision::Reused => {
-            format!(": {kept}, as net.ipv4.vs.conn_reuse_mode {mode} gives up none in that state")
+            format!("{kept}, for net.ipv4.vs.conn_reuse_mode {mode} gives up none in that state")
         }
         IpvsDecision::Scheduled if decided.persistent => {
-            ": the service is persistent, and what is kept of this client names this server".to_owned()
+            "is of a persistent service: what IPVS keeps of that client names this server".to_owned()
         }
-        _ => String::new(),
+        other => format!("was {other}"),
     };
-    format!(", the last {} ago from {}{why}", age(now, recent.time), decided.client)
+    format!(" The last, {} ago from {}, {how}.", age(now, recent.time), decided.client)
 }

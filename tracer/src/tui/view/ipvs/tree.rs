@@ -1,9 +1,12 @@
 //! A service, below it its real servers.
 
+use rustc_hash::FxHashMap;
+
 use crate::{
     event::{IpvsDecision, Timestamp},
     state::{Decisions, Real, RealKey, Service, State},
     tui::{
+        owner_text::netns_column,
         rows::IpvsRow,
         text::{age, exact, short},
         theme::Role,
@@ -15,9 +18,10 @@ use crate::{
     },
 };
 
-/// The columns, as of the state's time.
-pub(super) fn columns<'a>(state: &State) -> Vec<Column<IpvsRow<'a>>> {
+/// The columns for rows, as of the state's time.
+pub(super) fn columns<'a>(state: &State, rows: &[IpvsRow<'a>]) -> Vec<Column<IpvsRow<'a>>> {
     let now = state.now();
+    let names: FxHashMap<u32, String> = rows.iter().filter_map(|row| netns(state, row)).collect();
     let decision = |rank, role, decision: IpvsDecision| {
         number(decision.name(), decision.name().len(), rank, move |row: &IpvsRow<'_>| {
             count(decisions(row).of(decision), role)
@@ -28,11 +32,11 @@ pub(super) fn columns<'a>(state: &State) -> Vec<Column<IpvsRow<'a>>> {
         number("weight", 6, 1, |row: &IpvsRow<'_>| weight(row)),
         number("onto 0", 6, 1, |row: &IpvsRow<'_>| count(decisions(row).onto_drained, Role::Bad))
             .showing("onto drained"),
-        words("what stands out", Fit::Left, (26, 70), 2, move |row: &IpvsRow<'_>| stands_out(row, now)),
+        words("what stands out", Fit::Left, (31, 70), 2, move |row: &IpvsRow<'_>| stands_out(row, now)),
         number("last", 5, 3, move |row: &IpvsRow<'_>| plain(age(now, last(row)))).showing("last seen"),
         number("new", 5, 4, |row: &IpvsRow<'_>| count(decisions(row).accepted(), Role::Plain))
             .showing("new connections"),
-        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 8, move |row: &IpvsRow<'_>| {
+        words(minute::TITLE, Fit::Left, (minute::CELLS, minute::CELLS), 5, move |row: &IpvsRow<'_>| {
             minute(row, now)
         }),
         decision(6, Role::Plain, IpvsDecision::Reused),
@@ -49,11 +53,19 @@ pub(super) fn columns<'a>(state: &State) -> Vec<Column<IpvsRow<'a>>> {
             IpvsRow::Real(_, real) => known(real.forwarding.map(|forwarding| forwarding.name().to_owned())),
             IpvsRow::Service(..) => Cell::default(),
         }),
-        words("netns", Fit::Left, (10, 10), 12, |row: &IpvsRow<'_>| match row {
-            IpvsRow::Service(key, _) => cell(key.netns.to_string(), Role::Dim),
+        words("netns", Fit::Left, (10, 32), 12, move |row: &IpvsRow<'_>| match row {
+            IpvsRow::Service(key, _) => cell(names.get(&key.netns).map_or("", String::as_str), Role::Dim),
             IpvsRow::Real(..) => Cell::default(),
         }),
     ]
+}
+
+/// The namespace of a service and what it is called.
+fn netns(state: &State, row: &IpvsRow<'_>) -> Option<(u32, String)> {
+    match row {
+        IpvsRow::Service(key, service) => Some((key.netns, netns_column(state, key.netns, service.last))),
+        IpvsRow::Real(..) => None,
+    }
 }
 
 fn decisions<'a>(row: &IpvsRow<'a>) -> &'a Decisions {
@@ -150,13 +162,13 @@ fn minute(row: &IpvsRow<'_>, now: Timestamp) -> Cell {
     let IpvsRow::Real(_, real) = row else { return Cell::default() };
     let Some(recent) = &real.recent else { return Cell::default() };
     let bars = minute::bars(|second| recent.at(second), now);
-    let changes = [real.weight_changed.map(|(time, _)| time), real.removed];
-    let changed = changes.into_iter().flatten().max().and_then(|time| minute::cell_of(time, now));
+    let turns = [real.weight_changed.map(|(time, _)| time), real.removed];
+    let turn = turns.into_iter().flatten().max().and_then(|time| minute::cell_of(time, now));
     let in_vain = is_dialled_in_vain(real);
     pieces(lane::merged(bars.chars().enumerate().map(|(place, bar)| {
-        let is_after = changed.is_none_or(|changed| place > changed);
-        match changed {
-            Some(changed) if place == changed => ('│', Role::Warning),
+        let is_after = turn.is_none_or(|turn| place > turn);
+        match turn {
+            Some(turn) if place == turn => ('│', Role::Warning),
             _ => (bar, if in_vain && is_after { Role::Bad } else { Role::Plain }),
         }
     })))

@@ -1,0 +1,90 @@
+//! The screens, as they are used: keys in, a terminal to look at, and beside it the JSON of the same run, read from its
+//! recording. What the one says, the other has to say.
+
+mod conntrack;
+mod hooks;
+mod hostile;
+mod interaction;
+mod keys;
+mod leaving;
+mod neighbours;
+mod nobody;
+mod retransmits;
+
+use super::Case;
+use crate::need::Need;
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "screen-retransmits",
+        proves: "each flow's segments are those of the JSON of the same run, small and wide, and again in a replay",
+        needs: &[Need::Terminal],
+        run: retransmits::flows,
+    },
+    Case {
+        name: "screen-neighbours",
+        proves: "the screen shows who was kept and who was ignored, as `ip neigh` and the JSON say",
+        needs: &[Need::Terminal],
+        run: neighbours::two_owners,
+    },
+    Case {
+        name: "screen-conntrack",
+        proves: "the screen shows the entry that was reopened, and who answers now, as the JSON says",
+        needs: &[Need::Terminal, Need::FunctionHooks, Need::Nftables, Need::Conntrack],
+        run: conntrack::reopened,
+    },
+    Case {
+        name: "screen-hooks",
+        proves: "every hook of the `ready` line is shown with its state and reason",
+        needs: &[Need::Terminal],
+        run: hooks::all_shown,
+    },
+    Case {
+        name: "screen-keys",
+        proves: "every screen, the help and the details open by their keys, at every size of the terminal",
+        needs: &[Need::Terminal],
+        run: keys::every_screen,
+    },
+    Case {
+        name: "screen-storm",
+        proves: "keys and the pause work amid thousands of retransmits, and afterwards every one is accounted for",
+        needs: &[Need::Terminal],
+        run: keys::amid_a_storm,
+    },
+    Case {
+        name: "screen-filter",
+        proves: "a filter typed counts what is shown anew, as the JSON with that filter; a mistake is told at its place",
+        needs: &[Need::Terminal],
+        run: interaction::filtered,
+    },
+    Case {
+        name: "screen-other-moments",
+        proves: "back at a marker the screens show what had happened by then, as the order of the JSON says",
+        needs: &[Need::Terminal],
+        run: interaction::other_moments,
+    },
+    Case {
+        name: "screen-clipboard-and-mouse",
+        proves: "a row copied reaches the terminal's clipboard, and a tab can be clicked",
+        needs: &[Need::Terminal],
+        run: interaction::clipboard_and_mouse,
+    },
+    Case {
+        name: "screen-hostile-names",
+        proves: "a process whose name holds escape codes changes nothing on the terminal but its own cell",
+        needs: &[Need::Terminal],
+        run: hostile::names,
+    },
+    Case {
+        name: "screen-leaving",
+        proves: "`q`, Ctrl-C and each signal give the terminal back as it was and finish the session",
+        needs: &[Need::Terminal],
+        run: leaving::every_way,
+    },
+    Case {
+        name: "screen-hang-up",
+        proves: "when the terminal goes away the program ends and the session is whole",
+        needs: &[Need::Terminal],
+        run: leaving::hung_up,
+    },
+];

@@ -1,0 +1,197 @@
+//! Records of the last while, compressed, as many as fit.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{block::Block, decode::split_record};
+
+/// Fast, and still several times smaller: records repeat much.
+const LEVEL: i32 = 1;
+
+/// A place between two records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Its chapter, counted from the first there ever was.
+    chapter: u64,
+    /// Bytes of records before it in that chapter.
+    byte: usize,
+}
+
+/// Records in the order they came, the oldest given up when there are too many.
+#[derive(Debug)]
+pub(super) struct Ring {
+    /// Chapters that are full.
+    chapters: VecDeque<Chapter>,
+    /// How many were given up.
+    given_up: u64,
+    /// Bytes the full chapters take.
+    bytes: usize,
+    /// The chapter that grows.
+    open: BytesMut,
+    /// The latest time of any record so far.
+    newest_ns: u64,
+    limit_bytes: usize,
+}
+
+/// A run of records.
+#[derive(Debug)]
+struct Chapter {
+    stored: Stored,
+    /// Bytes of its records.
+    record_bytes: usize,
+    /// The latest time of any record up to its end: it never goes back from chapter to chapter.
+    newest_ns: u64,
+}
+
+#[derive(Debug)]
+enum Stored {
+    Compressed(Vec<u8>),
+    /// Compression failed, which only a lack of memory could make it.
+    Plain(Bytes),
+}
+
+impl Ring {
+    /// Keeps about so many bytes.
+    pub(super) fn new(limit_bytes: usize) -> Self {
+        Self {
+            chapters: VecDeque::new(),
+            given_up: 0,
+            bytes: 0,
+            open: BytesMut::new(),
+            newest_ns: 0,
+            limit_bytes,
+        }
+    }
+
+    /// Before the oldest record.
+    pub(super) fn begin(&self) -> Place {
+        Place { chapter: self.given_up, byte: 0 }
+    }
+
+    /// Behind the newest record.
+    pub(super) fn end(&self) -> Place {
+        Place { chapter: self.given_up + self.chapters.len() as u64, byte: self.open.len() }
+    }
+
+    /// Appends a block. Give up chapters afterwards.
+    pub(super) fn push(&mut self, block: &Block) {
+        let mut rest: &[u8] = &block.0;
+        while let Some((header, _, after)) = split_record(rest) {
+            self.newest_ns = self.newest_ns.max(header.time_ns);
+            rest = after;
+        }
+        self.open.extend_from_slice(&block.0);
+        // What comes behind an unreadable end would be unreadable too: a chapter begins with a record.
+        if self.open.len() >= self.chapter_bytes() || !rest.is_empty() {
+            self.close();
+        }
+    }
+
+    /// Bytes of records in a chapter: the least that is kept, and given up, at once.
+    fn chapter_bytes(&self) -> usize {
+        (self.limit_bytes / 64).clamp(4 << 10, 256 << 10)
+    }
+
+    fn close(&mut self) {
+        let records = self.open.split().freeze();
+        let record_bytes = records.len();
+        let stored = match zstd::bulk::compress(&records, LEVEL) {
+            Ok(compressed) => Stored::Compressed(compressed),
+            Err(_) => Stored::Plain(records),
+        };
+        let chapter = Chapter { stored, record_bytes, newest_ns: self.newest_ns };
+        self.bytes += chapter.bytes();
+        self.chapters.push_back(chapter);
+    }
+
+    /// Bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.open.len()
+    }
+
+    /// Where the second chapter begins, if the first has to be given up.
+    pub(super) fn excess(&self) -> Option<Place> {
+        let is_over = self.bytes() > self.limit_bytes && !self.chapters.is_empty();
+        is_over.then_some(Place { chapter: self.given_up + 1, byte: 0 })
+    }
+
+    /// Gives the first chapter up.
+    pub(super) fn give_up_first(&mut self) {
+        if let Some(chapter) = self.chapters.pop_front() {
+            self.bytes -= chapter.bytes();
+            self.given_up += 1;
+        }
+    }
+
+    /// Before the first record that is later than a time: every record before it is of that time or earlier.
+    pub(super) fn place_after(&self, time_ns: u64) -> Place {
+        let index = self.chapters.partition_point(|chapter| chapter.newest_ns <= time_ns);
+        let records = self.chapter(index);
+        let mut rest: &[u8] = &records;
+        while let Some((header, _, after)) = split_record(rest) {
+            if header.time_ns > time_ns {
+                break;
+            }
+            rest = after;
+        }
+        Place { chapter: self.given_up + index as u64, byte: records.len() - rest.len() }
+    }
+
+    /// The records from a place to the end of its chapter, or to `goal` if that comes first, and the place behind
+    /// them. A place before the oldest record is taken for the oldest.
+    pub(super) fn records(&self, from: Place, goal: Place) -> (Bytes, Place) {
+        let from = from.max(self.begin());
+        let goal = goal.min(self.end());
+        if from >= goal {
+            return (Bytes::new(), from);
+        }
+        let records = self.chapter(usize::try_from(from.chapter - self.given_up).unwrap_or(usize::MAX));
+        let (end, behind) = if from.chapter == goal.chapter {
+            (goal.byte, goal)
+        } else {
+            (records.len(), Place { chapter: from.chapter + 1, byte: 0 })
+        };
+        let end = end.min(records.len());
+        (records.slice(from.byte.min(end)..end), behind)
+    }
+
+    /// How much lies between two places, in bytes of records.
+    pub(super) fn distance(&self, from: Place, to: Place) -> usize {
+        let first = usize::try_from(from.chapter.saturating_sub(self.given_up)).unwrap_or(usize::MAX);
+        let last = usize::try_from(to.chapter.saturating_sub(self.given_up)).unwrap_or(usize::MAX);
+        let whole: usize =
+            self.chapters.iter().take(last).skip(first).map(|chapter| chapter.record_bytes).sum();
+        (whole + to.byte).saturating_sub(from.byte)
+    }
+
+    /// All records of a chapter, by its index among those kept; the last one is the open one.
+    fn chapter(&self, index: usize) -> Bytes {
+        match self.chapters.get(index) {
+            Some(chapter) => chapter.records(),
+            None if index == self.chapters.len() => Bytes::copy_from_slice(&self.open),
+            None => Bytes::new(),
+        }
+    }
+}
+
+impl Chapter {
+    fn bytes(&self) -> usize {
+        match &self.stored {
+            Stored::Compressed(bytes) => bytes.len(),
+            Stored::Plain(bytes) => bytes.len(),
+        }
+    }
+
+    fn records(&self) -> Bytes {
+        match &self.stored {
+            Stored::Compressed(bytes) => {
+                zstd::bulk::decompress(bytes, self.record_bytes).map(Bytes::from).unwrap_or_else(|error| {
+                    log::error!("a part of the kept history cannot be read back: {error}");
+                    Bytes::new()
+                })
+            }
+            Stored::Plain(bytes) => bytes.clone(),
+        }
+    }
+}
