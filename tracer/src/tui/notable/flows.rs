@@ -49,7 +49,7 @@ fn fact(state: &State, severity: Severity, peer: &Peer<'_>) -> Notable {
         what.push(format!("{} in a row", exact(u64::from(peer.longest_run))));
     }
     if peer.outage_ns > 0 {
-        what.push(format!("nothing through for {}", duration(peer.outage_ns)));
+        what.push(format!("outage {}", duration(peer.outage_ns)));
     }
     what.extend(peer.owner(state));
     Notable {

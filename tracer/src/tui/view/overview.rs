@@ -23,7 +23,7 @@ use crate::{
     tui::{
         notable::{self, Notable},
         peers,
-        text::{age, time_of_day},
+        text::{self, age, time_of_day},
         theme::Role,
         widget::{
             lines::{self, Fact},
@@ -87,13 +87,15 @@ fn columns(picture: &Picture<'_>, width: u16) -> Vec<Column<Notable>> {
     let is_wide = width >= WORDS_CELLS;
     let name_cells = if is_wide { 8 } else { 2 };
     // What happened needs more room than to whom.
-    let most_who = usize::from(width) / 3;
+    let most_who = usize::from(width) * 7 / 20;
     vec![
         words("", Fit::Left, (name_cells, name_cells), 0, move |fact: &Notable| {
             let (word, mark) = fact.severity.names();
             cell(if is_wide { word } else { mark }, fact.severity.role())
         }),
-        words("who", Fit::Middle, (20, most_who), 1, move |fact: &Notable| cell(&*fact.who, role(fact))),
+        words("who", Fit::Middle, (20, most_who), 1, move |fact: &Notable| {
+            cell(fitting_who(&fact.who, most_who), role(fact))
+        }),
         words("what", Fit::Left, (22, 400), 2, move |fact: &Notable| cell(&*fact.what, role(fact))),
         number("since", 8, 3, move |fact: &Notable| {
             cell(fact.span.map(|span| time_of_day(span.first)).unwrap_or_default(), role(fact))
@@ -102,6 +104,14 @@ fn columns(picture: &Picture<'_>, width: u16) -> Vec<Column<Notable>> {
             cell(fact.span.map(|span| age(now, span.last)).unwrap_or_default(), role(fact))
         }),
     ]
+}
+
+/// Who it is about; where both ends of a flow find no room, the one it goes to.
+fn fitting_who(who: &str, cells: usize) -> &str {
+    match who.find('→') {
+        Some(arrow) if text::width(who) > cells => &who[arrow..],
+        _ => who,
+    }
 }
 
 fn draw_attaching(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
