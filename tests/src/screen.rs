@@ -35,6 +35,11 @@ pub const SMALL: Size = (80, 24);
 /// One with room for every column.
 pub const WIDE: Size = (240, 60);
 
+/// Between two looks at a terminal, each of which starts a program: half the time between two frames.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// How long a picture may take. In an emulated guest the program, tmux and the looks share two slow processors.
+const DEADLINE: Duration = Duration::from_mins(3);
+
 /// tmux without a line of its own, and with a clipboard that the program may fill.
 const CONFIGURATION: &str =
     "set -g status off\nset -s set-clipboard on\nset -g default-terminal tmux-256color\n";
@@ -186,7 +191,7 @@ impl Screen {
     pub fn see<T: PartialEq>(&self, what: &str, look: impl Fn(&Picture) -> Result<T>) -> Result<T> {
         let mut missed = anyhow!("it changed all the time");
         let mut before = None;
-        let seen = wait::until(what, || match look(&self.picture()?) {
+        let seen = wait::until_within_every(INTERVAL, DEADLINE, what, || match look(&self.picture()?) {
             Ok(seen) if before.as_ref() == Some(&seen) => Ok(Some(seen)),
             Ok(seen) => {
                 before = Some(seen);

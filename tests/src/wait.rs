@@ -23,6 +23,16 @@ pub fn until<T>(what: &str, probe: impl FnMut() -> Result<Option<T>>) -> Result<
 pub fn until_within<T>(
     deadline: Duration,
     what: &str,
+    probe: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    until_within_every(POLL, deadline, what, probe)
+}
+
+/// As [`until_within`], for a probe whose own work would slow what it waits for: it is asked only every `interval`.
+pub fn until_within_every<T>(
+    interval: Duration,
+    deadline: Duration,
+    what: &str,
     mut probe: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let start = Instant::now();
@@ -33,7 +43,7 @@ pub fn until_within<T>(
         if start.elapsed() > deadline {
             bail!("waited {} s in vain for {what}", deadline.as_secs());
         }
-        thread::sleep(POLL);
+        thread::sleep(interval);
     }
 }
 

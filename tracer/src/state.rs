@@ -21,6 +21,7 @@ mod rates;
 mod related;
 mod routes;
 mod rulesets;
+mod shared;
 mod span;
 mod subject;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod translations;
 
 #[cfg(test)]
 pub(crate) use self::related::story;
+use self::shared::Shared;
 pub use self::{
     accounting::Accounting,
     bounded::Bounded,
@@ -170,6 +172,7 @@ pub struct State {
     pub chronicle: Chronicle,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
     flow_namespaces: Bounded<u32, ()>,
+    shared: Shared,
     began: Option<Timestamp>,
     now: Timestamp,
     events: u64,
@@ -202,6 +205,7 @@ impl State {
             names: Names::new(limits.owners, limits.containers, limits.namespaces),
             chronicle: Chronicle::new(limits.chronicle),
             flow_namespaces: Bounded::new(limits.conntrack_tables),
+            shared: Shared::default(),
             began: None,
             now: Timestamp::default(),
             events: 0,
@@ -234,7 +238,7 @@ impl State {
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
-                flows::retransmit(&mut self.flows, netns, time, retransmit);
+                flows::retransmit(&mut self.flows, &mut self.shared, netns, time, retransmit);
             }
             Body::Undo(undo) => flows::undo(&mut self.flows, netns, time, undo),
             Body::Neighbour(neighbour) => {

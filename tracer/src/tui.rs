@@ -85,8 +85,8 @@ impl Default for Options {
             limits: Limits::default(),
             history_bytes: USUAL_HISTORY_BYTES,
             source: Source::default(),
-            filter: None,
             theme: Choice::default(),
+            filter: None,
             has_mouse: false,
             markers: None,
         }
@@ -102,13 +102,8 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
     /// At most ten frames a second.
     const FRAME: Duration = Duration::from_millis(100);
 
-    let mut theme = Theme::find(options.theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
     let source = options.source;
     let mut desk = Desk::open(options)?;
-    if theme.asks_background {
-        desk.screens.ask(QUERY)?;
-    }
-    let mut answers = Answers::default();
     let mut inputs = EventStream::new();
     let mut stop = StopSignals::listen().context("listening for signals")?;
     let mut frames = interval(FRAME);
@@ -124,16 +119,14 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
             input = inputs.next() => {
                 let input = input.context("the terminal gives no more input")?;
                 let input = input.context("reading from the terminal")?;
-                for input in pressed(&input, &mut answers, &mut theme) {
-                    if desk.take_input(&input)? == Next::Leave {
-                        return Ok(());
-                    }
+                if desk.take_input(&input)? == Next::Leave {
+                    return Ok(());
                 }
                 is_stale = true;
             }
             _ = frames.tick(), if is_stale => {
                 desk.model.hold_selection();
-                desk.screens.draw(|frame| view::draw(frame, &desk.model, theme))?;
+                desk.screens.draw(|frame| view::draw(frame, &desk.model, desk.theme))?;
                 // The next one a whole interval after this: a picture that takes long to draw must not keep blocks
                 // waiting.
                 frames.reset();
@@ -161,23 +154,6 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
     }
 }
 
-/// What the user did. A terminal that was asked for its background answers as if by keys.
-fn pressed(input: &TerminalEvent, answers: &mut Answers, theme: &mut Theme) -> Vec<TerminalEvent> {
-    match *input {
-        TerminalEvent::Key(key) if theme.asks_background && key.kind != KeyEventKind::Release => {
-            match answers.take(key) {
-                Taken::Pressed(keys) => keys.into_iter().map(TerminalEvent::Key).collect(),
-                Taken::Held => Vec::new(),
-                Taken::Answered(background) => {
-                    (theme.background, theme.asks_background) = (background, false);
-                    Vec::new()
-                }
-            }
-        }
-        _ => vec![input.clone()],
-    }
-}
-
 /// Whether the user stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
@@ -192,12 +168,18 @@ struct Desk {
     markers: Option<Sender<Block>>,
     /// When the user began to set a marker.
     moment: Option<Stamp>,
+    theme: Theme,
+    answers: Answers,
 }
 
 impl Desk {
     fn open(options: Options) -> Result<Self> {
-        let Options { limits, history_bytes, source, filter, theme: _, has_mouse, markers } = options;
+        let Options { limits, history_bytes, source, theme, filter, has_mouse, markers } = options;
+        let theme = Theme::find(theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
         let mut screens = Screens::open()?;
+        if theme.asks_background {
+            screens.ask(QUERY)?;
+        }
         let text = filter.as_ref().map(ToString::to_string);
         let history = History::new(State::new(limits), filter, limits, history_bytes);
         let mut model = Model::with_history(history, source);
@@ -207,10 +189,37 @@ impl Desk {
             screens.take_mouse(true)?;
         }
         update(&mut model, Input::Height(screens.height()?));
-        Ok(Self { model, screens, markers, moment: None })
+        Ok(Self { model, screens, markers, moment: None, theme, answers: Answers::default() })
     }
 
     fn take_input(&mut self, input: &TerminalEvent) -> Result<Next> {
+        for input in self.pressed(input) {
+            if self.take_pressed(&input)? == Next::Leave {
+                return Ok(Next::Leave);
+            }
+        }
+        Ok(Next::Stay)
+    }
+
+    /// What the user did. A terminal that was asked for its background answers as if by keys.
+    fn pressed(&mut self, input: &TerminalEvent) -> Vec<TerminalEvent> {
+        let Self { theme, answers, .. } = self;
+        match *input {
+            TerminalEvent::Key(key) if theme.asks_background && key.kind != KeyEventKind::Release => {
+                match answers.take(key) {
+                    Taken::Pressed(keys) => keys.into_iter().map(TerminalEvent::Key).collect(),
+                    Taken::Held => Vec::new(),
+                    Taken::Answered(background) => {
+                        (theme.background, theme.asks_background) = (background, false);
+                        Vec::new()
+                    }
+                }
+            }
+            _ => vec![input.clone()],
+        }
+    }
+
+    fn take_pressed(&mut self, input: &TerminalEvent) -> Result<Next> {
         /// Work that is done before the picture is drawn again: most of it is done by then.
         const AT_ONCE: Duration = Duration::from_millis(30);
 
@@ -218,7 +227,7 @@ impl Desk {
             TerminalEvent::Key(key) => Input::Key(*key),
             TerminalEvent::Paste(text) => Input::Paste(text.clone()),
             TerminalEvent::Resize(_, height) => Input::Height(*height),
-            TerminalEvent::Mouse(event) => match mouse::pointed(event, self.screens.drawn()) {
+            TerminalEvent::Mouse(event) => match mouse::pointed(*event, self.screens.drawn()) {
                 Some(pointed) => Input::Mouse(pointed),
                 None => return Ok(Next::Stay),
             },
@@ -228,7 +237,7 @@ impl Desk {
             Some(Effect::Quit) => return Ok(Next::Leave),
             Some(Effect::NoteMoment) => self.moment = Stamp::now().ok(),
             Some(Effect::Mark(text)) => self.mark(&text),
-            Some(Effect::Copy(text)) => self.screens.copy(&text)?,
+            Some(Effect::Copy(text)) => Screens::copy(&text)?,
             Some(Effect::Mouse(take)) => self.screens.take_mouse(take)?,
             None => {}
         }

@@ -64,6 +64,12 @@ pub(super) const CASES: &[Case] = &[
         run: screen::drained_but_dialled,
     },
     Case {
+        name: "ipvs-screen-connection",
+        proves: "a repeated SYN of a client on this node, opened, shows the drained server that its port was kept for",
+        needs: &[Need::Terminal, Need::FunctionHooks, Need::Nftables, Need::Ipvs],
+        run: screen::one_connection,
+    },
+    Case {
         name: "ipvs-rescheduled",
         proves: "with conn_reuse_mode=1 the same connections are rescheduled, none to the drained server",
         needs: NEEDS,

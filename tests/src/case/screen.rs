@@ -10,6 +10,7 @@ mod leaving;
 mod neighbours;
 mod nobody;
 mod retransmits;
+mod subject;
 
 use super::Case;
 use crate::need::Need;
@@ -20,6 +21,12 @@ pub(super) const CASES: &[Case] = &[
         proves: "each flow's segments are those of the JSON of the same run, small and wide, and again in a replay",
         needs: &[Need::Terminal],
         run: retransmits::flows,
+    },
+    Case {
+        name: "screen-subject",
+        proves: "a flow opened lists each of its retransmits in time order, as the JSON of the same run",
+        needs: &[Need::Terminal],
+        run: subject::flow,
     },
     Case {
         name: "screen-neighbours",

@@ -54,6 +54,15 @@ impl Table {
         &self.rows
     }
 
+    /// The same table without a column.
+    #[must_use]
+    pub fn without(mut self, title: &str) -> Self {
+        for row in &mut self.rows {
+            row.cells.retain(|(name, _)| name != title);
+        }
+        self
+    }
+
     /// The one row with these texts in these columns. Fails if there is none, or more than one.
     pub fn row(&self, cells: &[(&str, &str)]) -> Result<&Row> {
         self.only(|row| cells.iter().all(|&(title, text)| row.get(title) == Some(text)))
@@ -203,5 +212,6 @@ mod tests {
         assert!(table.rows()[1].number("last").is_err());
         assert!(table.rows()[1].text("process").is_err());
         assert!(table.row(&[("sent", "3")]).is_err());
+        assert!(table.without("sent").rows()[1].number("sent").is_err());
     }
 }

@@ -10,36 +10,36 @@ use crate::{
 };
 
 /// How the screens behave.
-#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Args)]
 pub(super) struct Screens {
     /// Keep about so many MiB of past records, compressed, to go back in time and to apply another filter to. Usually
     /// 64.
     #[arg(long, value_name = "MIB")]
     history: Option<u16>,
+    /// How the screens look, where that is not found out: dark, light (what is behind), none, 16, 256, true (colours),
+    /// ascii, unicode. TRACER_THEME takes the same words.
+    #[arg(long, value_name = "WORD,…")]
+    theme: Option<Choice>,
     /// Take the mouse from the start: it selects rows and screens. The terminal's own selection then needs Shift.
     #[arg(long)]
     mouse: bool,
-    /// How they look, where that is not found out: dark, light (what is behind), none, 16, 256, true (colours), ascii,
-    /// unicode. TRACER_THEME takes the same words.
-    #[arg(long, value_name = "WORD,…")]
-    theme: Option<Choice>,
 }
 
 impl Screens {
     /// These, and from `before` what these leave open.
     pub(super) fn over(self, before: Self) -> Self {
         let theme = match (self.theme, before.theme) {
-            (Some(after), Some(before)) => Some(after.or(before)),
-            (after, before) => after.or(before),
+            (Some(theme), Some(before)) => Some(theme.or(before)),
+            (theme, before) => theme.or(before),
         };
-        Self { history: self.history.or(before.history), mouse: self.mouse || before.mouse, theme }
+        Self { history: self.history.or(before.history), theme, mouse: self.mouse || before.mouse }
     }
 
     /// What that means for the screens.
-    pub(super) fn options(&self, source: Source, filter: Option<Filter>, limits: Limits) -> Options {
+    pub(super) fn options(self, source: Source, filter: Option<Filter>, limits: Limits) -> Options {
         let history_bytes =
             self.history.map_or(USUAL_HISTORY_BYTES, |mebibytes| usize::from(mebibytes) << 20);
         let theme = self.theme.unwrap_or_default();
-        Options { limits, history_bytes, source, filter, theme, has_mouse: self.mouse, markers: None }
+        Options { limits, history_bytes, source, theme, filter, has_mouse: self.mouse, markers: None }
     }
 }

@@ -50,6 +50,7 @@ impl Retransmit {
     }
 
     /// What the record tells; `tick_ns` is the length of a jiffy.
+    #[inline]
     pub fn from_record(record: &RetransmitRecord, tick_ns: u64) -> Self {
         let kind = RetransmitKind::of(record);
         let is_request = record.source == retransmit_source::SYN_ACK;

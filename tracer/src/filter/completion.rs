@@ -170,7 +170,7 @@ mod tests {
     use crate::filter::{parse, parser};
 
     fn known(named: Named) -> Vec<String> {
-        let names: &[&str] = match named {
+        let all: &[&str] = match named {
             Named::Address => &["10.0.0.5", "10.0.0.50", "fd00::5"],
             Named::Port => &["80", "8080"],
             Named::NetworkNamespace => &["4026531840"],
@@ -180,7 +180,7 @@ mod tests {
             Named::Device => &["eth0", "cali1234"],
             Named::HardwareAddress => &["02:00:00:00:00:01"],
         };
-        names.iter().map(|&name| name.to_owned()).collect()
+        all.iter().map(|&name| name.to_owned()).collect()
     }
 
     #[test]

@@ -131,20 +131,11 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         Body::Neighbour(neighbour) => return side == Side::Either && test(neighbour.address.into()),
         Body::Claim(claim) => (source, destination) = (test(claim.address.into()), test(claim.target.into())),
         Body::Conntrack(conntrack) => {
-            if let Some(original) = &conntrack.original {
-                (source, destination) = both(original, &test);
-            }
-            for reply in [&conntrack.reply, &conntrack.previous_reply].into_iter().flatten() {
-                let (answering, answered) = both(reply, &test);
-                destination |= answering;
-                // With source translation the answer goes to another address than the one that dials.
-                source |= answered;
-            }
+            let replies = [&conntrack.reply, &conntrack.previous_reply].into_iter().flatten();
+            (source, destination) = translated(conntrack.original.as_ref(), replies, &test);
         }
         Body::Translation(found) => {
-            (source, destination) = both(&found.original, &test);
-            let (answering, answered) = both(&found.reply, &test);
-            (source, destination) = (source || answered, destination || answering);
+            (source, destination) = translated(Some(&found.original), [&found.reply], &test);
         }
         Body::Ipvs(ipvs) => {
             source = test(ipvs.client.into());
@@ -207,6 +198,21 @@ fn any_of_service(service: IpvsService, real: Option<SocketAddr>, test: impl Fn(
 
 fn both(flow: &Endpoints, test: impl Fn(End) -> bool) -> (bool, bool) {
     (test(flow.source.into()), test(flow.destination.into()))
+}
+
+/// The same of a flow and what answers it. With source translation the answer goes to another address than the one that
+/// dials.
+fn translated<'a>(
+    original: Option<&Endpoints>,
+    replies: impl IntoIterator<Item = &'a Endpoints>,
+    test: impl Fn(End) -> bool,
+) -> (bool, bool) {
+    let (mut source, mut destination) = original.map_or((false, false), |original| both(original, &test));
+    for reply in replies {
+        let (answering, answered) = both(reply, &test);
+        (source, destination) = (source || answered, destination || answering);
+    }
+    (source, destination)
 }
 
 /// The next hops of a route, and the source it prefers.

@@ -186,10 +186,14 @@ impl Chapter {
     fn records(&self) -> Bytes {
         match &self.stored {
             Stored::Compressed(bytes) => {
-                zstd::bulk::decompress(bytes, self.record_bytes).map(Bytes::from).unwrap_or_else(|error| {
-                    log::error!("a part of the kept history cannot be read back: {error}");
-                    Bytes::new()
-                })
+                let records = zstd::bulk::decompress(bytes, self.record_bytes);
+                records.map_or_else(
+                    |error| {
+                        log::error!("a part of the kept history cannot be read back: {error}");
+                        Bytes::new()
+                    },
+                    Bytes::from,
+                )
             }
             Stored::Plain(bytes) => bytes.clone(),
         }

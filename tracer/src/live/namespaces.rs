@@ -47,6 +47,15 @@ struct Names {
     pod: Option<Pod>,
 }
 
+impl Names {
+    /// Whether two namespaces have these names. One gets names and loses them, but does not change them for others.
+    fn are_of_another_than(&self, other: &Self) -> bool {
+        let differ = |one: &Text, other: &Text| !one.is_empty() && !other.is_empty() && one != other;
+        let uid = |names: &Self| names.pod.as_ref().map(|pod| pod.uid.clone()).unwrap_or_default();
+        differ(&self.name, &other.name) || differ(&uid(self), &uid(other))
+    }
+}
+
 impl NamespaceWatch {
     pub(super) fn new(proc: PathBuf) -> Self {
         Self { finder: Finder::new(proc.clone()), proc, known: BTreeMap::new(), has_begun: false }
@@ -78,18 +87,21 @@ impl NamespaceWatch {
         }
     }
 
-    fn look(&mut self, namespace: &Namespace, records: &mut Records) {
+    /// What is to be told of a namespace, in this order.
+    fn look(&mut self, namespace: &Namespace) -> Vec<(u8, Names)> {
         let names = self.names(namespace);
-        let change = match self.known.get(&namespace.inode) {
-            Some(known) if known.names == names => None,
-            Some(_) => Some(change::REPLACED),
-            None if self.has_begun => Some(change::ADDED),
-            None => Some(change::PRESENT),
+        let before = self.known.get(&namespace.inode);
+        let retries = before.map_or(RETRIES, |known| known.retries);
+        let told = match before.map(|known| &known.names) {
+            Some(before) if *before == names => vec![],
+            // The kernel gave the number on within a round.
+            Some(before) if before.are_of_another_than(&names) => {
+                vec![(change::REMOVED, before.clone()), (change::ADDED, names.clone())]
+            }
+            Some(_) => vec![(change::REPLACED, names.clone())],
+            None if self.has_begun => vec![(change::ADDED, names.clone())],
+            None => vec![(change::PRESENT, names.clone())],
         };
-        if let Some(change) = change {
-            append(namespace.inode, change, &names, records);
-        }
-        let retries = self.known.get(&namespace.inode).map_or(RETRIES, |known| known.retries);
         let known = Known {
             name: namespace.name.clone(),
             processes: namespace.processes.clone(),
@@ -98,6 +110,13 @@ impl NamespaceWatch {
             retries,
         };
         self.known.insert(namespace.inode, known);
+        told
+    }
+
+    fn tell(&mut self, namespace: &Namespace, records: &mut Records) {
+        for (change, names) in self.look(namespace) {
+            append(namespace.inode, change, &names, records);
+        }
     }
 
     /// Whether it is another than last time, or a name is still to be found.
@@ -120,12 +139,12 @@ impl NamespaceWatch {
 
 impl Watch for NamespaceWatch {
     fn appeared(&mut self, namespace: &Namespace, records: &mut Records) {
-        self.look(namespace, records);
+        self.tell(namespace, records);
     }
 
     fn sample(&mut self, namespace: &Namespace, records: &mut Records) {
         if self.is_due(namespace) {
-            self.look(namespace, records);
+            self.tell(namespace, records);
         }
     }
 
@@ -151,4 +170,72 @@ fn append(netns: u32, change: u8, names: &Names, records: &mut Records) {
         ..NamespaceRecord::default()
     };
     records.append(netns, &record, format!("{name}\n{}", pod_lines(pod.as_ref())).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NamespaceWatch;
+    use crate::{containers::tests::Node, namespaces::Namespace};
+    use tracer_common::record::change::{ADDED, PRESENT, REMOVED, REPLACED};
+
+    fn namespace(name: Option<&str>, processes: &[u32]) -> Namespace {
+        Namespace {
+            inode: 5,
+            path: "/nowhere".into(),
+            name: name.map(ToOwned::to_owned),
+            processes: processes.to_vec(),
+            is_of_node: processes.contains(&1),
+        }
+    }
+
+    /// What is told, as `change name pod`.
+    fn told(watch: &mut NamespaceWatch, namespace: &Namespace) -> Vec<(u8, String)> {
+        let told = watch.look(namespace).into_iter();
+        let text = |pod: Option<crate::event::Pod>| pod.map(|pod| pod.to_string()).unwrap_or_default();
+        told.map(|(change, names)| {
+            (change, format!("{} {} {}", names.name, names.process_id, text(names.pod)))
+        })
+        .collect()
+    }
+
+    #[test]
+    fn names_are_told_when_they_change() {
+        let node = Node::lay_out("containerd-systemd-v2");
+        let mut watch = NamespaceWatch::new(node.proc());
+        let line = |change: u8, text: &str| (change, text.to_owned());
+        // The process of a tool that came in before the pod's own does not count.
+        let (empty, inhabited) = (namespace(Some("cni-1"), &[]), namespace(Some("cni-1"), &[700, 4_100]));
+        assert_eq!(told(&mut watch, &empty), [line(PRESENT, "cni-1 0 ")]);
+        assert!(!watch.is_due(&empty) && watch.is_due(&inhabited));
+        assert_eq!(told(&mut watch, &inhabited), [line(REPLACED, "cni-1 4100 shop/web-6d4b75cb6d-w4b72")]);
+        assert_eq!(told(&mut watch, &inhabited), []);
+        let next = namespace(Some("cni-2"), &[]);
+        assert_eq!(
+            told(&mut watch, &next),
+            [line(REMOVED, "cni-1 4100 shop/web-6d4b75cb6d-w4b72"), line(ADDED, "cni-2 0 ")]
+        );
+    }
+
+    #[test]
+    fn the_nodes_own_namespace_is_no_pods() {
+        let node = Node::lay_out("containerd-systemd-v2");
+        let mut watch = NamespaceWatch::new(node.proc());
+        assert_eq!(told(&mut watch, &namespace(None, &[1, 4_100])), [(PRESENT, " 1 ".to_owned())]);
+    }
+
+    #[test]
+    fn a_pod_without_a_name_is_looked_for_again_some_times() {
+        let node = Node::lay_out("containerd-systemd-hybrid");
+        let mut watch = NamespaceWatch::new(node.proc());
+        let namespace = namespace(Some("cni-1"), &[4_400]);
+        assert_eq!(told(&mut watch, &namespace).len(), 1);
+        let mut looks = 0;
+        for _ in 0..30 {
+            if watch.is_due(&namespace) {
+                looks += 1;
+                assert_eq!(told(&mut watch, &namespace), []);
+            }
+        }
+        assert_eq!(looks, super::RETRIES);
+    }
 }

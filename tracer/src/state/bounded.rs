@@ -1,34 +1,39 @@
 //! Tables that never outgrow a limit.
 
-use std::hash::{BuildHasher as _, Hash};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    hash::{BuildHasher as _, Hash},
+};
 
-use hashbrown::{HashTable, hash_table::Entry};
+use hashbrown::{HashTable, hash_table::Entry as Place};
 use rustc_hash::FxBuildHasher;
 
 /// A table of at most `limit` entries. A new key in a full table takes the place of the entry that was touched
-/// longest ago; such evictions are counted. Touching costs the same whatever the size.
+/// longest ago; such evictions are counted.
 ///
-/// A storm touches entries in no order, each a miss of the cache. So keys are kept once, beside their values, and what
-/// is touched of other entries, their place in the order, lies apart in 8 bytes each.
+/// A storm touches entries in no order, each a miss of the cache. So a touch writes nothing but the entry itself: when it
+/// was touched. Which one was touched longest ago is asked only of a full table: a heap has every entry by when it was
+/// touched at some time in the past, and the entry at its top is either as old as that, or put back in its real place.
 #[derive(Clone, Debug)]
 pub struct Bounded<K, V> {
     /// Positions, found by the hash of the key there.
     positions: HashTable<u32>,
-    entries: Vec<(K, V)>,
-    /// The place of each entry in the order of touching.
-    links: Vec<Link>,
-    /// Ends of that order; meaningless while there are no entries.
-    newest: u32,
-    oldest: u32,
+    entries: Vec<Entry<K, V>>,
+    /// Every entry once, the one touched longest ago first, as far as is known. Empty until the table is full.
+    order: BinaryHeap<Reverse<(u64, u32)>>,
+    /// How often anything was touched.
+    touches: u64,
     limit: usize,
     evicted: u64,
 }
 
-/// The neighbours in the order of touching; an end points to itself.
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    newer: u32,
-    older: u32,
+#[derive(Clone, Debug)]
+struct Entry<K, V> {
+    /// The count of touches when it was touched last.
+    touched: u64,
+    key: K,
+    value: V,
 }
 
 impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
@@ -37,9 +42,8 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         Self {
             positions: HashTable::new(),
             entries: Vec::new(),
-            links: Vec::new(),
-            newest: 0,
-            oldest: 0,
+            order: BinaryHeap::new(),
+            touches: 0,
             limit: limit.clamp(1, u32::MAX as usize),
             evicted: 0,
         }
@@ -47,46 +51,50 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
 
     /// The entry of `key`, made by `make` if there is none, now the newest.
     pub fn touch(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        self.touches += 1;
+        let touched = self.touches;
         let Self { positions, entries, .. } = self;
-        let entry = positions.entry(
+        let place = positions.entry(
             hash(&key),
-            |&position| entries[position as usize].0 == key,
-            |&position| hash(&entries[position as usize].0),
+            |&position| entries[position as usize].key == key,
+            |&position| hash(&entries[position as usize].key),
         );
-        let position = match entry {
-            Entry::Occupied(known) => {
+        let position = match place {
+            Place::Occupied(known) => {
                 let position = *known.get();
-                self.move_to_front(position);
+                entries[position as usize].touched = touched;
                 position
             }
-            Entry::Vacant(place) if entries.len() < self.limit => {
+            Place::Vacant(free) if entries.len() < self.limit => {
                 #[expect(clippy::cast_possible_truncation, reason = "the limit fits")]
                 let position = entries.len() as u32;
-                place.insert(position);
-                self.push(position, key, make());
+                free.insert(position);
+                entries.push(Entry { touched, key, value: make() });
                 position
             }
-            Entry::Vacant(_) => self.replace_oldest(key, make()),
+            Place::Vacant(_) => self.replace_oldest(Entry { touched, key, value: make() }),
         };
-        &mut self.entries[position as usize].1
+        &mut self.entries[position as usize].value
     }
 
     /// The entry of `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.entry(key).map(|(_, value)| value)
+        let position =
+            self.positions.find(hash(key), |&position| self.entries[position as usize].key == *key)?;
+        Some(&self.entries[*position as usize].value)
     }
 
     /// The entry of `key` with the key as it is kept.
     pub fn entry(&self, key: &K) -> Option<(&K, &V)> {
         let position =
-            self.positions.find(hash(key), |&position| self.entries[position as usize].0 == *key)?;
-        let (key, value) = &self.entries[*position as usize];
+            self.positions.find(hash(key), |&position| self.entries[position as usize].key == *key)?;
+        let Entry { key, value, .. } = &self.entries[*position as usize];
         Some((key, value))
     }
 
     /// All entries, in no particular order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&K, &V)> + Clone {
-        self.entries.iter().map(|(key, value)| (key, value))
+        self.entries.iter().map(|entry| (&entry.key, &entry.value))
     }
 
     /// How many entries there are.
@@ -104,52 +112,40 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         self.evicted
     }
 
-    fn push(&mut self, position: u32, key: K, value: V) {
-        self.entries.push((key, value));
-        self.links.push(Link { newer: position, older: position });
-        if position == 0 {
-            (self.newest, self.oldest) = (0, 0);
-        } else {
-            self.put_in_front(position);
-        }
-    }
-
-    fn replace_oldest(&mut self, key: K, value: V) -> u32 {
-        let position = self.oldest;
-        self.move_to_front(position);
-        let Self { positions, entries, .. } = self;
-        let old = hash(&entries[position as usize].0);
+    /// Puts an entry in the place of the one touched longest ago, and says where that is.
+    fn replace_oldest(&mut self, entry: Entry<K, V>) -> u32 {
+        let position = self.oldest();
+        let Self { positions, entries, order, .. } = self;
+        let old = hash(&entries[position as usize].key);
         if let Ok(found) = positions.find_entry(old, |&other| other == position) {
             found.remove();
         }
-        let new = hash(&key);
-        entries[position as usize] = (key, value);
-        positions.insert_unique(new, position, |&other| hash(&entries[other as usize].0));
+        order.push(Reverse((entry.touched, position)));
+        let new = hash(&entry.key);
+        entries[position as usize] = entry;
+        positions.insert_unique(new, position, |&other| hash(&entries[other as usize].key));
         self.evicted += 1;
         position
     }
 
-    fn move_to_front(&mut self, position: u32) {
-        if position == self.newest {
-            return;
+    /// Takes the entry touched longest ago out of the order.
+    fn oldest(&mut self) -> u32 {
+        let Self { entries, order, .. } = self;
+        if order.is_empty() {
+            let touched =
+                (0_u32..).zip(&*entries).map(|(position, entry)| Reverse((entry.touched, position)));
+            *order = touched.collect();
         }
-        // It is not the newest, so there is one newer than it.
-        let Link { newer, older } = self.links[position as usize];
-        if position == self.oldest {
-            self.links[newer as usize].older = newer;
-            self.oldest = newer;
-        } else {
-            self.links[newer as usize].older = older;
-            self.links[older as usize].newer = newer;
+        // Each entry put back was touched since it was put there, so this costs no more than the touches did.
+        while let Some(Reverse((known, position))) = order.pop() {
+            let touched = entries[position as usize].touched;
+            if touched == known {
+                return position;
+            }
+            order.push(Reverse((touched, position)));
         }
-        self.put_in_front(position);
-    }
-
-    fn put_in_front(&mut self, position: u32) {
-        let before = self.newest;
-        self.links[before as usize].newer = position;
-        self.links[position as usize] = Link { newer: position, older: before };
-        self.newest = position;
+        // Only a full table is asked, which has an entry at least.
+        0
     }
 }
 

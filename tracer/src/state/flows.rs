@@ -1,9 +1,16 @@
 //! Flows that retransmit.
 
+use std::{
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    sync::Arc,
+};
+
 use super::{
     bounded::Bounded,
     outage::{Outage, Outages},
     rates::Buckets,
+    shared::{Interner, Shared},
 };
 use crate::event::{
     Endpoints, Failure, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
@@ -16,12 +23,33 @@ pub const FLOW_HISTORY_SECONDS: usize = 61;
 pub const RATE_SPANS_SECONDS: [u64; 3] = [1, 10, 60];
 
 /// What tells one flow from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowKey {
     /// Inode number of the network namespace of its socket.
     pub netns: u32,
     /// From this node to the peer.
     pub endpoints: Endpoints,
+}
+
+impl Hash for FlowKey {
+    /// Few words in the place of the many that its parts would write one by one. Equal flows hash alike; flows that
+    /// differ only in what is left out (scope and flow label of IPv6 addresses, which no record has) do too.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { netns, endpoints: Endpoints { source, destination, protocol } } = self;
+        let word = |address: IpAddr| match address {
+            IpAddr::V4(address) => u64::from(address.to_bits()),
+            IpAddr::V6(address) => {
+                let bits = address.to_bits();
+                #[expect(clippy::cast_possible_truncation, reason = "both halves count")]
+                let halves = [(bits >> 64) as u64, bits as u64];
+                halves[0].rotate_left(25) ^ halves[1]
+            }
+        };
+        state.write_u64(word(source.ip()) ^ (u64::from(*netns) << 32));
+        state.write_u64(word(destination.ip()));
+        let ports = (u64::from(source.port()) << 16) | u64::from(destination.port());
+        state.write_u64((ports << 8) | u64::from(protocol.0));
+    }
 }
 
 /// What became of one flow.
@@ -60,10 +88,10 @@ pub struct Flow {
     /// Congestion window in segments.
     pub congestion_window: Option<u32>,
     /// The outgoing device.
-    pub device: Option<Text>,
+    pub device: Option<Arc<Text>>,
     /// The process that opened the socket, where a hook saw it. [`State::process_of`](super::State::process_of) also
     /// knows those found in user space.
-    pub process: Option<Process>,
+    pub process: Option<Arc<Process>>,
     /// Id of the socket's cgroup.
     pub cgroup_id: Option<u64>,
     /// Inode of the socket.
@@ -124,7 +152,7 @@ impl Flow {
         self.outages.at(now)
     }
 
-    fn retransmit(&mut self, time: Timestamp, retransmit: &Retransmit) {
+    fn retransmit(&mut self, shared: &mut Shared, time: Timestamp, retransmit: &Retransmit) {
         self.outages.attempt(time, retransmit);
         // Destructured, so that a new fact has to be considered here.
         let Retransmit {
@@ -163,8 +191,8 @@ impl Flow {
         keep_newest(&mut self.rto_us, rto_us.as_ref());
         keep_newest(&mut self.srtt_us, srtt_us.as_ref());
         keep_newest(&mut self.congestion_window, congestion_window.as_ref());
-        keep_newest(&mut self.device, device.as_ref());
-        keep_newest(&mut self.process, process.as_ref());
+        keep_shared(&mut self.device, device.as_ref(), &mut shared.texts);
+        keep_shared(&mut self.process, process.as_ref(), &mut shared.processes);
         keep_newest(&mut self.cgroup_id, cgroup_id.as_ref());
         keep_newest(&mut self.socket_inode, socket_inode.as_ref());
     }
@@ -179,19 +207,32 @@ impl Flow {
     }
 }
 
-/// A fact that a record leaves out stays what it was; an equal one is not cloned, which spares texts an allocation.
-fn keep_newest<T: Clone + PartialEq>(kept: &mut Option<T>, told: Option<&T>) {
-    if told.is_some() && kept.as_ref() != told {
-        *kept = told.cloned();
+/// A fact that a record leaves out stays what it was.
+fn keep_newest<T: Copy>(kept: &mut Option<T>, told: Option<&T>) {
+    *kept = told.copied().or(*kept);
+}
+
+/// The same for a fact that many flows have in common.
+fn keep_shared<T: Clone + Eq + Hash>(kept: &mut Option<Arc<T>>, told: Option<&T>, shared: &mut Interner<T>) {
+    if let Some(told) = told
+        && kept.as_deref() != Some(told)
+    {
+        *kept = Some(shared.share(told));
     }
 }
 
 /// The table of flows.
 pub type Flows = Bounded<FlowKey, Flow>;
 
-pub(super) fn retransmit(flows: &mut Flows, netns: u32, time: Timestamp, retransmit: &Retransmit) {
+pub(super) fn retransmit(
+    flows: &mut Flows,
+    shared: &mut Shared,
+    netns: u32,
+    time: Timestamp,
+    retransmit: &Retransmit,
+) {
     let key = FlowKey { netns, endpoints: retransmit.flow };
-    flows.touch(key, || Flow::new(time)).retransmit(time, retransmit);
+    flows.touch(key, || Flow::new(time)).retransmit(shared, time, retransmit);
 }
 
 pub(super) fn undo(flows: &mut Flows, netns: u32, time: Timestamp, undo: &Undo) {

@@ -259,11 +259,11 @@ impl Real {
     fn decision(&mut self, time: Timestamp, decided: &IpvsDecided) {
         self.last = self.last.max(time);
         self.decisions.count(decided);
-        if is_onto_drained(decided) {
-            Span::extend(&mut self.dialled_drained, time);
-        }
         if decided.decision.is_accepted() && decided.real.is_some() {
             self.recent.get_or_insert_default().add(time, 1);
+        }
+        if is_onto_drained(decided) {
+            Span::extend(&mut self.dialled_drained, time);
         }
         if time < self.known_at {
             return;

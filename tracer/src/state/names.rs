@@ -71,7 +71,7 @@ impl<'a> From<&'a Retransmit> for Socket<'a> {
 impl<'a> From<&'a Flow> for Socket<'a> {
     fn from(flow: &'a Flow) -> Self {
         let Flow { process, cgroup_id, socket_inode, .. } = flow;
-        Self { process: process.as_ref(), cgroup_id: *cgroup_id, inode: *socket_inode }
+        Self { process: process.as_deref(), cgroup_id: *cgroup_id, inode: *socket_inode }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::event::{Retransmit, RetransmitKind, Timestamp};
 pub struct Outage {
     /// When it began.
     pub began: Timestamp,
-    /// The last attempt.
+    /// The last attempt, in whole milliseconds since it began.
     pub last: Timestamp,
     /// Attempts, failed ones included.
     pub attempts: u32,
@@ -36,23 +36,32 @@ impl Outage {
 pub(super) struct Outages {
     newest: Span,
     longest: Span,
-    /// The next attempt comes by then, nanoseconds since boot, unless the newest outage is over.
-    next_by_ns: u64,
+    /// The next attempt comes within so long after the last, unless the newest outage is over.
+    next_within_ms: u32,
     /// The first unacknowledged sequence number of the newest outage.
     unacknowledged: u32,
 }
 
-/// An outage in nanoseconds since boot, and none if it has no attempts.
+const MILLISECOND_NS: u64 = 1_000_000;
+
+/// An outage, and none if it has no attempts. There are two in every flow, so it is small.
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
+    /// Nanoseconds since boot.
     began_ns: u64,
-    last_ns: u64,
+    /// Whole milliseconds to the last attempt.
+    duration_ms: u32,
     attempts: u32,
 }
 
 impl Span {
-    fn duration_ns(self) -> u64 {
-        self.last_ns - self.began_ns
+    fn new(began_ns: u64, last_ns: u64, attempts: u32) -> Self {
+        let duration_ms = last_ns.saturating_sub(began_ns) / MILLISECOND_NS;
+        Self { began_ns, duration_ms: u32::try_from(duration_ms).unwrap_or(u32::MAX), attempts }
+    }
+
+    fn last_ns(self) -> u64 {
+        self.began_ns.saturating_add(u64::from(self.duration_ms) * MILLISECOND_NS)
     }
 
     /// With the wall clock that `time` goes by.
@@ -65,7 +74,7 @@ impl Span {
         };
         (self.attempts != 0).then(|| Outage {
             began: at(self.began_ns),
-            last: at(self.last_ns),
+            last: at(self.last_ns()),
             attempts: self.attempts,
         })
     }
@@ -80,22 +89,23 @@ impl Outages {
         let now_ns = time.boot_ns;
         let before = self.newest;
         if before.attempts != 0 && attempt.unacknowledged == self.unacknowledged {
-            self.newest.attempts = before.attempts.saturating_add(1);
-            self.newest.last_ns = before.last_ns.max(now_ns);
-        } else if now_ns < before.last_ns {
+            let last_ns = before.last_ns().max(now_ns);
+            self.newest = Span::new(before.began_ns, last_ns, before.attempts.saturating_add(1));
+        } else if now_ns < before.last_ns() {
             // It comes late from another CPU, and belongs to an outage that is over.
             return;
         } else {
             let waited_ns = waited_ns(attempt).unwrap_or_default();
             // The progress since the attempt before came after that one.
-            let began_ns = now_ns.saturating_sub(waited_ns).max(before.last_ns);
-            self.newest = Span { began_ns, last_ns: now_ns, attempts: 1 };
+            let began_ns = now_ns.saturating_sub(waited_ns).max(before.last_ns());
+            self.newest = Span::new(began_ns, now_ns, 1);
             self.unacknowledged = attempt.unacknowledged;
         }
-        let since_ns = now_ns.saturating_sub(before.last_ns);
+        let since_ns = now_ns.saturating_sub(before.last_ns());
         let is_first = self.newest.attempts == 1;
-        self.next_by_ns = now_ns.saturating_add(longest_wait_ns(attempt, (!is_first).then_some(since_ns)));
-        if self.newest.duration_ns() >= self.longest.duration_ns() {
+        let next_within_ms = longest_wait_ns(attempt, (!is_first).then_some(since_ns)) / MILLISECOND_NS;
+        self.next_within_ms = u32::try_from(next_within_ms).unwrap_or(u32::MAX);
+        if self.newest.duration_ms >= self.longest.duration_ms {
             self.longest = self.newest;
         }
     }
@@ -107,7 +117,8 @@ impl Outages {
 
     /// The outage that goes on, unless the next attempt is overdue by now.
     pub(super) fn at(&self, now: Timestamp) -> Option<Outage> {
-        self.newest.outage(now).filter(|_| now.boot_ns <= self.next_by_ns)
+        let next_by_ns = self.newest.last_ns() + u64::from(self.next_within_ms) * MILLISECOND_NS;
+        self.newest.outage(now).filter(|_| now.boot_ns <= next_by_ns)
     }
 }
 

@@ -53,7 +53,7 @@ fn a_flow_counts_its_attempts_and_keeps_the_last_facts() {
     assert_eq!((flow.of_kind(RetransmitKind::Syn), flow.of_kind(RetransmitKind::Timeout)), (1, 2));
     assert_eq!((flow.attempts(), flow.segments, flow.failed, flow.undone), (4, 6, 1, 1));
     assert_eq!((flow.error, flow.srtt_us, flow.longest_run), (Some(Failure::Errno(101)), Some(900), 3));
-    assert_eq!(flow.device, Some(Text::new("eth0")));
+    assert_eq!(flow.device.as_deref(), Some(&Text::new("eth0")));
     assert_eq!((state.flows.len(), state.events()), (2, 6));
 }
 

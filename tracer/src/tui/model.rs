@@ -73,6 +73,7 @@ pub enum Source {
 
 /// Everything the screens show.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Model {
     /// The states of now and of the last while.
     pub history: History,
@@ -95,6 +96,8 @@ pub struct Model {
     pub past_filters: Vec<String>,
     /// Whether the timeline's selected row is always the newest event.
     pub is_following: bool,
+    /// Events when the timeline's row was selected.
+    events_then: u64,
     /// Whether the user went to another moment, rather than stayed at one.
     pub is_past: bool,
     /// Whether the mouse is tracer's and not the terminal's.
@@ -132,6 +135,7 @@ impl Model {
             prompt: None,
             past_filters: Vec::new(),
             is_following: true,
+            events_then: 0,
             is_past: false,
             has_mouse: false,
             source,
@@ -153,17 +157,9 @@ impl Model {
         self.history.live_mut()
     }
 
-    /// Takes in the next block. What is selected in the timeline stays selected, unless it follows the newest.
+    /// Takes in the next block.
     pub fn take(&mut self, block: &Block) {
-        let before = self.shown().events();
         self.history.take(block);
-        if !self.is_following {
-            let newer = self.shown().events().saturating_sub(before);
-            let newer = usize::try_from(newer).unwrap_or(usize::MAX);
-            let last = self.shown().timeline.events().len().saturating_sub(1);
-            let selected = &mut self.selected[Screen::Timeline as usize];
-            *selected = selected.saturating_add(newer).min(last);
-        }
     }
 
     /// Whether the picture stands still.
@@ -218,6 +214,23 @@ impl Model {
         if let Some(row) = rows::position(self.shown(), screen, measure, subject) {
             self.selected[screen as usize] = row;
         }
+        self.hold_event();
+    }
+
+    /// The same for the timeline, whose rows move on by one with every event, and back in another moment.
+    fn hold_event(&mut self) {
+        let events = self.shown().events();
+        let last = self.shown().timeline.events().len().saturating_sub(1);
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let newer = count(events.saturating_sub(self.events_then));
+        let fewer = count(self.events_then.saturating_sub(events));
+        let selected = &mut self.selected[Screen::Timeline as usize];
+        *selected = if self.is_following {
+            0
+        } else {
+            selected.saturating_add(newer).saturating_sub(fewer).min(last)
+        };
+        self.events_then = events;
     }
 
     /// The selected row of the screen shown.

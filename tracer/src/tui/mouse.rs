@@ -17,7 +17,7 @@ pub enum Pointed {
 }
 
 /// What a mouse event asks for, if the terminal shows this.
-pub(super) fn pointed(event: &MouseEvent, drawn: &Buffer) -> Option<Pointed> {
+pub(super) fn pointed(event: MouseEvent, drawn: &Buffer) -> Option<Pointed> {
     /// Rows a step of the wheel moves.
     const WHEEL_ROWS: i32 = 3;
     match event.kind {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    event::{Container, Namespace, Timestamp},
+    event::{Container, Namespace, Process, Timestamp},
     state::{Flow, FlowKey, Ownership, State},
 };
 
@@ -45,6 +45,19 @@ pub(crate) fn netns_words(state: &State, netns: u32, then: Timestamp) -> String 
     names.map_or_else(|| netns.to_string(), |names| format!("{netns} ({names})"))
 }
 
+/// All names of a network namespace.
+pub(crate) fn namespace_words(state: &State, netns: u32, then: Timestamp) -> Vec<String> {
+    let Some(namespace) = state.names.namespace(netns, then) else { return Vec::new() };
+    let Namespace { is_of_node, name, process, pod, change: _ } = namespace;
+    let mut words = Vec::new();
+    words.extend(is_of_node.then(|| "the node's own".to_owned()));
+    words.extend(name.as_ref().map(|name| format!("named {name}")));
+    words.extend(pod.as_ref().map(|pod| format!("of pod {pod}")));
+    let inside = |process: &Process| format!("{} (pid {}) is in it", process.command, process.id);
+    words.extend(process.as_ref().map(inside));
+    words
+}
+
 /// A network namespace in a column: its name or whose it is, the number where neither is known.
 pub(crate) fn netns_column(state: &State, netns: u32, then: Timestamp) -> String {
     state.names.namespace(netns, then).and_then(names_of).unwrap_or_else(|| netns.to_string())
@@ -62,7 +75,7 @@ fn names_of(namespace: &Namespace) -> Option<String> {
 mod tests {
     use std::sync::Arc;
 
-    use super::{netns_column, netns_words, owner_column, owner_words};
+    use super::{namespace_words, netns_column, netns_words, owner_column, owner_words};
     use crate::{
         event::{
             Body, Change, Container, Event, Namespace, Pod, Process, RetransmitKind, Runtime, Text, Timestamp,
@@ -145,13 +158,15 @@ mod tests {
         apply(&mut state, 3, namespace(Some("cni-1"), Some(pod("web-1")), false));
         apply(&mut state, 4, namespace(None, Some(pod("")), false));
         let now = state.now();
-        for (netns, column, words) in [
-            (1, "node", "1 (node)"),
-            (2, "blue", "2 (blue)"),
-            (3, "shop/web-1", "3 (shop/web-1)"),
-            (4, "4", "4"),
-            (5, "5", "5"),
+        for (netns, column, words, all) in [
+            (1, "node", "1 (node)", "the node's own"),
+            (2, "blue", "2 (blue)", "named blue"),
+            (3, "shop/web-1", "3 (shop/web-1)", "named cni-1 · of pod shop/web-1"),
+            (4, "4", "4", "of pod 3fa0"),
+            (5, "5", "5", ""),
         ] {
+            let whole = namespace_words(&state, netns, now).join(" · ");
+            assert_eq!(whole, all);
             assert_eq!(
                 (&*netns_column(&state, netns, now), &*netns_words(&state, netns, now)),
                 (column, words)

@@ -90,7 +90,7 @@ impl Screens {
     }
 
     /// Puts a text into the clipboard of the terminal, wherever that runs. Whether it does so it does not say.
-    pub(super) fn copy(&mut self, text: &str) -> Result<()> {
+    pub(super) fn copy(text: &str) -> Result<()> {
         execute!(stdout(), CopyToClipboard::to_clipboard_from(text)).context("writing to the terminal")
     }
 }

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod interaction;
+mod names;
 mod subject;
 mod tables;
 

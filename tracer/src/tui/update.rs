@@ -91,8 +91,8 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
         Action::Show(screen) => show(model, screen),
         Action::Move(motion) => select(model, motion),
         Action::Open => {
-            model.is_following = false;
             model.hold_selection();
+            model.is_following = false;
             model.details = subject(model).map(Opened::new);
         }
         Action::Sort => {
@@ -105,10 +105,9 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
         Action::Pause => model.toggle_pause(),
         Action::Travel(leap) => travel(model, leap),
         Action::Follow => {
+            model.hold_selection();
             model.is_following = !model.is_following;
-            if model.is_following {
-                model.selected[Screen::Timeline as usize] = 0;
-            }
+            model.hold_selection();
         }
         Action::Type(purpose) => return begin_to_type(model, purpose),
         Action::Copy(extent) => {

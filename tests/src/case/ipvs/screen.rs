@@ -41,3 +41,35 @@ pub(super) fn drained_but_dialled(setting: &Setting) -> Result<()> {
     service.all_told(&events, "reused").exactly(CONNECTIONS.into())?.all_have("real", drained)?;
     Ok(())
 }
+
+/// A client that dials the service from a port it used before, when the server it reached then is drained and dead: its
+/// SYNs are repeated in its own network namespace, and decided about in the director's. Truth: the server chosen, which
+/// is the one that hears nothing.
+pub(super) fn one_connection(setting: &Setting) -> Result<()> {
+    let service = drained(Family::V4)?;
+    service.set("conn_reuse_mode", 0)?;
+    service.silence(0)?;
+    let (client, dialled) = (service.client(0).to_string(), service.address().to_string());
+    let (drained, other) = (service.server(0).to_string(), service.server(1).to_string());
+    let mut screen = Screen::live(&setting.program, WIDE, &[])?;
+    screen.see_live()?;
+    screen.show(2, "Retransmits")?;
+    let dialling = service.dial(0)?;
+    screen.see("the client's flow", |picture| {
+        picture.table(&["from", "to"])?.row(&[("from", &client), ("to", &dialled)]).map(drop)
+    })?;
+    screen.press("Enter")?;
+    screen.see("where the connection goes", |picture| {
+        picture.has(&format!("{client} → {dialled}"))?;
+        picture.has(&drained)?;
+        picture.has("reused")?;
+        picture.lacks(&other)
+    })?;
+    println!("{}", screen.picture()?);
+    drop(dialling);
+    screen.press("q")?;
+    screen.left()?.is_clean()?;
+    let events = screen.recorded()?;
+    service.told(&events, 0, "reused").at_least(1)?.all_have("real", drained)?.all_have("weight", 0)?;
+    Ok(())
+}

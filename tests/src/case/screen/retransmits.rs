@@ -50,7 +50,8 @@ fn look(screen: &Screen) -> Result<Looked> {
         picture.table(&[&nobody::COLUMNS[..], &["owner", "dev"]].concat())
     })?;
     screen.show(6, "Timeline")?;
-    let timeline = screen.see("the timeline", |picture| picture.table(&["time (UTC)", "kind", "what"]))?;
+    let timeline = screen
+        .see("the timeline", |picture| Ok(picture.table(&["time (UTC)", "kind", "what"])?.without("ago")))?;
     screen.show(1, "Overview")?;
     screen.see("the peer on the Overview", |picture| {
         picture.has(&Family::V4.host(NOBODY).to_string()).map(drop)

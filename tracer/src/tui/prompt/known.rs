@@ -56,7 +56,7 @@ pub(super) fn names(state: &State, named: Named) -> Vec<String> {
             sorted(pods.filter(|pod| pod.is_named()).map(ToString::to_string))
         }
         Named::Device => sorted(
-            (state.flows.iter().filter_map(|(_, flow)| flow.device.as_ref()))
+            (state.flows.iter().filter_map(|(_, flow)| flow.device.as_deref()))
                 .chain(state.neighbours.iter().map(|(_, neighbour)| &neighbour.device)),
         ),
         Named::HardwareAddress => sorted(

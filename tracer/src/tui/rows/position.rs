@@ -1,9 +1,11 @@
 //! Where a subject's row stands: a table that is sorted anew with every event must not put another row under the
 //! selection.
 
-use super::{CONNTRACK_MEASURES, FLOW_MEASURES, IpvsRow, Measure, NEIGHBOUR_MEASURES, hooks, ipvs, notables};
+use super::{
+    CONNTRACK_MEASURES, FLOW_MEASURES, Measure, NEIGHBOUR_MEASURES, SERVICE_MEASURES, hooks, notables,
+};
 use crate::{
-    state::State,
+    state::{RealKey, Service, ServiceKey, State},
     tui::model::{Screen, Subject},
 };
 
@@ -25,14 +27,34 @@ pub(in crate::tui) fn position(
         (Screen::Conntrack, Subject::Flow(key)) => {
             place(state, state.conntrack.entries.iter(), &key, &CONNTRACK_MEASURES, measure)
         }
-        (Screen::Ipvs, _) => ipvs(state, measure, usize::MAX).iter().position(|row| match row {
-            IpvsRow::Service(key, _) => Subject::Service(**key) == subject,
-            IpvsRow::Real(key, _) => Subject::Real(**key) == subject,
-        }),
-        (Screen::Overview, _) => notables(state).iter().position(|fact| fact.subject == Some(subject)),
+        (Screen::Overview, _) => notables(state).iter().position(|notable| notable.subject == Some(subject)),
+        (Screen::Ipvs, Subject::Service(key)) => {
+            state.ipvs.services.get(&key)?;
+            rows_before_service(state, &key, measure)
+        }
+        (Screen::Ipvs, Subject::Real(key)) => {
+            state.ipvs.reals.get(&key)?;
+            let siblings = state.ipvs.reals.iter().map(|(other, _)| other);
+            let before = siblings.filter(|other| other.service == key.service && **other < key).count();
+            Some(rows_before_service(state, &key.service, measure)? + 1 + before)
+        }
         (Screen::Hooks, Subject::Hook(hook)) => hooks(state, measure).iter().position(|&known| known == hook),
         _ => None,
     }
+}
+
+/// The rows of the services before one, and of their real servers; counted, for sorting tens of thousands takes long.
+fn rows_before_service(state: &State, key: &ServiceKey, measure: usize) -> Option<usize> {
+    let of = SERVICE_MEASURES[measure % SERVICE_MEASURES.len()].of;
+    let services = &state.ipvs.services;
+    let own = of(services.get(key)?, state.now());
+    let is_before = |other: &ServiceKey, service: &Service| {
+        let theirs = of(service, state.now());
+        theirs > own || (theirs == own && other < key)
+    };
+    let services_before = services.iter().filter(|(other, service)| is_before(other, service)).count();
+    let of_real = |real: &RealKey| services.get(&real.service).is_some_and(|it| is_before(&real.service, it));
+    Some(services_before + state.ipvs.reals.iter().filter(|(real, _)| of_real(real)).count())
 }
 
 /// How many entries stand before that of a key: those with a larger measure, and equal ones with a lesser key.
@@ -46,8 +68,8 @@ fn place<'a, K: Ord + 'a, V: 'a>(
     let of = measures[measure % measures.len()].of;
     let own = entries.clone().find(|&(known, _)| known == key).map(|(_, value)| of(value, state.now()))?;
     let is_before = |(other, value): &(&K, &V)| {
-        let measured = of(value, state.now());
-        measured > own || (measured == own && *other < key)
+        let theirs = of(value, state.now());
+        theirs > own || (theirs == own && *other < key)
     };
     Some(entries.filter(is_before).count())
 }
@@ -69,7 +91,7 @@ mod tests {
         let mut found = 0;
         for screen in Screen::ALL.into_iter().filter(|&screen| screen != Screen::Timeline) {
             for measure in 0..measures(screen).len().max(1) {
-                for row in (0..count(&state, screen)).step_by(97).chain([0, 1, 2]) {
+                for row in (0..count(&state, screen)).step_by(97).chain(0..9) {
                     let Some(subject) = subject(&state, screen, measure, row) else { continue };
                     assert_eq!(
                         position(&state, screen, measure, subject),

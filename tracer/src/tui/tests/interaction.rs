@@ -207,7 +207,15 @@ fn the_selected_event_stays_unless_the_newest_is_followed() {
     for second in 11..20 {
         model.take(&sample_at(second * SECOND_NS));
     }
-    assert_eq!((selected(&model), model.is_following), (before, false));
+    model.hold_selection();
+    assert_eq!((selected(&model), model.is_following), (before.clone(), false));
+    assert!(picture(&model).contains("F follows"));
+    let shift = KeyModifiers::SHIFT;
+    for (code, modifiers) in [(KeyCode::Left, KeyModifiers::NONE), (KeyCode::Right, shift)] {
+        key(&mut model, code, modifiers);
+        model.hold_selection();
+        assert_eq!((selected(&model), model.is_past), (before.clone(), code == KeyCode::Left));
+    }
     keys(&mut model, "F");
     model.take(&sample_at(30 * SECOND_NS));
     assert_eq!((model.selected_row(), model.is_following), (0, true));
@@ -256,6 +264,8 @@ fn rows_are_copied_whole() {
     };
     let fact = copied(&mut model, 'y');
     assert!(fact.starts_with("critical 10.96.0.10:443 → 10.42.2.17:8443: 6 new onto weight 0"), "{fact}");
+    let mut empty = Model::new(State::default(), Source::Node);
+    assert_eq!(key(&mut empty, KeyCode::Char('y'), KeyModifiers::NONE), None);
     let mut seen = Vec::new();
     for screen in [Screen::Retransmits, Screen::Ipvs, Screen::Timeline] {
         model.screen = screen;
@@ -278,15 +288,15 @@ fn the_mouse_points_at_tabs_and_rows() {
     let lines: Vec<String> = text(&drawn).lines().map(str::to_owned).collect();
     let selected = u16::try_from(lines.iter().position(|line| line.starts_with('▸')).unwrap()).unwrap();
     for (row, expected) in [(selected, 0), (selected + 3, 3), (selected - 2, -2)] {
-        assert_eq!(pointed(&mouse(click, 9, row), &drawn), Some(Pointed::Row(expected)));
+        assert_eq!(pointed(mouse(click, 9, row), &drawn), Some(Pointed::Row(expected)));
     }
     for screen in Screen::ALL {
         let column = u16::try_from(lines[1].find(screen.title()).unwrap()).unwrap();
         for column in [column - 2, column, column + 3] {
-            assert_eq!(pointed(&mouse(click, column, 1), &drawn), Some(Pointed::Tab(screen)), "{column}");
+            assert_eq!(pointed(mouse(click, column, 1), &drawn), Some(Pointed::Tab(screen)), "{column}");
         }
     }
-    assert_eq!(pointed(&mouse(MouseEventKind::Moved, 9, selected), &drawn), None);
+    assert_eq!(pointed(mouse(MouseEventKind::Moved, 9, selected), &drawn), None);
 
     update(&mut model, Input::Mouse(Pointed::Row(3)));
     assert_eq!((model.selected_row(), opened(&model)), (5, None));

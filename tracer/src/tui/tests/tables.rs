@@ -147,7 +147,7 @@ fn the_whole_reason_of_a_missing_hook_is_read_at_eighty_columns() {
     model.screen = Screen::Hooks;
     let picture = words(&text(&draw(&model, COLOURLESS, (80, 24))));
     for expected in [
-        "11 missing: 2 retransmit, 9 ipvs",
+        "Hooks, 11 missing",
         "Not seen without it: attempts that failed",
         "missing: the kernel has neither fentry (CONFIG_FUNCTION_TRACER) nor kprobes.",
     ] {

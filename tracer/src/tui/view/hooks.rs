@@ -51,7 +51,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let [hooks, told, accounting] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(shares[0]), Constraint::Length(shares[1])])
             .areas(area);
-    let title = missing_by_family(&state.hooks);
+    let title = missing_by_family(&state.hooks, area.width);
     list::draw(hooks, buffer, picture, (&title, ""), &columns(), |range| {
         order[range].iter().map(|&hook| row(hook)).collect()
     });
@@ -67,8 +67,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     }
 }
 
-/// `Hooks, 11 missing: 1 retransmit, 10 ipvs`.
-fn missing_by_family(hooks: &Hooks) -> String {
+/// `Hooks, 11 missing: 1 retransmit, 10 ipvs`, or less where a width leaves no room for it.
+fn missing_by_family(hooks: &Hooks, width: u16) -> String {
     let missing = |family: Family| {
         let of_family = hook_table::HOOKS.iter().filter(|hook| hook.family == family);
         let states = of_family.filter_map(|hook| hooks.status(hook.id)).map(HookStatus::state);
@@ -82,7 +82,10 @@ fn missing_by_family(hooks: &Hooks) -> String {
         .collect();
     match hooks.missing() {
         0 => "Hooks".to_owned(),
-        all => format!("Hooks, {all} missing: {}", counts.join(", ")),
+        all => list::title(
+            &[format!("Hooks, {all} missing: {}", counts.join(", ")), format!("Hooks, {all} missing")],
+            width,
+        ),
     }
 }
 

@@ -98,10 +98,10 @@ fn columns(picture: &Picture<'_>, width: u16) -> Vec<Column<Notable>> {
         }),
         words("what", Fit::Left, (22, 400), 2, move |fact: &Notable| cell(&*fact.what, role(fact))),
         number("since", 8, 3, move |fact: &Notable| {
-            cell(fact.span.map(|span| time_of_day(span.first)).unwrap_or_default(), role(fact))
+            fact.span.map(|span| cell(time_of_day(span.first), role(fact))).unwrap_or_default()
         }),
         number("last", 5, 4, move |fact: &Notable| {
-            cell(fact.span.map(|span| age(now, span.last)).unwrap_or_default(), role(fact))
+            fact.span.map(|span| cell(age(now, span.last), role(fact))).unwrap_or_default()
         }),
     ]
 }

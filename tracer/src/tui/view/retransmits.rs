@@ -13,7 +13,7 @@ use crate::{
     tui::{
         owner_text::{netns_column, owner_column},
         rows,
-        text::{age, duration, microseconds, rate, short},
+        text::{age, duration, exact, microseconds, rate, short},
         theme::Role,
         widget::{
             list, minute,
@@ -63,12 +63,21 @@ fn translated(state: &State, key: &FlowKey) -> Option<String> {
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let state = picture.state;
     let empty = empty_text(state, Family::Retransmit, "Nothing has been sent again so far.");
-    let texts = ("Flows that retransmit", empty.as_str());
-    list::draw(area, buffer, picture, texts, &columns(), |range| {
+    let title = title(state, area.width);
+    list::draw(area, buffer, picture, (&title, &empty), &columns(), |range| {
         let flows = rows::flows(state, picture.model.sorted_by(), range.end);
         let shown = flows[range.start.min(flows.len())..].iter();
         shown.map(|&(key, flow)| Row::new(state, key, flow)).collect()
     });
+}
+
+/// How many of the flows get no answer now.
+fn title(state: &State, width: u16) -> String {
+    let begin = "Flows that retransmit".to_owned();
+    match state.flows.iter().filter(|(_, flow)| flow.outage_at(state.now()).is_some()).count() {
+        0 => begin,
+        count => list::title(&[format!("{begin}, {} unanswered now", exact(count as u64)), begin], width),
+    }
 }
 
 fn columns<'a>() -> Vec<Column<Row<'a>>> {
@@ -138,14 +147,16 @@ fn outage(row: &Row<'_>) -> Cell {
     }
 }
 
-/// What kinds of retransmits; a number only where there are several to tell apart.
+/// What kinds of retransmits, with a number only where there are several to tell apart; and why the last one failed.
 fn kinds(flow: &Flow) -> Cell {
     let text = kinds_text(&flow.kinds.map(u64::from), flow.failed.into(), flow.undone.into());
-    let is_one = !text.contains(',');
-    let role = if flow.failed > 0 { Role::Bad } else { Role::Plain };
-    match text.rsplit_once(' ') {
-        Some((kind, _)) if is_one => cell(kind, role),
-        _ => cell(text, role),
+    let text = match text.rsplit_once(' ') {
+        Some((kind, _)) if !text.contains(',') => kind.to_owned(),
+        _ => text,
+    };
+    match flow.error {
+        Some(error) => cell(format!("{text} ({error})"), Role::Bad),
+        None => plain(text),
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, opene
     let Picture { state, theme, .. } = *picture;
     let document = Document::of(state, opened.subject);
     let above = if opened.depth() > 0 {
-        format!("{} › ", "…".repeat(opened.depth().min(3)))
+        format!("{} > ", "…".repeat(opened.depth().min(3)))
     } else {
         String::new()
     };

@@ -30,7 +30,12 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let has_axis = area.height >= LEAST_ROWS_FOR_AXIS && !events.is_empty();
     let share = if has_axis { AXIS_ROWS } else { 0 };
     let [list, axis] = Layout::vertical([Constraint::Fill(1), Constraint::Length(share)]).areas(area);
-    let texts = ("Events, the newest first", "Nothing has happened so far.");
+    let title = if picture.model.is_following {
+        "Events, the newest first"
+    } else {
+        "Events, the newest first; F follows them"
+    };
+    let texts = (title, "Nothing has happened so far.");
     let now = picture.state.now();
     list::draw(list, buffer, picture, texts, &columns(now), |range| {
         let shown = events.iter().rev().skip(range.start).take(range.len());
@@ -62,7 +67,7 @@ fn draw_axis(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         }
     }
     let peak = counts.iter().copied().max().unwrap_or_default();
-    let bars = sparkline::bars(counts.into_iter(), peak);
+    let bars = sparkline::bars(&counts, peak, 1).concat();
     let axis = format!("{:INDENT$}{from} {:cells$} {to}", "", "");
     buffer.set_stringn(area.x, area.y, axis, usize::from(area.width), theme.style(Role::Dim));
     let Ok(before) = u16::try_from(before) else { return };

@@ -10,10 +10,18 @@ use super::{
 };
 use crate::tui::{
     rows,
-    text::{clip_end, exact},
+    text::{clip_end, exact, fitting, width as cells_of},
     theme::Role,
     view::Picture,
 };
+
+/// The first title that leaves room in a width for how the rows are sorted and which of them is selected, or the last.
+pub(crate) fn title(variants: &[String], width: u16) -> String {
+    /// `sorted by longest outage · 100,000 of 100,000` and what the line takes around it.
+    const NOTE_CELLS: usize = 52;
+    let room = usize::from(width).saturating_sub(NOTE_CELLS);
+    fitting(variants, room.max(variants.last().map_or(0, |last| cells_of(last))))
+}
 
 /// Draws the list of the screen shown. `rows` gives a range of its rows; `empty` says why there are none.
 pub(crate) fn draw<R>(

@@ -14,11 +14,13 @@ const SECONDS_A_CELL: u64 = SECONDS / CELLS as u64;
 /// A bar for every two seconds, the highest for their most. The second that runs is part of the last one.
 pub(crate) fn bars(count_of_second: impl Fn(u64) -> u32, now: Timestamp) -> String {
     let first = first_second(now);
-    let counts = (0..CELLS as u64).map(|cell| {
-        let from = first + cell * SECONDS_A_CELL;
-        (from..from + SECONDS_A_CELL).map(&count_of_second).sum::<u32>()
-    });
-    sparkline::bars(counts.clone(), counts.max().unwrap_or_default())
+    let counts: Vec<u32> = (0..CELLS as u64)
+        .map(|cell| {
+            let from = first + cell * SECONDS_A_CELL;
+            (from..from + SECONDS_A_CELL).map(&count_of_second).sum()
+        })
+        .collect();
+    sparkline::bars(&counts, counts.iter().copied().max().unwrap_or_default(), 1).concat()
 }
 
 /// The cell a time falls into, if it lies within the minute.

@@ -87,6 +87,8 @@ impl Step {
             format!("{long} {times}"),
             format!("{short} {times} in {took}"),
             format!("{short} {times}"),
+            // That it came again, the number says too.
+            format!("{} {times}", short.trim_end_matches(" again")),
         ]
     }
 }

@@ -2,13 +2,8 @@
 
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// One bar a count, the highest for `peak`; a count above zero always shows.
-pub(crate) fn bars(counts: impl Iterator<Item = u32>, peak: u32) -> String {
-    counts.map(|count| bar(count, peak, 1, 0)).collect()
-}
-
-/// The same in `rows` rows, from the top on.
-pub(crate) fn high_bars(counts: &[u32], peak: u32, rows: usize) -> Vec<String> {
+/// One bar a count, the highest for `peak`, in `rows` rows from the top on; a count above zero always shows.
+pub(crate) fn bars(counts: &[u32], peak: u32, rows: usize) -> Vec<String> {
     let row = |above: usize| counts.iter().map(|&count| bar(count, peak, rows, above)).collect();
     (0..rows).rev().map(row).collect()
 }
@@ -29,19 +24,19 @@ fn bar(count: u32, peak: u32, rows: usize, below: usize) -> char {
 
 #[cfg(test)]
 mod tests {
-    use super::{bars, high_bars};
+    use super::bars;
 
     #[test]
     fn the_peak_is_full_and_little_still_shows() {
-        assert_eq!(bars([0, 1, 500, 1_000].into_iter(), 1_000), " ▁▄█");
-        assert_eq!(bars([7].into_iter(), 0), "█");
-        assert_eq!(bars([u32::MAX, 1].into_iter(), u32::MAX), "█▁");
+        assert_eq!(bars(&[0, 1, 500, 1_000], 1_000, 1), [" ▁▄█"]);
+        assert_eq!(bars(&[7], 0, 1), ["█"]);
+        assert_eq!(bars(&[u32::MAX, 1], u32::MAX, 1), ["█▁"]);
     }
 
     #[test]
     fn a_bar_of_several_rows_fills_the_lower_ones_first() {
-        assert_eq!(high_bars(&[0, 1, 8, 9, 16], 16, 2), ["   ▁█", " ▁███"]);
-        assert_eq!(high_bars(&[1, 3, 2], 3, 3), [" █ ", " ██", "███"]);
-        assert!(high_bars(&[1, 2], 2, 0).is_empty());
+        assert_eq!(bars(&[0, 1, 8, 9, 16], 16, 2), ["   ▁█", " ▁███"]);
+        assert_eq!(bars(&[1, 3, 2], 3, 3), [" █ ", " ██", "███"]);
+        assert!(bars(&[1, 2], 2, 0).is_empty());
     }
 }

@@ -128,7 +128,7 @@ fn draw_family(
         .collect();
     let peak = counts.iter().copied().max().unwrap_or_default();
     let style = theme.family(family);
-    for (bars, row) in sparkline::high_bars(&counts, peak, rows.len()).iter().zip(rows) {
+    for (bars, row) in sparkline::bars(&counts, peak, rows.len()).iter().zip(rows) {
         buffer.set_stringn(row.x, row.y, bars, usize::from(row.width), style);
     }
     let label_x = lowest.x.saturating_sub(LABEL_CELLS - 2);

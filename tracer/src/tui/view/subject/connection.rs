@@ -1,7 +1,5 @@
 //! What is known of a flow and the connection it is a part of.
 
-use std::net::SocketAddr;
-
 use super::facts::{add, real_line, span, way_lines};
 use crate::{
     event::Endpoints,
@@ -78,7 +76,7 @@ fn mapping_lines(state: &State, netns: u32, mapping: &Mapping) -> (Option<Line>,
         false => format!("netns {}", netns_words(state, mapping.netns, mapping.last)),
     };
     let before =
-        mapping.previous.map(|previous| format!("before: {}", onward_text(&learnt.original, &previous)));
+        mapping.previous.map(|previous| format!("before {}", onward_text(&learnt.original, &previous)));
     let ago = format!("last {} ago", age(state.now(), mapping.last));
     match (learnt.by, learnt.service) {
         (Translator::Ipvs, Some(service)) => {
@@ -88,7 +86,7 @@ fn mapping_lines(state: &State, netns: u32, mapping: &Mapping) -> (Option<Line>,
             (real_line(state, &real, "real server"), rest)
         }
         _ => {
-            let onward = format!("goes on as {}", onward_text(&learnt.original, &learnt.onward));
+            let onward = format!("goes on {}", onward_text(&learnt.original, &learnt.onward));
             (None, Line::new("nat", [onward, before.unwrap_or_default(), place, ago]))
         }
     }
@@ -110,12 +108,11 @@ fn service_line(state: &State, key: &ServiceKey, rest: [String; 3]) -> Line {
 }
 
 /// How packets go on: the ends that are others than before.
-fn onward_text(original: &Endpoints, onward: &Endpoints) -> String {
-    let end = |before: SocketAddr, after: SocketAddr| (before != after).then(|| after.to_string());
-    match (end(original.source, onward.source), end(original.destination, onward.destination)) {
-        (None, Some(destination)) => format!("→ {destination}"),
-        (Some(source), None) => format!("from {source}"),
-        _ => flow_name(onward),
+pub(super) fn onward_text(original: &Endpoints, onward: &Endpoints) -> String {
+    match (original.source == onward.source, original.destination == onward.destination) {
+        (true, _) => format!("to {}", onward.destination),
+        (false, true) => format!("from {}", onward.source),
+        (false, false) => format!("as {}", flow_name(onward)),
     }
 }
 

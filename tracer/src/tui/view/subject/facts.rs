@@ -13,7 +13,7 @@ use crate::{
         State, Subject,
     },
     tui::{
-        owner_text::netns_words,
+        owner_text::{namespace_words, netns_words},
         text::{age, counted, exact, time_of_day},
         theme::Role,
         view::{
@@ -280,7 +280,7 @@ fn network_lines(state: &State, key: &NetworkKey) -> Vec<Line> {
 }
 
 fn namespace_lines(state: &State, netns: u32) -> Vec<Line> {
-    let mut lines = Vec::new();
+    let mut lines = vec![Line::new("names", namespace_words(state, netns, state.now()))];
     let mut links: Vec<_> = state.routes.links.iter().filter(|((of, _), _)| *of == netns).collect();
     links.sort_unstable_by_key(|(key, _)| **key);
     let names = links.iter().take(32).map(|(_, link)| {

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
+use super::connection::onward_text;
 use crate::{
     event::{Body, Endpoints, Event, Retransmit, RetransmitKind, Verdict},
     state::{Related, State, Subject, is_onto_drained},
@@ -143,6 +144,13 @@ fn parts(event: &Event, own: &[Endpoints]) -> Vec<String> {
                 .map(|about| of(&about.flow))
                 .filter(|flow| !flow.is_empty())
                 .map_or_else(String::new, |flow| format!("about {flow}")),
+        ],
+        Body::Translation(told) => vec![
+            of(&told.original),
+            format!("goes on {}", onward_text(&told.original, &told.reply.reversed())),
+            told.name().to_owned(),
+            told.tcp_state.unwrap_or_default().to_owned(),
+            if told.is_answered() { "answered" } else { "no answer so far" }.to_owned(),
         ],
         _ => vec![event_fact(event).2],
     }
