@@ -99,15 +99,9 @@ fn draw_column(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, mut parts
 fn changes(state: &State) -> Part {
     let mut markers: Vec<&Marker> = state.markers.iter().collect();
     markers.sort_by_key(|marker| std::cmp::Reverse(marker.event.time));
-    let note = match markers.len() {
-        0 => String::new(),
-        _ => {
-            let count = |kind| state.markers.of(kind).len();
-            let counts = MarkerKind::ALL.map(|kind| (rates::letter(kind), count(kind)));
-            let told = counts.into_iter().filter(|&(_, count)| count > 0);
-            told.map(|(letter, count)| format!("{letter} {count}")).collect::<Vec<_>>().join(" · ")
-        }
-    };
+    let counts = MarkerKind::ALL.map(|kind| (rates::letter(kind), state.markers.of(kind).len()));
+    let told = counts.into_iter().filter(|&(_, count)| count > 0);
+    let note = told.map(|(letter, count)| format!("{letter} {count}")).collect::<Vec<_>>().join(" · ");
     let facts = markers
         .into_iter()
         .take(MOST_LINES)

@@ -106,9 +106,9 @@ fn draw_title(
     let below = rule::draw(area, buffer, theme, &fitting(&titles, room), "");
     if area.height > 0 {
         let names = ["peak"].into_iter().chain(windows.iter().map(|(_, name)| *name));
-        let names: String = names.map(|name| format!("{name:>8}")).collect();
+        let names: Vec<String> = names.map(|name| format!("{name:>8}")).collect();
         let room = usize::from(area.right().saturating_sub(figures_x));
-        buffer.set_stringn(figures_x, area.y, format!("{names} "), room, theme.style(Role::Dim));
+        buffer.set_stringn(figures_x, area.y, format!("{} ", names.concat()), room, theme.style(Role::Dim));
     }
     below
 }
