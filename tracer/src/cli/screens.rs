@@ -16,9 +16,12 @@ pub(super) struct Screens {
     /// Usually 64.
     #[arg(long, value_name = "MIB")]
     history: Option<u16>,
-    /// How the screens look, where that is not found out: dark, light (what is behind), none, 16, 256, true (colours),
-    /// ascii, unicode. TRACER_THEME takes the same words.
-    #[arg(long, value_name = "WORD,…")]
+    #[arg(
+        long,
+        value_name = "WORD,…",
+        help = "How the screens look, where that is not found out: dark, light (what is behind), none, 16, 256, true \
+                (colours), ascii, unicode. TRACER_THEME takes the same words"
+    )]
     theme: Option<Choice>,
     /// Take the mouse from the start: it selects rows and screens. The terminal's own selection then needs Shift.
     #[arg(long)]
