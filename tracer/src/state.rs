@@ -275,7 +275,7 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Marker(_) => {}
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
@@ -284,35 +284,41 @@ impl State {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
             }
-            Body::RouteLookup(lookup) => {
-                if self.routes.lookup(netns, time, lookup) {
-                    self.chronicle.note_lookup(event);
-                }
-            }
-            Body::Address(address) => {
-                self.routes.address(netns, address);
-                self.names.take_in(event);
-            }
+            Body::RouteLookup(_) | Body::Translation(_) => self.looked_up(event),
+            Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
-            Body::Marker(_) => {}
-            Body::Translation(found) => {
-                if self.translations.looked_up(netns, time, found) {
-                    self.chronicle.note_lookup(event);
-                }
-            }
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if flows_before != (self.flows.len(), self.flows.evicted()) {
             self.flow_namespaces.touch(netns, || ());
         }
+        self.note(event);
+    }
+
+    /// Takes in what any event may tell.
+    fn note(&mut self, event: &Event) {
         self.markers.note(event);
+        self.names.take_in(event);
         self.chronicle.note(event);
-        if timeline::is_told(body) {
+        if timeline::is_told(&event.body) {
             self.events += 1;
             self.timeline.push(event);
+        }
+    }
+
+    /// Takes in the answer to a question, and remembers it if it says something new.
+    fn looked_up(&mut self, event: &Event) {
+        let &Event { time, netns, ref body, .. } = event;
+        let is_news = match body {
+            Body::RouteLookup(lookup) => self.routes.lookup(netns, time, lookup),
+            Body::Translation(found) => self.translations.looked_up(netns, time, found),
+            _ => false,
+        };
+        if is_news {
+            self.chronicle.note_lookup(event);
         }
     }
 

@@ -12,13 +12,16 @@ use crate::{
 /// How the screens behave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Args)]
 pub(super) struct Screens {
-    /// Keep about so many MiB of past records, compressed, to go back in time and to apply another filter to. Usually
-    /// 64.
+    /// Keep about so many mebibytes of past records, compressed, to go back in time and to apply another filter to.
+    /// Usually 64.
     #[arg(long, value_name = "MIB")]
     history: Option<u16>,
-    /// How the screens look, where that is not found out: dark, light (what is behind), none, 16, 256, true (colours),
-    /// ascii, unicode. TRACER_THEME takes the same words.
-    #[arg(long, value_name = "WORD,…")]
+    #[arg(
+        long,
+        value_name = "WORD,…",
+        help = "How the screens look, where that is not found out: dark, light (what is behind), none, 16, 256, true \
+                (colours), ascii, unicode. TRACER_THEME takes the same words"
+    )]
     theme: Option<Choice>,
     /// Take the mouse from the start: it selects rows and screens. The terminal's own selection then needs Shift.
     #[arg(long)]

@@ -23,6 +23,7 @@ pub(super) fn text(model: &Model, extent: Extent) -> Option<String> {
             format!("{}: {line}", subject_title(state, opened.subject))
         }
         (Some(opened), Extent::Everything) => everything(state, opened.subject),
+        (None, Extent::Line) if model.screen == Screen::Overview => rows::notables(state).get(row?)?.text(),
         (None, Extent::Line) if model.screen == Screen::Timeline => {
             event_line(state.timeline.events().iter().rev().nth(row?)?)
         }

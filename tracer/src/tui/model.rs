@@ -203,10 +203,15 @@ impl Model {
     /// Finds the row again of what the user selected on the screen shown. What has gone leaves the selection where it
     /// was.
     pub fn hold_selection(&mut self) {
-        let screen = self.screen;
-        let row = self.chosen[screen as usize]
-            .and_then(|subject| rows::position(self.shown(), screen, self.sorted_by(), subject));
-        if let Some(row) = row {
+        let (screen, measure, selected) = (self.screen, self.sorted_by(), self.selected_row());
+        let Some(subject) = self.chosen[screen as usize] else { return };
+        // Two facts of the overview may be about the same: the selected one stays if it still is.
+        if screen == Screen::Overview
+            && rows::subject(self.shown(), screen, measure, selected) == Some(subject)
+        {
+            return;
+        }
+        if let Some(row) = rows::position(self.shown(), screen, measure, subject) {
             self.selected[screen as usize] = row;
         }
         self.hold_event();

@@ -13,7 +13,12 @@ mod rulesets;
 #[cfg(test)]
 mod tests;
 
-use super::{model::Subject, theme::Role};
+use super::{
+    model::Subject,
+    peers::Peer,
+    text::{exact, time_of_day},
+    theme::Role,
+};
 use crate::{
     event::Timestamp,
     state::{Span, State},
@@ -69,6 +74,14 @@ pub(super) struct Notable {
 }
 
 impl Notable {
+    /// It as a line of its own.
+    pub(super) fn text(&self) -> String {
+        let Self { severity, subject: _, who, what, span } = self;
+        let seen = span
+            .map(|Span { first, last }| format!(" ({} to {} UTC)", time_of_day(first), time_of_day(last)));
+        format!("{} {who}: {what}{}", severity.names().0, seen.unwrap_or_default())
+    }
+
     /// Whether it has not been seen for a minute.
     pub(super) fn is_past(&self, now: Timestamp) -> bool {
         const PAST_NS: u64 = 60_000_000_000;
@@ -77,13 +90,13 @@ impl Notable {
 }
 
 /// Everything that stands out: by severity, what goes on before what is past, and else in the order of the rules, each
-/// of which begins with its worst.
-pub(super) fn all(state: &State) -> Vec<Notable> {
+/// of which begins with its worst. `peers` are all that segments are resent to.
+pub(super) fn all(state: &State, peers: &[Peer<'_>]) -> Vec<Notable> {
     let mut facts = Vec::new();
     ipvs::collect(state, &mut facts);
     neighbours::collect(state, &mut facts);
     path::collect(state, &mut facts);
-    flows::collect(state, &mut facts);
+    flows::collect(state, peers, &mut facts);
     conntrack::collect(state, &mut facts);
     rulesets::collect(state, &mut facts);
     health::collect(state, &mut facts);
@@ -95,7 +108,7 @@ pub(super) fn all(state: &State) -> Vec<Notable> {
 /// Says how many more there are of a rule than it tells.
 fn tell_left_out(facts: &mut Vec<Notable>, all: usize, severity: Severity, (who, what): (&str, &str)) {
     if let Some(more) = all.checked_sub(MOST_OF_A_RULE).filter(|&more| more > 0) {
-        let who = format!("{} more {who}", super::text::exact(more as u64));
+        let who = format!("{} more {who}", exact(more as u64));
         facts.push(Notable { severity, subject: None, who, what: what.to_owned(), span: None });
     }
 }

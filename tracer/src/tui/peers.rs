@@ -5,11 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use rustc_hash::FxHashMap;
 
-use super::{text::exact, view::flow_name};
+use super::{owner_text::owner_column, rows::longest_outage_ns, text::exact, view::flow_name};
 use crate::{
-    event::{Process, RetransmitKind, Timestamp},
-    state::{FLOW_HISTORY_SECONDS, Flow, FlowKey, State},
+    event::{RetransmitKind, Timestamp},
+    state::{Flow, FlowKey, NetworkKey, State, Subject},
 };
+
+/// Seconds over which a peer counts as busy now.
+const RECENT_SECONDS: u64 = 10;
 
 /// All flows of one network namespace towards one address.
 pub(super) struct Peer<'a> {
@@ -21,6 +24,7 @@ pub(super) struct Peer<'a> {
     pub(super) flows: u64,
     /// The flow with the most attempts.
     pub(super) worst: &'a FlowKey,
+    worst_flow: &'a Flow,
     worst_attempts: u64,
     /// Successful attempts by kind, in the order of [`RetransmitKind::ALL`].
     pub(super) kinds: [u64; RetransmitKind::ALL.len()],
@@ -30,41 +34,42 @@ pub(super) struct Peer<'a> {
     pub(super) undone: u64,
     /// The longest run of consecutive attempts of any flow.
     pub(super) longest_run: u32,
+    /// For how long nothing got through to it at most, on any flow.
+    pub(super) outage_ns: u64,
     /// Attempts over the last 10 s, failed ones included.
     pub(super) recent: u64,
     /// When the first of the flows was first seen.
     pub(super) first: Timestamp,
     /// The newest attempt.
     pub(super) last: Timestamp,
-    /// A process that owns one of the flows.
-    pub(super) process: Option<&'a Process>,
 }
 
 impl<'a> Peer<'a> {
-    fn new(key: &'a FlowKey, flow: &Flow) -> Self {
+    fn new(key: &'a FlowKey, flow: &'a Flow) -> Self {
         let destination = key.endpoints.destination;
         Self {
             address: destination.ip(),
             port: Some(destination.port()),
             flows: 0,
             worst: key,
+            worst_flow: flow,
             worst_attempts: flow.attempts(),
             kinds: [0; RetransmitKind::ALL.len()],
             failed: 0,
             undone: 0,
             longest_run: 0,
+            outage_ns: 0,
             recent: 0,
             first: flow.first,
             last: flow.last,
-            process: None,
         }
     }
 
-    fn add(&mut self, state: &'a State, key: &'a FlowKey, flow: &'a Flow) {
+    fn add(&mut self, now: Timestamp, key: &'a FlowKey, flow: &'a Flow) {
         self.flows += 1;
         // Of equal ones the first by its key, whatever their order in the table.
         if (flow.attempts(), self.worst) > (self.worst_attempts, key) {
-            (self.worst, self.worst_attempts) = (key, flow.attempts());
+            (self.worst, self.worst_flow, self.worst_attempts) = (key, flow, flow.attempts());
         }
         self.port = self.port.filter(|&port| port == key.endpoints.destination.port());
         for (sum, count) in self.kinds.iter_mut().zip(flow.kinds) {
@@ -73,10 +78,10 @@ impl<'a> Peer<'a> {
         self.failed += u64::from(flow.failed);
         self.undone += u64::from(flow.undone);
         self.longest_run = self.longest_run.max(flow.longest_run);
-        self.recent += flow.recent.sum_before(state.now(), FLOW_HISTORY_SECONDS as u64);
+        self.outage_ns = self.outage_ns.max(longest_outage_ns(flow, now));
+        self.recent += flow.recent.sum_before(now, RECENT_SECONDS);
         self.first = self.first.min(flow.first);
         self.last = self.last.max(flow.last);
-        self.process = self.process.or_else(|| state.process_of(flow));
     }
 
     /// What it is called: the only flow, or how many there are to where.
@@ -90,22 +95,34 @@ impl<'a> Peer<'a> {
         }
     }
 
+    /// What can be opened: the only flow, or the address.
+    pub(super) fn subject(&self) -> Subject {
+        match self.flows {
+            1 => Subject::Flow(*self.worst),
+            _ => Subject::Network(NetworkKey::host(self.worst.netns, self.address)),
+        }
+    }
+
+    /// Who is behind the flow with the most attempts, if that is known.
+    pub(super) fn owner(&self, state: &State) -> Option<String> {
+        owner_column(state, self.worst, self.worst_flow)
+    }
+
     /// Attempts in all, failed ones included.
     pub(super) fn attempts(&self) -> u64 {
         self.kinds.iter().sum::<u64>() + self.failed
     }
 }
 
-/// The `most` peers with the most attempts.
-pub(super) fn most_resent_to(state: &State, most: usize) -> Vec<Peer<'_>> {
+/// All peers, those with the most attempts first.
+pub(super) fn most_resent_to(state: &State) -> Vec<Peer<'_>> {
     let mut peers: FxHashMap<(u32, IpAddr), Peer<'_>> = FxHashMap::default();
     for (key, flow) in state.flows.iter() {
         let place = (key.netns, key.endpoints.destination.ip());
-        peers.entry(place).or_insert_with(|| Peer::new(key, flow)).add(state, key, flow);
+        peers.entry(place).or_insert_with(|| Peer::new(key, flow)).add(state.now(), key, flow);
     }
     let mut sorted: Vec<_> = peers.into_iter().collect();
     sorted.sort_unstable_by_key(|(place, peer)| (std::cmp::Reverse(peer.attempts()), *place));
-    sorted.truncate(most);
     sorted.into_iter().map(|(_, peer)| peer).collect()
 }
 
@@ -117,7 +134,7 @@ mod tests {
     #[test]
     fn flows_are_gathered_by_their_peer_and_none_is_left_out() {
         let state = busy();
-        let peers = most_resent_to(&state, 100);
+        let peers = most_resent_to(&state);
         let told: Vec<_> =
             peers.iter().map(|peer| (peer.flows, peer.attempts(), peer.port, peer.name())).collect();
         let names = [

@@ -9,7 +9,8 @@ pub(super) use self::position::position;
 
 use super::{
     model::{Screen, Subject},
-    notable,
+    notable::{self, Notable},
+    peers,
 };
 use crate::{
     event::{HookState, HookStatus, Timestamp, Verdict},
@@ -210,10 +211,15 @@ fn missing_first(state: &State, hook: HookId) -> u8 {
     }
 }
 
+/// The rows of the overview.
+pub(super) fn notables(state: &State) -> Vec<Notable> {
+    notable::all(state, &peers::most_resent_to(state))
+}
+
 /// How many rows a screen has.
 pub(super) fn count(state: &State, screen: Screen) -> usize {
     match screen {
-        Screen::Overview => notable::all(state).len(),
+        Screen::Overview => notables(state).len(),
         Screen::Retransmits => state.flows.len(),
         Screen::Neighbours => state.neighbours.len(),
         Screen::Ipvs => state.ipvs.services.len() + state.ipvs.reals.len(),
@@ -239,7 +245,7 @@ pub(super) fn measures(screen: Screen) -> Vec<&'static str> {
 pub(super) fn subject(state: &State, screen: Screen, measure: usize, row: usize) -> Option<Subject> {
     let through = row + 1;
     match screen {
-        Screen::Overview => notable::all(state).get(row)?.subject,
+        Screen::Overview => notables(state).get(row)?.subject,
         Screen::Retransmits => flows(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
         Screen::Neighbours => {
             neighbours(state, measure, through).get(row).map(|&(key, _)| Subject::Neighbour(*key))

@@ -1,7 +1,7 @@
 //! The terminal, as long as the screens are on it.
 
 use std::{
-    io::{IsTerminal, Write as _, stdin, stdout},
+    io::{IsTerminal, stdin, stdout},
     mem::ManuallyDrop,
     panic,
 };
@@ -11,6 +11,7 @@ use crossterm::{
     clipboard::CopyToClipboard,
     event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
     execute,
+    style::Print,
 };
 use ratatui::{DefaultTerminal, Frame, buffer::Buffer};
 
@@ -55,11 +56,9 @@ impl Screens {
     }
 
     /// Asks the terminal something; if it answers, that comes in like keys. Nothing is asked if keys come from elsewhere.
-    pub(super) fn ask(&mut self, question: &str) -> Result<()> {
+    pub(super) fn ask(question: &str) -> Result<()> {
         if stdin().is_terminal() {
-            let mut terminal = stdout();
-            terminal.write_all(question.as_bytes()).context("asking the terminal")?;
-            terminal.flush().context("asking the terminal")?;
+            execute!(self.terminal.backend_mut(), Print(question)).context("asking the terminal")?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{MOST_OF_A_RULE, Notable, Severity};
 use crate::{
     event::{ConntrackCounter, ConntrackEvent},
     state::{ConntrackTable, FlowKey, State},
-    tui::{model::Subject, rows, text::exact},
+    tui::{model::Subject, owner_text::netns_column, rows, text::exact},
 };
 
 /// Thousandths of a table from which on it is nearly full.
@@ -20,7 +20,7 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
     facts.extend(failures.filter_map(|event| failed_fact(state, event)));
     let troubled = state.conntrack.tables.iter().filter(|(_, table)| is_troubled(table));
     let worst = rows::top(troubled, |table| table.fill_permille().unwrap_or_default(), MOST_OF_A_RULE);
-    facts.extend(worst.into_iter().map(|(&netns, table)| table_fact(netns, table)));
+    facts.extend(worst.into_iter().map(|(&netns, table)| table_fact(state, netns, table)));
 }
 
 fn failed_fact(state: &State, event: ConntrackEvent) -> Option<Notable> {
@@ -57,7 +57,7 @@ fn is_troubled(table: &ConntrackTable) -> bool {
     table.failures() > 0 || table.fill_permille().is_some_and(|permille| permille >= NEARLY_FULL_PERMILLE)
 }
 
-fn table_fact(netns: u32, table: &ConntrackTable) -> Notable {
+fn table_fact(state: &State, netns: u32, table: &ConntrackTable) -> Notable {
     const FULL_PERMILLE: u64 = 1_000;
     let permille = table.fill_permille();
     let mut what = Vec::new();
@@ -74,8 +74,8 @@ fn table_fact(netns: u32, table: &ConntrackTable) -> Notable {
     let is_full = permille.is_some_and(|permille| permille >= FULL_PERMILLE);
     Notable {
         severity: if is_full { Severity::Critical } else { Severity::Warning },
-        subject: None,
-        who: format!("conntrack table of netns {netns}"),
+        subject: Some(Subject::Namespace(netns)),
+        who: format!("conntrack table of {}", netns_column(state, netns, table.last)),
         what: what.join(" · "),
         span: None,
     }

@@ -5,9 +5,8 @@ use crate::{
     event::RetransmitKind,
     state::{Span, State},
     tui::{
-        model::Subject,
-        peers::{self, Peer},
-        text::exact,
+        peers::Peer,
+        text::{duration, exact},
         view::kinds_text,
     },
 };
@@ -22,13 +21,11 @@ const STUCK_RUN: u32 = 6;
 const SLOW_RUN: u32 = 3;
 
 /// One fact a peer.
-pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
-    let silent: Vec<(Severity, Peer<'_>)> = peers::most_resent_to(state, usize::MAX)
-        .into_iter()
-        .filter_map(|peer| Some((severity(&peer)?, peer)))
-        .collect();
+pub(super) fn collect(state: &State, peers: &[Peer<'_>], facts: &mut Vec<Notable>) {
+    let silent: Vec<(Severity, &Peer<'_>)> =
+        peers.iter().filter_map(|peer| Some((severity(peer)?, peer))).collect();
     let all = silent.len();
-    facts.extend(silent.into_iter().take(MOST_OF_A_RULE).map(|(severity, peer)| fact(severity, &peer)));
+    facts.extend(silent.into_iter().take(MOST_OF_A_RULE).map(|(severity, peer)| fact(state, severity, peer)));
     tell_left_out(facts, all, Severity::Warning, ("peers", "that segments are resent to in vain"));
 }
 
@@ -46,15 +43,18 @@ fn handshakes(peer: &Peer<'_>) -> u64 {
     [RetransmitKind::Syn, RetransmitKind::SynAck].into_iter().map(|kind| peer.kinds[kind as usize]).sum()
 }
 
-fn fact(severity: Severity, peer: &Peer<'_>) -> Notable {
+fn fact(state: &State, severity: Severity, peer: &Peer<'_>) -> Notable {
     let mut what = vec![kinds_text(&peer.kinds, peer.failed, 0)];
     if peer.longest_run > 1 {
         what.push(format!("{} in a row", exact(u64::from(peer.longest_run))));
     }
-    what.extend(peer.process.map(|process| process.command.to_string()));
+    if peer.outage_ns > 0 {
+        what.push(format!("outage {}", duration(peer.outage_ns)));
+    }
+    what.extend(peer.owner(state));
     Notable {
         severity,
-        subject: Some(Subject::Flow(*peer.worst)),
+        subject: Some(peer.subject()),
         who: peer.name(),
         what: what.join(" · "),
         span: Some(Span { first: peer.first, last: peer.last }),

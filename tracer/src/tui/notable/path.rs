@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{MOST_OF_A_RULE, Notable, Severity, tell_left_out};
 use crate::{
     event::{IcmpClass, LookupResult, RetransmitKind, RouteType},
-    state::{FlowKey, IcmpKey, IcmpSubject, Loop, Reached, Span, State},
+    state::{FlowKey, IcmpKey, IcmpSubject, Loop, NetworkKey, Reached, Span, State},
     tui::{model::Subject, text::exact, view::flow_name},
 };
 
@@ -32,17 +32,20 @@ fn loops(state: &State, facts: &mut Vec<Notable>) -> FxHashSet<IpAddr> {
     sorted.sort_unstable_by_key(|(place, flows)| (std::cmp::Reverse(flows.len()), *place));
     let all = sorted.len();
     let destinations = sorted.iter().map(|((_, destination), _)| *destination).collect();
-    facts.extend(sorted.iter().take(MOST_OF_A_RULE).filter_map(|((_, destination), flows)| {
+    facts.extend(sorted.iter().take(MOST_OF_A_RULE).filter_map(|((netns, destination), flows)| {
         let (key, worst) = flows.iter().max_by_key(|(key, found)| (found.most_times, *key))?;
         let span =
             flows.iter().map(|(_, found)| Span { first: found.first, last: found.last }).reduce(Span::union);
-        let who = match flows.len() {
-            1 => flow_name(&key.endpoints),
-            several => format!("{} flows → {destination}", exact(several as u64)),
+        let (who, subject) = match flows.len() {
+            1 => (flow_name(&key.endpoints), Subject::Flow(**key)),
+            several => (
+                format!("{} flows → {destination}", exact(several as u64)),
+                Subject::Network(NetworkKey::host(*netns, *destination)),
+            ),
         };
         Some(Notable {
             severity: Severity::Critical,
-            subject: Some(Subject::Flow(**key)),
+            subject: Some(subject),
             who,
             what: format!(
                 "going round: seen {} times · TTL −{} each time · by {}",
@@ -79,9 +82,9 @@ fn icmp(state: &State, round: &FxHashSet<IpAddr>, facts: &mut Vec<Notable>) {
         let sender = subject.sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
         Some(Notable {
             severity: Severity::Warning,
-            subject: subject
-                .about
-                .map(|about| Subject::Flow(FlowKey { netns: key.netns, endpoints: about.flow })),
+            subject: key
+                .destination
+                .map(|destination| Subject::Network(NetworkKey::host(key.netns, destination))),
             who: format!("packets to {}", key.destination?),
             what: format!("ICMP {} · {} {direction}{sender}", subject.meaning, exact(counted(subject))),
             span: Some(Span { first: subject.first, last: subject.last }),
@@ -92,28 +95,32 @@ fn icmp(state: &State, round: &FxHashSet<IpAddr>, facts: &mut Vec<Notable>) {
 
 /// Peers of retransmitting flows that the routing does not send to.
 fn astray(state: &State, facts: &mut Vec<Notable>) {
-    let mut astray: FxHashMap<(u32, IpAddr), (FlowKey, u64)> = FxHashMap::default();
+    let peers = state.routes.peers.iter().filter(|(_, reached)| reached.result.is_astray());
+    let peers: FxHashMap<(u32, IpAddr), &Reached> =
+        peers.map(|(key, reached)| ((key.netns, key.peer), reached)).collect();
+    if peers.is_empty() {
+        return;
+    }
+    let mut astray: FxHashMap<(u32, IpAddr), u64> = FxHashMap::default();
     for (key, flow) in state.flows.iter() {
         let peer = key.endpoints.destination.ip();
-        let Some(reached) = state.routes.reached(key.netns, peer) else { continue };
+        let Some(reached) = peers.get(&(key.netns, peer)) else { continue };
         let is_dialled_by_peer = flow.of_kind(RetransmitKind::SynAck) > 0;
         // What this node dials may be an address of its own, as a service's is.
         let is_own = reached.result == LookupResult::Route(RouteType::LOCAL) && !is_dialled_by_peer;
-        if reached.result.is_astray() && !is_own && !peer.is_loopback() {
-            let (first, flows) = astray.entry((key.netns, peer)).or_insert((*key, 0));
-            *first = (*first).min(*key);
-            *flows += 1;
+        if !is_own && !peer.is_loopback() {
+            *astray.entry((key.netns, peer)).or_default() += 1;
         }
     }
     let mut sorted: Vec<_> = astray.into_iter().collect();
-    sorted.sort_unstable_by_key(|&(place, (_, flows))| (std::cmp::Reverse(flows), place));
+    sorted.sort_unstable_by_key(|&(place, flows)| (std::cmp::Reverse(flows), place));
     let all = sorted.len();
-    facts.extend(sorted.into_iter().take(MOST_OF_A_RULE).filter_map(|((netns, peer), (key, flows))| {
-        let reached = state.routes.reached(netns, peer)?;
+    facts.extend(sorted.into_iter().take(MOST_OF_A_RULE).filter_map(|((netns, peer), flows)| {
+        let reached = peers.get(&(netns, peer))?;
         let plural = if flows == 1 { "" } else { "s" };
         Some(Notable {
             severity: Severity::Critical,
-            subject: Some(Subject::Flow(key)),
+            subject: Some(Subject::Network(NetworkKey::host(netns, peer))),
             who: format!("way to {peer}"),
             what: format!("{} · {} flow{plural} resend to it", way(reached), exact(flows)),
             span: reached.changed.map(|first| Span { first, last: reached.time }),

@@ -3,7 +3,7 @@
 use super::{MOST_OF_A_RULE, Notable, Severity};
 use crate::{
     state::{Span, State, Table},
-    tui::{rows, text::exact},
+    tui::{model::Subject, rows, text::exact},
 };
 
 /// Rules that are many even where a thousand services make some each.
@@ -29,7 +29,7 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
         }
         Some(Notable {
             severity: severity(table)?,
-            subject: None,
+            subject: Some(Subject::Namespace(key.netns)),
             who: format!("{} {} {}", key.backend.name(), key.family, key.table),
             what: what.join(" · "),
             span: table.changed.map(|last| Span { first: table.first.min(last), last }),

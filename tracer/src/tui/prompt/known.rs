@@ -17,7 +17,7 @@ const MOST: usize = 32;
 pub(super) fn names(state: &State, named: Named) -> Vec<String> {
     match named {
         Named::Address => {
-            let peers = most_resent_to(state, MOST).into_iter().map(|peer| peer.address);
+            let peers = most_resent_to(state).into_iter().take(MOST).map(|peer| peer.address);
             let services = state.ipvs.services.iter().filter_map(|(key, _)| key.service.address());
             let reals = state.ipvs.reals.iter().filter_map(|(key, _)| key.address);
             let neighbours = state.neighbours.iter().map(|(key, _)| key.address);

@@ -1,13 +1,12 @@
 //! Where a subject's row stands: a table that is sorted anew with every event must not put another row under the
 //! selection.
 
-use super::{CONNTRACK_MEASURES, FLOW_MEASURES, Measure, NEIGHBOUR_MEASURES, SERVICE_MEASURES, hooks};
+use super::{
+    CONNTRACK_MEASURES, FLOW_MEASURES, Measure, NEIGHBOUR_MEASURES, SERVICE_MEASURES, hooks, notables,
+};
 use crate::{
     state::{RealKey, Service, ServiceKey, State},
-    tui::{
-        model::{Screen, Subject},
-        notable,
-    },
+    tui::model::{Screen, Subject},
 };
 
 /// The row of a screen that is about a subject, as [`subject`](super::subject) would tell; `None` if there is none. The
@@ -28,9 +27,7 @@ pub(in crate::tui) fn position(
         (Screen::Conntrack, Subject::Flow(key)) => {
             place(state, state.conntrack.entries.iter(), &key, &CONNTRACK_MEASURES, measure)
         }
-        (Screen::Overview, _) => {
-            notable::all(state).iter().position(|notable| notable.subject == Some(subject))
-        }
+        (Screen::Overview, _) => notables(state).iter().position(|notable| notable.subject == Some(subject)),
         (Screen::Ipvs, Subject::Service(key)) => {
             state.ipvs.services.get(&key)?;
             rows_before_service(state, &key, measure)

@@ -262,6 +262,8 @@ fn rows_are_copied_whole() {
         Some(Effect::Copy(text)) => text,
         other => panic!("{other:?}"),
     };
+    let fact = copied(&mut model, 'y');
+    assert!(fact.starts_with("critical 10.96.0.10:443 → 10.42.2.17:8443: 6 new onto weight 0"), "{fact}");
     let mut empty = Model::new(State::default(), Source::Node);
     assert_eq!(key(&mut empty, KeyCode::Char('y'), KeyModifiers::NONE), None);
     let mut seen = Vec::new();

@@ -22,7 +22,8 @@ use crate::{
     event::HookState,
     tui::{
         notable::{self, Notable},
-        text::{age, time_of_day},
+        peers,
+        text::{self, age, time_of_day},
         theme::Role,
         widget::{
             lines::{self, Fact},
@@ -49,7 +50,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         draw_attaching(rest, buffer, picture);
         return;
     }
-    let facts = notable::all(state);
+    let peers = peers::most_resent_to(state);
+    let facts = notable::all(state, &peers);
     if area.height < LEAST_ROWS {
         draw_facts(area, buffer, picture, facts);
         return;
@@ -65,12 +67,13 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     .areas(area);
     draw_facts(standing, buffer, picture, facts);
     rates::draw(rates, buffer, picture);
-    parts::draw(parts, buffer, picture);
+    parts::draw(parts, buffer, picture, &peers);
 }
 
 fn draw_facts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, mut facts: Vec<Notable>) {
     let columns = columns(picture, area.width);
-    list::draw(area, buffer, picture, ("What stands out", "Nothing stands out."), &columns, |range| {
+    let (titles, total) = (("What stands out", "Nothing stands out."), facts.len());
+    list::draw_of(area, buffer, picture, titles, &columns, total, |range| {
         facts.truncate(range.end);
         facts.split_off(range.start.min(facts.len()))
     });
@@ -84,13 +87,15 @@ fn columns(picture: &Picture<'_>, width: u16) -> Vec<Column<Notable>> {
     let is_wide = width >= WORDS_CELLS;
     let name_cells = if is_wide { 8 } else { 2 };
     // What happened needs more room than to whom.
-    let most_who = usize::from(width) / 3;
+    let most_who = usize::from(width) * 7 / 20;
     vec![
         words("", Fit::Left, (name_cells, name_cells), 0, move |fact: &Notable| {
             let (word, mark) = fact.severity.names();
             cell(if is_wide { word } else { mark }, fact.severity.role())
         }),
-        words("who", Fit::Middle, (20, most_who), 1, move |fact: &Notable| cell(&*fact.who, role(fact))),
+        words("who", Fit::Middle, (20, most_who), 1, move |fact: &Notable| {
+            cell(fitting_who(&fact.who, most_who), role(fact))
+        }),
         words("what", Fit::Left, (22, 400), 2, move |fact: &Notable| cell(&*fact.what, role(fact))),
         number("since", 8, 3, move |fact: &Notable| {
             fact.span.map(|span| cell(time_of_day(span.first), role(fact))).unwrap_or_default()
@@ -99,6 +104,14 @@ fn columns(picture: &Picture<'_>, width: u16) -> Vec<Column<Notable>> {
             fact.span.map(|span| cell(age(now, span.last), role(fact))).unwrap_or_default()
         }),
     ]
+}
+
+/// Who it is about; where both ends of a flow find no room, the one it goes to.
+fn fitting_who(who: &str, cells: usize) -> &str {
+    match who.find('→') {
+        Some(arrow) if text::width(who) > cells => &who[arrow..],
+        _ => who,
+    }
 }
 
 fn draw_attaching(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {

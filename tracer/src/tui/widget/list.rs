@@ -32,8 +32,21 @@ pub(crate) fn draw<R>(
     columns: &[Column<R>],
     rows: impl FnOnce(Range<usize>) -> Vec<R>,
 ) {
+    let total = rows::count(picture.state, picture.model.screen);
+    draw_of(area, buffer, picture, (title, empty), columns, total, rows);
+}
+
+/// The same, by a caller that has counted the rows.
+pub(crate) fn draw_of<R>(
+    area: Rect,
+    buffer: &mut Buffer,
+    picture: &Picture<'_>,
+    (title, empty): (&str, &str),
+    columns: &[Column<R>],
+    total: usize,
+    rows: impl FnOnce(Range<usize>) -> Vec<R>,
+) {
     let model = picture.model;
-    let total = rows::count(picture.state, model.screen);
     let selected = model.selected_row().min(total.saturating_sub(1));
     let measures = rows::measures(model.screen);
     let sorted_by = measures.get(model.sorted_by()).copied();

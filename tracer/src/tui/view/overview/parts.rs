@@ -13,7 +13,8 @@ use crate::{
     event::{HookState, Text, Timestamp},
     state::{Marker, MarkerKind, State},
     tui::{
-        peers, rows,
+        peers::Peer,
+        rows,
         text::{age, exact, rate, short, time_of_day},
         theme::Role,
         view::{Picture, describe::hook_name, event_fact, kinds_text},
@@ -48,10 +49,10 @@ pub(super) fn least_rows(screen: Rect) -> u16 {
 }
 
 /// Draws those that find room.
-pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, peers: &[Peer<'_>]) {
     let state = picture.state;
     let [changes, peers, services, health] =
-        [changes(state), busiest_peers(state), services(state), health(state)];
+        [changes(state), busiest_peers(state, peers), services(state), health(state)];
     if area.width < WIDE_CELLS {
         draw_column(area, buffer, picture, vec![changes, peers, services, health]);
         return;
@@ -98,15 +99,9 @@ fn draw_column(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, mut parts
 fn changes(state: &State) -> Part {
     let mut markers: Vec<&Marker> = state.markers.iter().collect();
     markers.sort_by_key(|marker| std::cmp::Reverse(marker.event.time));
-    let note = match markers.len() {
-        0 => String::new(),
-        _ => {
-            let count = |kind| state.markers.of(kind).len();
-            let counts = MarkerKind::ALL.map(|kind| (rates::letter(kind), count(kind)));
-            let told = counts.into_iter().filter(|&(_, count)| count > 0);
-            told.map(|(letter, count)| format!("{letter} {count}")).collect::<Vec<_>>().join(" · ")
-        }
-    };
+    let counts = MarkerKind::ALL.map(|kind| (rates::letter(kind), state.markers.of(kind).len()));
+    let told = counts.into_iter().filter(|&(_, count)| count > 0);
+    let note = told.map(|(letter, count)| format!("{letter} {count}")).collect::<Vec<_>>().join(" · ");
     let facts = markers
         .into_iter()
         .take(MOST_LINES)
@@ -123,9 +118,9 @@ fn changes(state: &State) -> Part {
 }
 
 /// Peers by what is resent to them now, and else by what was.
-fn busiest_peers(state: &State) -> Part {
+fn busiest_peers(state: &State, peers: &[Peer<'_>]) -> Part {
     const WINDOW_SECONDS: f64 = 10.0;
-    let mut peers = peers::most_resent_to(state, usize::MAX);
+    let mut peers: Vec<&Peer<'_>> = peers.iter().collect();
     peers.sort_by_key(|peer| std::cmp::Reverse(peer.recent));
     let note = format!("{} flows", exact(state.flows.len() as u64));
     let facts = peers
@@ -139,7 +134,7 @@ fn busiest_peers(state: &State) -> Part {
                 (format!("{:>5}", short(peer.attempts())), Role::Plain),
                 (kinds_text(&peer.kinds, peer.failed, peer.undone), Role::Dim),
             ];
-            told.extend(peer.process.map(|process| (process.command.to_string(), Role::Dim)));
+            told.extend(peer.owner(state).map(|owner| (owner, Role::Dim)));
             Fact { subject: peer.name(), told }
         })
         .collect();
@@ -174,9 +169,7 @@ fn services(state: &State) -> Part {
 /// What every kind of events counted, and the hooks that are missing.
 fn health(state: &State) -> Part {
     let total = state.accounting.total();
-    let kinds = RecordKind::KERNEL.into_iter().map(|kind| (kind, state.accounting.of(kind)));
-    let mut kinds: Vec<(RecordKind, KindCounters)> =
-        kinds.filter(|(_, counters)| counters.seen > 0).collect();
+    let mut kinds: Vec<(RecordKind, KindCounters)> = state.accounting.seen().collect();
     kinds.sort_by_key(|(_, counters)| std::cmp::Reverse((counters.lost, counters.suppressed)));
     let counted = kinds.into_iter().map(|(kind, counters)| {
         let mut told = vec![(format!("{:>11} seen", exact(counters.seen)), Role::Plain)];

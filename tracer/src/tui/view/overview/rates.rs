@@ -106,9 +106,9 @@ fn draw_title(
     let below = rule::draw(area, buffer, theme, &fitting(&titles, room), "");
     if area.height > 0 {
         let names = ["peak"].into_iter().chain(windows.iter().map(|(_, name)| *name));
-        let names: String = names.map(|name| format!("{name:>8}")).collect();
+        let names: Vec<String> = names.map(|name| format!("{name:>8}")).collect();
         let room = usize::from(area.right().saturating_sub(figures_x));
-        buffer.set_stringn(figures_x, area.y, format!("{names} "), room, theme.style(Role::Dim));
+        buffer.set_stringn(figures_x, area.y, format!("{} ", names.concat()), room, theme.style(Role::Dim));
     }
     below
 }
@@ -199,15 +199,15 @@ pub(super) fn style(theme: Theme, kind: MarkerKind) -> Style {
 /// Marks, and beside each what it is as far as there is room, the newest first.
 fn draw_markers(row: Rect, buffer: &mut Buffer, theme: Theme, axis: &Axis, markers: &[(char, &Marker)]) {
     const LEAST_TEXT: usize = 10;
-    let mut placed: Vec<(usize, char, &Marker)> = markers
+    let mut marks: Vec<(usize, char, &Marker)> = markers
         .iter()
         .filter_map(|&(letter, marker)| Some((axis.cell(second_of(marker.event.time))?, letter, marker)))
         .collect();
-    placed.sort_by_key(|&(cell, _, marker)| (cell, marker.kind));
+    marks.sort_by_key(|&(cell, _, marker)| (cell, marker.kind));
     // Of several in one cell the most telling kind is shown.
-    placed.dedup_by_key(|&mut (cell, _, _)| cell);
+    marks.dedup_by_key(|&mut (cell, _, _)| cell);
     let mut end = axis.cells;
-    let mut places = placed.iter().rev().peekable();
+    let mut places = marks.iter().rev().peekable();
     while let Some(&(cell, letter, marker)) = places.next() {
         let style = style(theme, marker.kind);
         let text = event_fact(&marker.event).2;
