@@ -154,6 +154,9 @@ mod tests {
     /// Attempts as milliseconds, kind, first unacknowledged byte and timeout in milliseconds.
     type Attempts = &'static [(u64, RetransmitKind, u32, Option<u64>)];
 
+    /// Begin and end of the longest outage in milliseconds, and its attempts.
+    type Longest = Option<(u64, u64, u32)>;
+
     fn attempt(kind: RetransmitKind, unacknowledged: u32, rto_ms: Option<u64>) -> Retransmit {
         Retransmit {
             unacknowledged,
@@ -174,7 +177,7 @@ mod tests {
     fn the_longest_outage_is_what_the_attempts_prove() {
         use RetransmitKind::{Fast, SlowStart, Syn, SynAck, TailLossProbe, Timeout, ZeroWindow};
         // Name, attempts, and of the longest outage: begin and end in milliseconds and attempts.
-        let table: [(&str, Attempts, Option<(u64, u64, u32)>); 11] = [
+        let table: [(&str, Attempts, Longest); 11] = [
             ("nothing", &[], None),
             (
                 "one timeout: as long as the timer ran",
