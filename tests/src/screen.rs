@@ -286,7 +286,7 @@ impl Drop for Screen {
 
 /// When a process began, since boot.
 fn started(id: Pid) -> Result<Duration> {
-    /// Place of `starttime` behind the name, which ends with the last `)` (proc_pid_stat(5)).
+    /// Place of `starttime` behind the name, which ends with the last `)`: `proc_pid_stat(5)`.
     const START_TIME: usize = 19;
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).context("read when the program began")?;
     let (_, fields) = stat.rsplit_once(") ").context("a stat line")?;

@@ -114,14 +114,8 @@ impl Decoder {
             )?)),
             RecordKind::Stats => Body::Stats((&read::<StatsRecord>(record)?.0).into()),
             RecordKind::Owner => Body::Owner((&read::<OwnerRecord>(record)?.0).into()),
-            RecordKind::Container => {
-                let (container, names) = read::<ContainerRecord>(record)?;
-                Body::Container(Arc::new(Container::from_record(&container, names)))
-            }
-            RecordKind::Namespace => {
-                let (namespace, names) = read::<NamespaceRecord>(record)?;
-                Body::Namespace(Arc::new(Namespace::from_record(&namespace, names)))
-            }
+            RecordKind::Container => Body::Container(Arc::new(container(record)?)),
+            RecordKind::Namespace => Body::Namespace(Arc::new(namespace(record)?)),
             RecordKind::HookStatus => {
                 let (status, reason) = read::<HookStatusRecord>(record)?;
                 Body::HookStatus(HookStatus::from_record(&status, reason))
@@ -160,6 +154,16 @@ impl Decoder {
             RecordKind::Marker => Body::Marker(Text::from_bytes(read::<MarkerRecord>(record)?.1)),
         })
     }
+}
+
+fn container(record: &[u8]) -> Option<Container> {
+    let (container, names) = read::<ContainerRecord>(record)?;
+    Some(Container::from_record(&container, names))
+}
+
+fn namespace(record: &[u8]) -> Option<Namespace> {
+    let (namespace, names) = read::<NamespaceRecord>(record)?;
+    Some(Namespace::from_record(&namespace, names))
 }
 
 /// The whole records of a run, each with its header, up to the first that is cut.

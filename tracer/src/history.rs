@@ -29,7 +29,8 @@ use crate::{
     state::{Limits, State},
 };
 
-/// Compressed bytes of records kept if nobody says otherwise: a minute of a storm, days of an ordinary node.
+/// Compressed bytes of records kept if nobody says otherwise: most of a minute of 60,000
+/// records a second, days of an ordinary node.
 pub const USUAL_HISTORY_BYTES: usize = 64 << 20;
 
 /// The records of the last while, the state of now, and the state of the moment that is shown instead, if one is.
@@ -48,6 +49,8 @@ pub struct History {
     to_live: Option<Cursor>,
     /// On its way to become what is shown.
     to_shown: Option<Journey>,
+    /// Left behind on the way: whoever goes further back, a step at a time, begins there and not at the base.
+    stones: Vec<Cursor>,
 }
 
 /// A moment that is shown.
@@ -65,7 +68,15 @@ struct Journey {
     began: Place,
     goal: Place,
     time: Timestamp,
+    /// How far before the goal the next stone is left, in bytes of records.
+    stone_before: usize,
 }
+
+/// Stones left at most: each holds a state.
+const STONES: usize = 2;
+
+/// Chapters that are gone through quickly enough without one.
+const SHORT_WAY_CHAPTERS: usize = 4;
 
 impl History {
     /// A history that begins with a state, shows what meets a filter, and keeps about `limit_bytes` of what follows.
@@ -84,6 +95,7 @@ impl History {
             shown: None,
             to_live: None,
             to_shown: None,
+            stones: Vec::new(),
         }
     }
 
@@ -117,6 +129,7 @@ impl History {
             journey.goal = journey.goal.max(next);
             journey.time = journey.time.max(base.state.now());
         }
+        self.stones.retain(|stone| stone.place >= next);
         self.ring.give_up_first();
     }
 
@@ -166,6 +179,7 @@ impl History {
     pub fn resume(&mut self) {
         self.shown = None;
         self.to_shown = None;
+        self.stones.clear();
     }
 
     /// Shows a moment: everything before the first record that is later. Outside of what is kept it is the nearest
@@ -185,10 +199,12 @@ impl History {
         let nearest = [Some(base), shown, going.as_ref(), Some(&self.live)]
             .into_iter()
             .flatten()
+            .chain(&self.stones)
             .filter(|cursor| (begin..=goal).contains(&cursor.place) && cursor.filter() == base.filter())
             .max_by_key(|cursor| cursor.place);
         let cursor = nearest.unwrap_or(base).clone();
-        self.to_shown = Some(Journey { began: cursor.place, cursor, goal, time });
+        let stone_before = self.ring.distance(cursor.place, goal) / 4;
+        self.to_shown = Some(Journey { began: cursor.place, cursor, goal, time, stone_before });
         self.arrive();
     }
 
@@ -206,6 +222,7 @@ impl History {
         let going = self.to_shown.as_ref().map(|journey| (journey.goal, journey.time));
         let moment = going.or_else(|| self.shown.as_ref().map(|stop| (stop.cursor.place, stop.time)));
         self.to_live = Some(base);
+        self.stones.clear();
         if let Some((goal, time)) = moment {
             self.depart(goal.max(self.ring.begin()), time);
         }
@@ -220,6 +237,16 @@ impl History {
     pub fn work(&mut self) {
         if let Some(journey) = &mut self.to_shown {
             journey.cursor.advance(&self.ring, journey.goal);
+            let left = self.ring.distance(journey.cursor.place, journey.goal);
+            let short_way = self.ring.chapter_bytes() * SHORT_WAY_CHAPTERS;
+            if (short_way..=journey.stone_before).contains(&left) {
+                journey.stone_before /= 4;
+                let cursor = journey.cursor.clone();
+                if self.stones.len() == STONES {
+                    self.stones.remove(0);
+                }
+                self.stones.push(cursor);
+            }
             self.arrive();
         } else if let Some(cursor) = &mut self.to_live {
             cursor.advance(&self.ring, self.ring.end());

@@ -4,6 +4,7 @@
 //! replay arrives at exactly the state that live had. Every table is bounded, and what it gives up is counted.
 
 mod accounting;
+mod batch;
 mod bounded;
 mod chronicle;
 mod conntrack;
@@ -18,6 +19,7 @@ mod neighbours;
 mod outage;
 mod path;
 mod rates;
+mod recent;
 mod related;
 mod routes;
 mod rulesets;
@@ -34,6 +36,7 @@ pub(crate) use self::related::story;
 use self::shared::Shared;
 pub use self::{
     accounting::Accounting,
+    batch::Batch,
     bounded::Bounded,
     chronicle::Chronicle,
     conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
@@ -49,6 +52,7 @@ pub use self::{
     outage::Outage,
     path::{IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
+    recent::Recent,
     related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
@@ -270,7 +274,7 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
+            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Marker(_) => {}
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
@@ -279,35 +283,48 @@ impl State {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
             }
-            Body::RouteLookup(lookup) => {
-                if self.routes.lookup(netns, time, lookup) {
-                    self.chronicle.note_lookup(event);
-                }
-            }
-            Body::Address(address) => {
-                self.routes.address(netns, address);
-                self.names.take_in(event);
-            }
+            Body::RouteLookup(_) | Body::Translation(_) => self.looked_up(event),
+            Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
-            Body::Marker(_) => {}
-            Body::Translation(found) => {
-                if self.translations.looked_up(netns, time, found) {
-                    self.chronicle.note_lookup(event);
-                }
-            }
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
         }
         if flows_before != (self.flows.len(), self.flows.evicted()) {
             self.flow_namespaces.touch(netns, || ());
         }
+        self.note(event);
+    }
+
+    /// Takes in what any event may tell.
+    fn note(&mut self, event: &Event) {
         self.markers.note(event);
+        self.names.take_in(event);
         self.chronicle.note(event);
-        if timeline::is_told(body) {
+        if timeline::is_told(&event.body) {
             self.events += 1;
             self.timeline.push(event);
+        }
+    }
+
+    /// Takes in the answer to a question, and remembers it if it says something new.
+    fn looked_up(&mut self, event: &Event) {
+        let &Event { time, netns, ref body, .. } = event;
+        let is_news = match body {
+            Body::RouteLookup(lookup) => self.routes.lookup(netns, time, lookup),
+            Body::Translation(found) => self.translations.looked_up(netns, time, found),
+            _ => false,
+        };
+        if is_news {
+            self.chronicle.note_lookup(event);
+        }
+    }
+
+    /// Asks for the memory that an event will need, without waiting for it.
+    fn look_ahead(&self, event: &Event) {
+        if let Body::Retransmit(retransmit) = &event.body {
+            self.flows.look_ahead(&FlowKey { netns: event.netns, endpoints: retransmit.flow });
         }
     }
 

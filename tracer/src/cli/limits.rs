@@ -8,8 +8,9 @@ use crate::state::Limits;
 
 /// How much is kept at most; what is not said stays as it is by default. What a full table gives up for something newer
 /// is counted and shown.
-#[derive(Clone, Debug, Default, PartialEq, Args)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "How much is remembered; what is forgotten for newer things is counted")]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 pub(super) struct LimitArguments {
     /// Flows that retransmit, and owners of sockets [default: 100000].
     #[arg(long, value_name = "NUMBER")]

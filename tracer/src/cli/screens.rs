@@ -12,8 +12,8 @@ use crate::{
 /// How the screens behave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Args)]
 pub(super) struct Screens {
-    /// Keep about so many MiB of past records, compressed, to go back in time and to apply another filter to. Usually
-    /// 64.
+    /// Keep about so many mebibytes of past records, compressed, to go back in time and to apply another filter to.
+    /// Usually 64.
     #[arg(long, value_name = "MIB")]
     history: Option<u16>,
     #[arg(

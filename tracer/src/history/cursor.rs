@@ -5,7 +5,7 @@ use crate::{
     block::Block,
     decode::Decoder,
     filter::{Filter, Sieve},
-    state::State,
+    state::{Batch, State},
 };
 
 /// What all records up to a place amount to, of what meets a filter.
@@ -41,11 +41,13 @@ impl Cursor {
     /// Takes in a block that begins at its place and ends at `behind`.
     pub(super) fn apply(&mut self, block: &Block, behind: Place) {
         let Self { decoder, sieve, state, place } = self;
+        let mut batch = Batch::new(state);
         decoder.decode(block, |event| {
             if sieve.passes(&event) {
-                state.apply(&event);
+                batch.push(event);
             }
         });
+        batch.finish();
         state.set_decoded(decoder.counts());
         *place = behind;
     }

@@ -46,7 +46,8 @@ struct Chapter {
 
 #[derive(Debug)]
 enum Stored {
-    Compressed(Vec<u8>),
+    /// A box, for a vector would keep the room that was needed to compress.
+    Compressed(Box<[u8]>),
     /// Compression failed, which only a lack of memory could make it.
     Plain(Bytes),
 }
@@ -89,7 +90,7 @@ impl Ring {
     }
 
     /// Bytes of records in a chapter: the least that is kept, and given up, at once.
-    fn chapter_bytes(&self) -> usize {
+    pub(super) fn chapter_bytes(&self) -> usize {
         (self.limit_bytes / 64).clamp(4 << 10, 256 << 10)
     }
 
@@ -97,7 +98,7 @@ impl Ring {
         let records = self.open.split().freeze();
         let record_bytes = records.len();
         let stored = match zstd::bulk::compress(&records, LEVEL) {
-            Ok(compressed) => Stored::Compressed(compressed),
+            Ok(compressed) => Stored::Compressed(compressed.into_boxed_slice()),
             Err(_) => Stored::Plain(records),
         };
         let chapter = Chapter { stored, record_bytes, newest_ns: self.newest_ns };

@@ -18,6 +18,9 @@ use crate::{
 const FILTERS: [Option<&str>; 4] =
     [None, Some("process nginx"), Some("host 10.0.0.9"), Some("not retransmit and not neighbour")];
 
+/// Room for all that a test takes in, in many chapters.
+const ALL_BYTES: usize = 256 << 10;
+
 fn filter(index: usize) -> Option<Filter> {
     FILTERS[index].map(|text| text.parse().unwrap())
 }
@@ -118,7 +121,7 @@ proptest! {
 
     #[test]
     fn every_moment_is_shown_as_it_was_and_every_filter_applied_to_all_of_it(steps in steps()) {
-        let mut history = History::new(State::default(), None, Limits::default(), 1 << 30);
+        let mut history = History::new(State::default(), None, Limits::default(), ALL_BYTES);
         let (mut blocks, mut shown_filter, mut until_ns) = (Vec::new(), None, None);
         for step in steps {
             match step {

@@ -24,10 +24,15 @@ impl Accounting {
         self.kinds.get(kind as usize).copied().or_else(other).unwrap_or_default()
     }
 
+    /// The kinds of which something was seen, the kernel side's first.
+    pub fn seen(&self) -> impl Iterator<Item = (RecordKind, KindCounters)> {
+        let kernel = RecordKind::KERNEL.into_iter().map(|kind| (kind, self.of(kind)));
+        kernel.chain(self.others.iter().copied()).filter(|(_, counters)| counters.seen > 0)
+    }
+
     /// The sum over all kinds.
     pub fn total(&self) -> KindCounters {
-        let others = self.others.iter().map(|(_, counters)| counters);
-        self.kinds.iter().chain(others).fold(KindCounters::default(), |sum, &counters| sum.plus(counters))
+        self.seen().fold(KindCounters::default(), |sum, (_, counters)| sum.plus(counters))
     }
 
     pub(crate) fn sample(&mut self, stats: &Stats) {

@@ -110,8 +110,8 @@ impl Chronicle {
         self.keep(Shelf::Lookup, event);
     }
 
-    fn keep(&mut self, shelf: Shelf, event: &Event) {
-        let kept = &mut self.shelves[shelf as usize];
+    fn keep(&mut self, place: Shelf, event: &Event) {
+        let kept = &mut self.shelves[place as usize];
         if kept.len() == self.limit {
             kept.pop_front();
             self.dropped += 1;

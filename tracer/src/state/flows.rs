@@ -9,7 +9,7 @@ use std::{
 use super::{
     bounded::Bounded,
     outage::{Outage, Outages},
-    rates::Buckets,
+    recent::Recent,
     shared::{Interner, Shared},
 };
 use crate::event::{
@@ -96,8 +96,8 @@ pub struct Flow {
     pub cgroup_id: Option<u64>,
     /// Inode of the socket.
     pub socket_inode: Option<u64>,
-    /// Attempts over the last seconds, failed ones included; 65,535 a second at most.
-    pub recent: Buckets<FLOW_HISTORY_SECONDS, u16>,
+    /// Attempts over the last seconds, failed ones included.
+    pub recent: Recent,
 }
 
 impl Flow {
@@ -123,7 +123,7 @@ impl Flow {
             process: None,
             cgroup_id: None,
             socket_inode: None,
-            recent: Buckets::default(),
+            recent: Recent::default(),
         }
     }
 
@@ -174,7 +174,7 @@ impl Flow {
             socket_inode,
         } = retransmit;
         self.last = self.last.max(time);
-        self.recent.add(time, 1);
+        self.recent.count(time);
         if error.is_none() {
             self.kinds[*kind as usize] += 1;
             self.segments += u64::from(*segments);

@@ -75,15 +75,26 @@ impl<const N: usize, C: Counter> Buckets<N, C> {
     /// Counts a second over the last whole `seconds` before `now`, or over the time since `began` if that is shorter,
     /// but over one second at least.
     pub fn per_second(&self, began: Timestamp, now: Timestamp, seconds: u64) -> f64 {
-        let elapsed = second_of(now).saturating_sub(second_of(began)).clamp(1, seconds.max(1));
-        #[expect(clippy::cast_precision_loss, reason = "a count of some minutes is far below 2^52")]
-        let rate = self.sum_before(now, elapsed) as f64 / elapsed as f64;
-        rate
+        per_second(began, now, seconds, |seconds| self.sum_before(now, seconds))
     }
 
     fn place(second: u32) -> usize {
         second as usize % N
     }
+}
+
+/// What `sum_before` tells of so many whole seconds before `now`, a second: of `seconds`, or of those since `began` if
+/// they are fewer.
+pub(super) fn per_second(
+    began: Timestamp,
+    now: Timestamp,
+    seconds: u64,
+    sum_before: impl Fn(u64) -> u64,
+) -> f64 {
+    let elapsed = second_of(now).saturating_sub(second_of(began)).clamp(1, seconds.max(1));
+    #[expect(clippy::cast_precision_loss, reason = "a count of some minutes is far below 2^52")]
+    let rate = sum_before(elapsed) as f64 / elapsed as f64;
+    rate
 }
 
 /// The second since boot a time falls into.

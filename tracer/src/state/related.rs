@@ -72,8 +72,8 @@ impl State {
             attempts,
             ways,
             neighbours: self.neighbours_of(&scope),
-            entries: self.of_tuples(&scope, |key| self.conntrack.entries.get(key)),
-            loops: self.of_tuples(&scope, |key| self.path.loops.get(key)),
+            entries: of_tuples(&scope, |key| self.conntrack.entries.get(key)),
+            loops: of_tuples(&scope, |key| self.path.loops.get(key)),
             events: self.events_of(&scope),
         }
     }
@@ -115,19 +115,6 @@ impl State {
         neighbours
     }
 
-    fn of_tuples<V>(&self, scope: &Scope, get: impl Fn(&FlowKey) -> Option<V>) -> Vec<(FlowKey, V)> {
-        let mut found = Vec::new();
-        for &netns in scope.namespaces() {
-            for &tuple in scope.tuples() {
-                for endpoints in [tuple, tuple.reversed()] {
-                    let key = FlowKey { netns, endpoints };
-                    found.extend(get(&key).map(|value| (key, value)));
-                }
-            }
-        }
-        found
-    }
-
     fn events_of(&self, scope: &Scope) -> Vec<&Event> {
         let resent = self
             .timeline
@@ -143,4 +130,18 @@ impl State {
         events.sort_by_key(|event| event.time);
         events
     }
+}
+
+/// What a table has of the tuples of a connection, in every namespace its packets pass.
+fn of_tuples<V>(scope: &Scope, get: impl Fn(&FlowKey) -> Option<V>) -> Vec<(FlowKey, V)> {
+    let mut found = Vec::new();
+    for &netns in scope.namespaces() {
+        for &tuple in scope.tuples() {
+            for endpoints in [tuple, tuple.reversed()] {
+                let key = FlowKey { netns, endpoints };
+                found.extend(get(&key).map(|value| (key, value)));
+            }
+        }
+    }
+    found
 }

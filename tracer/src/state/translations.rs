@@ -306,18 +306,19 @@ impl Translations {
 
     fn learn_again(&mut self, position: u32, time: Timestamp, learnt: &Learnt) -> bool {
         let before = self.mappings[position as usize].learnt.onward;
-        self.mappings[position as usize].last = time;
-        if before != learnt.onward {
+        let is_other = before != learnt.onward;
+        if is_other {
             self.forget_name(Name { position, part: Part::Onward });
-            self.mappings[position as usize].learnt = *learnt;
+        }
+        let mapping = &mut self.mappings[position as usize];
+        (mapping.learnt, mapping.last) = (*learnt, time);
+        if is_other {
             self.keep_name(Name { position, part: Part::Onward });
             if before != learnt.original {
                 self.set_previous(position, before);
             }
-        } else {
-            self.mappings[position as usize].learnt = *learnt;
         }
-        before != learnt.onward
+        is_other
     }
 
     fn set_previous(&mut self, position: u32, previous: Endpoints) {

@@ -50,7 +50,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> bool {
             }
         }
         Action::Back => {
-            model.details = model.details.take().and_then(|opened| opened.under).map(|under| *under)
+            model.details = model.details.take().and_then(|opened| opened.under).map(|under| *under);
         }
         _ => return false,
     }

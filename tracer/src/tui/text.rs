@@ -118,6 +118,12 @@ pub(crate) fn short(number: u64) -> String {
     }
 }
 
+/// Every digit if they fit into `cells` cells, else at most five characters or as many as it takes: a number whose end is cut
+/// off would be another number.
+pub(super) fn within(number: u64, cells: usize) -> String {
+    Some(exact(number)).filter(|digits| digits.len() <= cells).unwrap_or_else(|| short(number))
+}
+
 /// A count in a column: `·` for none, so that what happened stands out.
 pub(super) fn count(number: u64) -> String {
     if number == 0 { "·".to_owned() } else { short(number) }
@@ -195,7 +201,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        clip_end, clip_middle, clock, duration, exact, fitting, microseconds, rate, short, width, wrapped,
+        clip_end, clip_middle, clock, duration, exact, fitting, microseconds, rate, short, width, within,
+        wrapped,
     };
 
     #[test]
@@ -204,6 +211,7 @@ mod tests {
         let told: Vec<String> = shorts.into_iter().map(short).collect();
         assert_eq!(told, ["0", "9999", "10.0k", "12.3k", "123k", "1.2M", "99.9M", "123G"]);
         assert_eq!([0, 999, 1_000, 1_234_567].map(exact), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([9_999_999, 10_000_000].map(|number| within(number, 9)), ["9,999,999", "10.0M"]);
         assert_eq!([0.0, 0.25, 9.9, 12.4, 12_345.0].map(rate), ["0", "0.2", "9.9", "12", "12.3k"]);
         let durations =
             [0, 260_000_000, 12_000_000_000, 185_000_000_000, 7_740_000_000_000, 356_400_000_000_000];

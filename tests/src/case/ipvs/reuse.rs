@@ -14,14 +14,19 @@ use crate::{
 pub(super) const CONNECTIONS: u16 = 100;
 
 /// A service whose one server served all connections, and was then drained in favour of the other.
-pub(super) fn drained(family: Family) -> Result<Service> {
+fn drained(family: Family) -> Result<Service> {
     let service = Service::new(family, false)?;
+    serve_and_drain(&service)?;
+    Ok(service)
+}
+
+/// Lets the first server serve all connections, and drains it in favour of the other.
+pub(super) fn serve_and_drain(service: &Service) -> Result<()> {
     service.add_server(0, 1)?;
     let accepted = service.connect_and_close_all(CONNECTIONS)?;
     ensure!(accepted == [CONNECTIONS.into(), 0], "accepted {accepted:?}");
     service.add_server(1, 1)?;
-    service.set_weight(0, 0)?;
-    Ok(service)
+    service.set_weight(0, 0)
 }
 
 /// `conn_reuse_mode` 0: every connection from a port used before reaches the drained server. Truth: the server that

@@ -52,7 +52,9 @@ impl Scope {
         match subject {
             Subject::Flow(key) => {
                 scope.add_tuple(key.endpoints);
-                mappings.iter().for_each(|mapping| scope.add_mapping(mapping));
+                for mapping in mappings {
+                    scope.add_mapping(mapping);
+                }
             }
             Subject::Neighbour(key) => {
                 scope.next_hops.push(key.address);
@@ -104,14 +106,20 @@ impl Scope {
 
     pub(super) fn add_namespaces(&mut self, namespaces: impl Iterator<Item = u32>) {
         if matches!(self.subject, Subject::Flow(_)) {
-            namespaces.for_each(|netns| add(&mut self.namespaces, netns));
+            for netns in namespaces {
+                add(&mut self.namespaces, netns);
+            }
         }
     }
 
     pub(super) fn add_next_hops<'a>(&mut self, ways: impl Iterator<Item = &'a Reached>) {
         for reached in ways {
-            reached.gateway.into_iter().for_each(|gateway| add(&mut self.next_hops, gateway));
-            reached.device.iter().for_each(|device| add(&mut self.devices, device.clone()));
+            if let Some(gateway) = reached.gateway {
+                add(&mut self.next_hops, gateway);
+            }
+            if let Some(device) = &reached.device {
+                add(&mut self.devices, device.clone());
+            }
         }
     }
 
@@ -125,7 +133,9 @@ impl Scope {
 
     fn add_mapping(&mut self, mapping: &Mapping) {
         let Mapping { netns, learnt, previous, .. } = mapping;
-        mapping.tuples().for_each(|tuple| self.add_tuple(tuple));
+        for tuple in mapping.tuples() {
+            self.add_tuple(tuple);
+        }
         add(&mut self.namespaces, *netns);
         add(&mut self.addresses, learnt.server.ip());
         if let Some(service) = learnt.service {
@@ -200,7 +210,7 @@ impl Scope {
         let has = |flow: &Endpoints| self.has_flow(netns, flow);
         match (&event.body, self.subject) {
             (Body::HookStatus(status), Subject::Hook(hook)) => status.hook == Some(hook),
-            (Body::HookStatus(_), _) | (_, Subject::Hook(_)) | (Body::Marker(_), _) => false,
+            (Body::HookStatus(_) | Body::Marker(_), _) | (_, Subject::Hook(_)) => false,
             (_, Subject::Namespace(namespace)) => netns == namespace,
             (Body::Retransmit(retransmit), _) => has(&retransmit.flow),
             (Body::Undo(undo), _) => has(&undo.flow),

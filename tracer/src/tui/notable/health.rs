@@ -1,5 +1,7 @@
 //! What the screens may not tell: events that were lost, and hooks that are missing.
 
+use std::cmp::Reverse;
+
 use tracer_common::counters::KindCounters;
 
 use super::{Notable, Severity};
@@ -15,7 +17,13 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
         facts.push(Notable { severity, subject: None, who: who.to_owned(), what, span: None });
     };
     if lost > 0 {
-        let text = format!("{} of {} are not in these numbers", exact(lost), exact(seen));
+        let mut kinds: Vec<_> = state.accounting.seen().filter(|(_, counters)| counters.lost > 0).collect();
+        kinds.sort_by_key(|(_, counters)| Reverse(counters.lost));
+        let kinds: Vec<String> = kinds
+            .iter()
+            .map(|(kind, counters)| format!("{} {}", kind.name(), exact(counters.lost)))
+            .collect();
+        let text = format!("{} · of {} seen in all", kinds.join(", "), exact(seen));
         tell(Severity::Warning, "events lost", text);
     }
     if suppressed > 0 {

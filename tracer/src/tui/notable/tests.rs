@@ -157,7 +157,7 @@ fn each_fault_of_services_tables_and_the_way_is_a_fact() {
             vec![(1_000, stats(RecordKind::Retransmit, 100, 0, 7))],
             Severity::Warning,
             "events lost",
-            "7 of 100 are not in these numbers",
+            "retransmit 7 · of 100 seen in all",
             false,
         ),
     ];

@@ -13,6 +13,7 @@ use crate::{
     tui::{
         model::{Model, Source},
         opened::Opened,
+        theme::Theme,
     },
 };
 
@@ -113,6 +114,32 @@ fn a_storm_drives_out_retransmits_but_not_what_explains_them() {
     let picture = text(&draw(&model, COLOURLESS, (120, 60)));
     for expected in ["6 earlier no longer kept", "reused, weight 0", "weight 100 → 0", "host-unreachable"] {
         assert!(picture.contains(expected), "{expected} in {picture}");
+    }
+}
+
+#[test]
+fn where_rows_are_few_the_cause_stays_and_what_was_sent_again_is_gathered() {
+    let picture = |rows| text(&draw(&opened(flow(CLIENT_POD, CLIENT, VIRTUAL)), COLOURLESS, (80, rows)));
+    let (high, low) = (picture(60), picture(24));
+    assert_eq!(high.matches("SYN again").count(), 3, "{high}");
+    assert!(low.contains("SYN again ×4") && low.contains("SYN-ACK again ×2"), "{low}");
+    for expected in
+        ["weight 100 → 0", "reused, weight 0", "was TIME_WAIT", "SYN-ACK again", "host-unreachable"]
+    {
+        assert!(high.contains(expected) && low.contains(expected), "{expected} in {high} and {low}");
+    }
+}
+
+#[test]
+fn without_unicode_an_open_subject_is_ascii() {
+    let mut model = opened(flow(CLIENT_POD, CLIENT, VIRTUAL));
+    press(&mut model, &[KeyCode::Down, KeyCode::Enter, KeyCode::Esc]);
+    let ascii = Theme { unicode: false, ..COLOURLESS };
+    for size in [(80, 40), (200, 50)] {
+        let picture = text(&draw(&model, ascii, size));
+        // A character without a likeness becomes a question mark; the keys have one of their own.
+        assert!(picture.is_ascii() && !picture.replace("? help", "").contains('?'), "{picture}");
+        assert!(picture.contains("> 10.42.2.17:8443") && picture.contains("|<"), "{picture}");
     }
 }
 

@@ -67,6 +67,8 @@ pub(in crate::tui) fn subject_text(state: &State, subject: Subject) -> Vec<Strin
 
 /// Draws an open subject.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, opened: &Opened) {
+    /// The diagram takes less than the height, so that no row of it is passed over while moving.
+    const LEAST_SEQUENCE_ROWS: usize = 6;
     let Picture { state, theme, .. } = *picture;
     let document = Document::of(state, opened.subject);
     let above = if opened.depth() > 0 {
@@ -99,8 +101,6 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, opene
         }
     }
     let height = usize::from(text.height);
-    /// The diagram takes less than the height, so that no row of it is passed over while moving.
-    const LEAST_SEQUENCE_ROWS: usize = 6;
     let within = document.sequence.as_ref().filter(|_| beside.is_none());
     let within = within.map(|sequence| sequence.rows(LEAST_SEQUENCE_ROWS.max(height / 2)));
     draw_text(text, buffer, theme, &document, here, within.as_ref());

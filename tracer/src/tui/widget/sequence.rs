@@ -143,7 +143,9 @@ impl Rows<'_> {
         if let Some(first) = group.first() {
             put(area, buffer, 2, &time_text(first, before), theme.style(Role::Dim));
         }
-        group.iter().for_each(|step| sequence.draw_step(step, area, buffer, theme));
+        for step in *group {
+            sequence.draw_step(step, area, buffer, theme);
+        }
     }
 }
 

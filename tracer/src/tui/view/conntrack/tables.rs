@@ -8,7 +8,7 @@ use crate::{
     tui::{
         owner_text::netns_column,
         rows,
-        text::{duration, exact, short},
+        text::{duration, exact, short, within},
         theme::Role,
         view::Picture,
         widget::{
@@ -60,15 +60,18 @@ fn first(state: &State, most: usize) -> Vec<Row<'_>> {
 }
 
 fn columns<'a>(now: Timestamp, gauge_cells: usize) -> Vec<Column<Row<'a>>> {
+    const CELLS: usize = 9;
     vec![
         words("netns", Fit::Left, (10, 32), 0, |(netns, _): &Row<'_>| plain(netns.as_str())),
         words("fill", Fit::Left, (gauge_cells, gauge_cells), 1, move |(_, table): &Row<'_>| {
             fill(table, |permille| gauge::bar(permille, gauge_cells))
         }),
-        number("full", 5, 0, |(_, table): &Row<'_>| fill(table, |permille| format!("{} %", permille / 10))),
-        number("entries", 9, 2, |(_, table): &Row<'_>| plain(exact(table.counters.entries))),
-        number("limit", 9, 3, |(_, table): &Row<'_>| match table.counters.limit {
-            Some(limit) if limit > 0 => plain(exact(limit)),
+        number("full", 7, 0, |(_, table): &Row<'_>| {
+            fill(table, |permille| format!("{} %", short(permille / 10)))
+        }),
+        number("entries", CELLS, 2, |(_, table): &Row<'_>| plain(within(table.counters.entries, CELLS))),
+        number("limit", CELLS, 3, |(_, table): &Row<'_>| match table.counters.limit {
+            Some(limit) if limit > 0 => plain(within(limit, CELLS)),
             _ => cell("none", Role::Dim),
         }),
         number("a second", 8, 5, move |(_, table): &Row<'_>| growth(table, now)),

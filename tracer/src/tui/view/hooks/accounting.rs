@@ -9,7 +9,7 @@ use tracer_common::{counters::KindCounters, record::RecordKind};
 use crate::{
     state::State,
     tui::{
-        text::exact,
+        text::{exact, within},
         theme::Role,
         view::Picture,
         widget::{
@@ -21,7 +21,7 @@ use crate::{
 
 /// Rows it takes of so many: a title, the names, and the kinds of which something was seen.
 pub(super) fn rows(state: &State, height: u16) -> u16 {
-    let seen = u16::try_from(seen(state).len()).unwrap_or(u16::MAX).max(1);
+    let seen = u16::try_from(state.accounting.seen().count()).unwrap_or(u16::MAX).max(1);
     seen.saturating_add(2).min(height * 2 / 5)
 }
 
@@ -40,16 +40,10 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
 
 type Counted = (RecordKind, KindCounters);
 
-/// The kinds of which something was seen.
-fn seen(state: &State) -> Vec<Counted> {
-    let all = RecordKind::KERNEL.map(|kind| (kind, state.accounting.of(kind)));
-    all.into_iter().filter(|(_, counters)| counters.seen > 0).collect()
-}
-
 fn draw_counts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let area = rule::draw(area, buffer, picture.theme, "Events", "seen = delivered + suppressed + lost");
     let room = usize::from(area.height).saturating_sub(1);
-    let mut counted = seen(picture.state);
+    let mut counted: Vec<Counted> = picture.state.accounting.seen().collect();
     if counted.is_empty() {
         let cells = usize::from(area.width).saturating_sub(2);
         buffer.set_stringn(area.x + 2, area.y, "none so far", cells, picture.theme.style(Role::Dim));
@@ -65,10 +59,11 @@ fn draw_counts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
 }
 
 fn columns() -> Vec<Column<Counted>> {
+    const CELLS: usize = 13;
     let counter = |title, role, of: fn(&KindCounters) -> u64| {
-        number(title, 13, 1, move |(_, counters): &Counted| match of(counters) {
+        number(title, CELLS, 1, move |(_, counters): &Counted| match of(counters) {
             0 => cell("0", Role::Dim),
-            count => cell(exact(count), role),
+            count => cell(within(count, CELLS), role),
         })
     };
     vec![
@@ -89,11 +84,12 @@ fn draw_tables(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let area = rule::draw(area, buffer, picture.theme, "Forgotten", &note);
     let mut tables: Vec<Given> = picture.state.evictions().collect();
     tables.sort_by_key(|&(_, forgotten)| std::cmp::Reverse(forgotten));
+    const CELLS: usize = 9;
     let columns: Vec<Column<Given>> = vec![
         words("of the oldest", Fit::Left, (24, 24), 0, |&(name, _): &Given| plain(name)),
-        number("forgotten", 9, 1, |&(_, forgotten): &Given| match forgotten {
+        number("forgotten", CELLS, 1, |&(_, forgotten): &Given| match forgotten {
             0 => cell("0", Role::Dim),
-            forgotten => cell(exact(forgotten), Role::Warning),
+            forgotten => cell(within(forgotten, CELLS), Role::Warning),
         }),
     ];
     table::draw(area, buffer, picture.theme, &columns, &tables, Marks::default());

@@ -52,7 +52,7 @@ fn columns<'a>(now: Timestamp) -> Vec<Column<RecentIpvs<'a>>> {
             }
             RecentIpvs::Change(row) => known(row.change.real.map(|real| real.to_string())),
         }),
-        number("weight", 9, 0, |row: &RecentIpvs<'_>| match row {
+        words("weight", Fit::Right, (9, 26), 0, |row: &RecentIpvs<'_>| match row {
             RecentIpvs::Decision(row) => known(row.decided.weight.map(|weight| weight.to_string())),
             RecentIpvs::Change(row) => known(weights_text(&row.change)),
         }),

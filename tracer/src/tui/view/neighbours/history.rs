@@ -34,9 +34,9 @@ const IGNORED: (char, Role) = ('×', Role::Bad);
 const FAILED: (char, Role) = ('!', Role::Bad);
 const CLAIMED: (char, Role) = ('○', Role::Warning);
 
-/// Rows it would like: a title, a lane for each answerer, the node's own claims, and the axis.
+/// Rows it would like: a title, a lane for each answerer, what no lane tells, and the axis.
 pub(super) fn rows(neighbour: &Neighbour) -> u16 {
-    let lanes = neighbour.answerers.len().clamp(1, ANSWERERS) + usize::from(neighbour.own_claims > 0);
+    let lanes = neighbour.answerers.len().clamp(1, ANSWERERS) + beside(neighbour).len();
     u16::try_from(lanes + 2).unwrap_or(u16::MAX)
 }
 
@@ -61,10 +61,9 @@ pub(super) fn draw(
     let cells = usize::from(area.width).saturating_sub(2 + names + 2 + 2 + counts + 1);
     let mut lines = area.rows();
     let Some(axis) = lines.next_back() else { return };
-    if neighbour.own_claims > 0
-        && let Some(line) = lines.next_back()
-    {
-        let text = clip_end(&own_claims(neighbour), usize::from(line.width).saturating_sub(3));
+    for text in beside(neighbour) {
+        let Some(line) = lines.next_back() else { return };
+        let text = clip_end(&text, usize::from(line.width).saturating_sub(3));
         buffer.set_string(line.x + 2, line.y, text, theme.style(Role::Warning));
     }
     for (answerer, line) in neighbour.answerers.iter().zip(lines) {
@@ -153,9 +152,19 @@ fn counts_of(answerer: &Answerer, now: Timestamp) -> String {
     told.join(", ")
 }
 
-fn own_claims(neighbour: &Neighbour) -> String {
-    let own = neighbour.own_hardware_address.map(|own| format!(" as {own}")).unwrap_or_default();
-    format!("this node claims the address itself{own}, {} times", exact(u64::from(neighbour.own_claims)))
+/// What no lane tells: that there are more answerers than are kept, and that this node is one itself.
+fn beside(neighbour: &Neighbour) -> Vec<String> {
+    let mut told = Vec::new();
+    if neighbour.answerers_left_out > 0 {
+        let count = exact(u64::from(neighbour.answerers_left_out));
+        told.push(format!("others than these {ANSWERERS} answered too, {count} times"));
+    }
+    if neighbour.own_claims > 0 {
+        let own = neighbour.own_hardware_address.map(|own| format!(" as {own}")).unwrap_or_default();
+        let count = exact(u64::from(neighbour.own_claims));
+        told.push(format!("this node claims the address itself{own}, {count} times"));
+    }
+    told
 }
 
 /// From the oldest proposal that is kept until now.

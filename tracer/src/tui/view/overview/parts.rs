@@ -169,9 +169,7 @@ fn services(state: &State) -> Part {
 /// What every kind of events counted, and the hooks that are missing.
 fn health(state: &State) -> Part {
     let total = state.accounting.total();
-    let kinds = RecordKind::KERNEL.into_iter().map(|kind| (kind, state.accounting.of(kind)));
-    let mut kinds: Vec<(RecordKind, KindCounters)> =
-        kinds.filter(|(_, counters)| counters.seen > 0).collect();
+    let mut kinds: Vec<(RecordKind, KindCounters)> = state.accounting.seen().collect();
     kinds.sort_by_key(|(_, counters)| std::cmp::Reverse((counters.lost, counters.suppressed)));
     let counted = kinds.into_iter().map(|(kind, counters)| {
         let mut told = vec![(format!("{:>11} seen", exact(counters.seen)), Role::Plain)];

@@ -5,7 +5,7 @@ use crate::{
     event::Endpoints,
     state::{
         ConntrackEntry, Flow, FlowKey, Mapping, RATE_SPANS_SECONDS, RealKey, Related, ServiceKey, State,
-        Subject, Translator,
+        Subject,
     },
     tui::{
         owner_text::{netns_words, owner_column, owner_words, pod_words},
@@ -71,25 +71,22 @@ fn route_line(related: &Related<'_>) -> Option<Line> {
 /// What a first look is for, if that is anything, and the rest.
 fn mapping_lines(state: &State, netns: u32, mapping: &Mapping) -> (Option<Line>, Line) {
     let learnt = &mapping.learnt;
-    let place = match mapping.netns == netns {
-        true => String::new(),
-        false => format!("netns {}", netns_words(state, mapping.netns, mapping.last)),
+    let place = if mapping.netns == netns {
+        String::new()
+    } else {
+        format!("netns {}", netns_words(state, mapping.netns, mapping.last))
     };
     let before =
         mapping.previous.map(|previous| format!("before {}", onward_text(&learnt.original, &previous)));
     let ago = format!("last {} ago", age(state.now(), mapping.last));
-    match (learnt.by, learnt.service) {
-        (Translator::Ipvs, Some(service)) => {
-            let service = ServiceKey { netns: mapping.netns, service };
-            let real = RealKey { service, address: Some(learnt.server) };
-            let rest = service_line(state, &service, [place, before.unwrap_or_default(), ago]);
-            (real_line(state, &real, "real server"), rest)
-        }
-        _ => {
-            let onward = format!("goes on {}", onward_text(&learnt.original, &learnt.onward));
-            (None, Line::new("nat", [onward, before.unwrap_or_default(), place, ago]))
-        }
+    if let Some(service) = learnt.service {
+        let service = ServiceKey { netns: mapping.netns, service };
+        let real = RealKey { service, address: Some(learnt.server) };
+        let rest = service_line(state, &service, [place, before.unwrap_or_default(), ago]);
+        return (real_line(state, &real, "real server"), rest);
     }
+    let onward = format!("goes on {}", onward_text(&learnt.original, &learnt.onward));
+    (None, Line::new("nat", [onward, before.unwrap_or_default(), place, ago]))
 }
 
 fn service_line(state: &State, key: &ServiceKey, rest: [String; 3]) -> Line {
@@ -103,7 +100,9 @@ fn service_line(state: &State, key: &ServiceKey, rest: [String; 3]) -> Line {
             add(&mut line, format!("{connections} onto drained servers"), Role::Bad);
         }
     }
-    rest.into_iter().for_each(|part| add(&mut line, part, Role::Plain));
+    for part in rest {
+        add(&mut line, part, Role::Plain);
+    }
     line
 }
 

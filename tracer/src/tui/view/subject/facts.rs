@@ -281,9 +281,9 @@ fn network_lines(state: &State, key: &NetworkKey) -> Vec<Line> {
 
 fn namespace_lines(state: &State, netns: u32) -> Vec<Line> {
     let mut lines = vec![Line::new("names", namespace_words(state, netns, state.now()))];
-    let mut links: Vec<_> = state.routes.links.iter().filter(|((of, _), _)| *of == netns).collect();
-    links.sort_unstable_by_key(|(key, _)| **key);
-    let names = links.iter().take(32).map(|(_, link)| {
+    let mut devices: Vec<_> = state.routes.links.iter().filter(|((of, _), _)| *of == netns).collect();
+    devices.sort_unstable_by_key(|(key, _)| **key);
+    let names = devices.iter().take(32).map(|(_, link)| {
         let addresses = state.routes.addresses.iter().filter(|((of, index, ..), told)| {
             (*of, *index) == (netns, link.interface_index) && told.change != crate::event::Change::Removed
         });
