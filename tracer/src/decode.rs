@@ -87,7 +87,6 @@ impl Decoder {
     }
 
     /// The meaning of a whole record of a known kind; `None` if it is too short for its kind.
-    #[expect(clippy::too_many_lines, reason = "an arm for each kind")]
     fn body(&mut self, kind: RecordKind, record: &[u8]) -> Option<Body> {
         Some(match kind {
             RecordKind::Retransmit => {

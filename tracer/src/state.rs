@@ -234,7 +234,6 @@ impl State {
     }
 
     /// Takes one event in. Events of different CPUs may come a little out of order.
-    #[expect(clippy::too_many_lines, reason = "an arm for each kind of event")]
     pub fn apply(&mut self, event: &Event) {
         let &Event { time, netns, cpu: _, ref body } = event;
         self.began.get_or_insert(time);

@@ -61,6 +61,17 @@ impl From<&IpvsRecord> for Ipvs {
     }
 }
 
+impl Ipvs {
+    /// Whether the client's SYN came again: it meets the entry that its first one made or renewed, which waits for the
+    /// handshake. IPVS decides about it as about any SYN, but it is no other connection.
+    ///
+    /// Source: `tcp_states` in `net/netfilter/ipvs/ip_vs_proto_tcp.c` and `sctp_states` in `ip_vs_proto_sctp.c`, v6.18.
+    pub fn is_repeated(&self) -> bool {
+        self.decision == IpvsDecision::Reused
+            && self.connection_state.is_some_and(|state| OPENING.contains(&state))
+    }
+}
+
 /// How packets of a connection get from the director to the real server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IpvsForward {
@@ -101,6 +112,9 @@ impl IpvsForward {
         }
     }
 }
+
+/// States of entries that a first SYN, or a first INIT of SCTP, leads to.
+const OPENING: [&str; 2] = ["SYN_RECV", "INIT1"];
 
 /// IPVS's own names of the states of entries.
 fn state_name(record: &IpvsRecord) -> Option<&'static str> {

@@ -51,6 +51,8 @@ pub struct Decisions {
     pub counts: [u64; IpvsDecision::ALL.len()],
     /// New connections given to a real server of weight 0, or one that is no longer configured.
     pub onto_drained: u64,
+    /// SYNs that came again, counted among those reused: no new connections.
+    pub repeated: u64,
 }
 
 impl Decisions {
@@ -66,17 +68,18 @@ impl Decisions {
 
     /// New connections that went on to a real server.
     pub fn accepted(&self) -> u64 {
-        IpvsDecision::ALL.into_iter().filter(|decision| decision.is_accepted()).map(|one| self.of(one)).sum()
+        self.total() - self.turned_away() - self.repeated
     }
 
     /// New connections that were dropped, delayed or refused.
     pub fn turned_away(&self) -> u64 {
-        self.total() - self.accepted()
+        IpvsDecision::ALL.into_iter().filter(|decision| !decision.is_accepted()).map(|one| self.of(one)).sum()
     }
 
     fn count(&mut self, decided: &IpvsDecided) {
         self.counts[decided.decision as usize] += 1;
         self.onto_drained += u64::from(is_onto_drained(decided));
+        self.repeated += u64::from(decided.is_repeated());
     }
 }
 
@@ -202,6 +205,7 @@ pub struct Ipvs {
 /// Whether a new connection reaches a real server that should get none.
 pub fn is_onto_drained(decided: &IpvsDecided) -> bool {
     decided.decision.is_accepted()
+        && !decided.is_repeated()
         && decided.real.is_some()
         && decided.weight.is_some_and(|weight| weight == 0 || !decided.available)
 }
@@ -259,7 +263,7 @@ impl Real {
     fn decision(&mut self, time: Timestamp, decided: &IpvsDecided) {
         self.last = self.last.max(time);
         self.decisions.count(decided);
-        if decided.decision.is_accepted() && decided.real.is_some() {
+        if decided.decision.is_accepted() && !decided.is_repeated() && decided.real.is_some() {
             self.recent.get_or_insert_default().add(time, 1);
         }
         if is_onto_drained(decided) {

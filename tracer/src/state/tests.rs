@@ -4,15 +4,15 @@ use proptest::prelude::*;
 use tracer_common::record::RecordKind;
 
 use super::{
-    FlowKey, IcmpKey, Limits, NeighbourKey, RATE_SPANS_SECONDS, RealKey, ServiceKey, State,
+    Decisions, FlowKey, IcmpKey, Limits, NeighbourKey, RATE_SPANS_SECONDS, RealKey, ServiceKey, State,
     fixture::{
         NETNS, at, busy, claim, conntrack, conntrack_counters, duplicate, endpoints, event, icmp, ipvs,
         ipvs_change, listed, mac, owner, proposal, retransmit, stats, tcp_service, undo,
     },
 };
 use crate::event::{
-    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IcmpClass, IpvsChangeKind, IpvsDecision,
-    IpvsService, ListedWhy, Process, Protocol, RetransmitKind, Text, Verdict,
+    Body, ConntrackCounter, ConntrackEvent, Direction, Failure, IcmpClass, Ipvs, IpvsChangeKind,
+    IpvsDecision, IpvsService, ListedWhy, Process, Protocol, RetransmitKind, Text, Verdict,
 };
 
 use crate::probe::table::Family;
@@ -208,6 +208,24 @@ fn connections_onto_weight_0_are_told_from_others() {
         assert_eq!((real.weight, real.weight_changed), (Some(weight), Some((at(2_000), 5))), "{name}");
         assert_eq!(of_service.total(), 2);
     }
+}
+
+#[test]
+fn a_syn_that_comes_again_is_no_new_connection() {
+    let dial = |decision| ipvs(decision, "10.0.0.1:40000", "10.9.9.9:80", Some("10.1.0.2:80"), 0);
+    let again = || {
+        let Body::Ipvs(decided) = dial(IpvsDecision::Reused) else { unreachable!() };
+        Body::Ipvs(Ipvs { connection_state: Some("SYN_RECV"), ..decided })
+    };
+    let state = after([
+        (1_000, dial(IpvsDecision::Reused)),
+        (2_000, again()),
+        (4_000, again()),
+        (9_000, dial(IpvsDecision::Refused)),
+    ]);
+    let Decisions { onto_drained, repeated, .. } = state.ipvs.total;
+    assert_eq!((onto_drained, repeated, state.ipvs.total.of(IpvsDecision::Reused)), (1, 2, 3));
+    assert_eq!((state.ipvs.total.accepted(), state.ipvs.total.turned_away()), (1, 1));
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Screens {
     }
 
     /// Asks the terminal something; if it answers, that comes in like keys. Nothing is asked if keys come from elsewhere.
-    pub(super) fn ask(&mut self, question: &str) -> Result<()> {
+    pub(super) fn ask(question: &str) -> Result<()> {
         if stdin().is_terminal() {
             execute!(stdout(), Print(question)).context("asking the terminal")?;
         }

@@ -77,7 +77,12 @@ pub(crate) fn decisions_text(decisions: &Decisions) -> String {
     let counted = IpvsDecision::ALL.into_iter().map(|decision| (decision, decisions.of(decision)));
     let texts: Vec<String> = counted
         .filter(|&(_, count)| count > 0)
-        .map(|(decision, count)| format!("{decision} {}", exact(count)))
+        .map(|(decision, count)| match decision {
+            IpvsDecision::Reused if decisions.repeated > 0 => {
+                format!("{decision} {}, {} of them repeated SYNs", exact(count), exact(decisions.repeated))
+            }
+            _ => format!("{decision} {}", exact(count)),
+        })
         .collect();
     texts.join(", ")
 }

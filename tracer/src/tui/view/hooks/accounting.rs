@@ -80,11 +80,11 @@ type Given = (&'static str, u64);
 
 /// What was forgotten for want of room: the tables are bounded.
 fn draw_tables(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
+    const CELLS: usize = 9;
     let note = format!("{} in all", exact(picture.state.evicted()));
     let area = rule::draw(area, buffer, picture.theme, "Forgotten", &note);
     let mut tables: Vec<Given> = picture.state.evictions().collect();
     tables.sort_by_key(|&(_, forgotten)| std::cmp::Reverse(forgotten));
-    const CELLS: usize = 9;
     let columns: Vec<Column<Given>> = vec![
         words("of the oldest", Fit::Left, (24, 24), 0, |&(name, _): &Given| plain(name)),
         number("forgotten", CELLS, 1, |&(_, forgotten): &Given| match forgotten {

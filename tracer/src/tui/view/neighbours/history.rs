@@ -278,9 +278,12 @@ mod tests {
             .collect()
     }
 
+    /// A name, what happened, and who was kept from when to when, seconds.
+    type Case = (&'static str, &'static [Step], &'static [(u8, u64, u64)]);
+
     #[test]
     fn whom_the_kernel_kept_and_when() {
-        let cases: [(&str, &[Step], &[(u8, u64, u64)]); 5] = [
+        let cases: [Case; 5] = [
             ("learned, then silent", &[(5_000, Verdict::Learned, Some(1), None)], &[(1, 5, 100)]),
             (
                 "a second answerer changes nothing",
