@@ -178,7 +178,7 @@ impl Desk {
         let theme = Theme::find(theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
         let mut screens = Screens::open()?;
         if theme.asks_background {
-            Screens::ask(QUERY)?;
+            screens.ask(QUERY)?;
         }
         let text = filter.as_ref().map(ToString::to_string);
         let history = History::new(State::new(limits), filter, limits, history_bytes);

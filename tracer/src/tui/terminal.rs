@@ -1,7 +1,7 @@
 //! The terminal, as long as the screens are on it.
 
 use std::{
-    io::{IsTerminal, stdin, stdout},
+    io::{self, BufWriter, IsTerminal, Stdout, stdin, stdout},
     mem::ManuallyDrop,
     panic,
 };
@@ -9,17 +9,25 @@ use std::{
 use anyhow::{Context, Result, bail};
 use crossterm::{
     clipboard::CopyToClipboard,
+    cursor::Show,
     event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
-    execute,
+    execute, queue,
     style::Print,
+    terminal::{
+        BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+        disable_raw_mode, enable_raw_mode,
+    },
 };
-use ratatui::{DefaultTerminal, Frame, buffer::Buffer};
+use ratatui::{Frame, Terminal, backend::CrosstermBackend, buffer::Buffer};
+
+/// A frame goes out at once, not in the pieces standard output would make of it.
+type OutputTerminal = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// The terminal in raw mode on its alternate screen; dropping it, or a panic, gives it back as it was.
 pub(super) struct Screens {
     /// Never dropped: its own drop prints to standard error when the cursor cannot be shown again, and panics where
     /// that has gone too, before a recording is finished.
-    terminal: ManuallyDrop<DefaultTerminal>,
+    terminal: ManuallyDrop<OutputTerminal>,
     has_mouse: bool,
     /// What the terminal shows, as long as the mouse may point at it.
     drawn: Buffer,
@@ -37,17 +45,14 @@ impl Screens {
     /// Takes the terminal over. Fails if standard output is none.
     pub(super) fn open() -> Result<Self> {
         require_terminal()?;
-        // This also restores the terminal before a panic's message is printed.
-        let terminal = ratatui::try_init().context("taking over the terminal")?;
         let restore = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
-            leave_inputs();
+            // Before its message is printed.
+            leave();
             restore(panic);
         }));
-        let screens =
-            Self { terminal: ManuallyDrop::new(terminal), has_mouse: false, drawn: Buffer::default() };
-        execute!(stdout(), EnableBracketedPaste).context("writing to the terminal")?;
-        Ok(screens)
+        let terminal = enter().inspect_err(|_| leave()).context("taking over the terminal")?;
+        Ok(Self { terminal: ManuallyDrop::new(terminal), has_mouse: false, drawn: Buffer::default() })
     }
 
     /// Rows of the terminal.
@@ -56,20 +61,21 @@ impl Screens {
     }
 
     /// Asks the terminal something; if it answers, that comes in like keys. Nothing is asked if keys come from elsewhere.
-    pub(super) fn ask(question: &str) -> Result<()> {
+    pub(super) fn ask(&mut self, question: &str) -> Result<()> {
         if stdin().is_terminal() {
-            execute!(self.terminal.backend_mut(), Print(question)).context("asking the terminal")?;
+            execute!(stdout(), Print(question)).context("asking the terminal")?;
         }
         Ok(())
     }
 
-    /// Draws one frame.
+    /// Draws one frame. A terminal that can shows it when it is whole.
     pub(super) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate).context("drawing to the terminal")?;
         let frame = self.terminal.draw(picture).context("drawing to the terminal")?;
         if self.has_mouse {
             self.drawn.clone_from(frame.buffer);
         }
-        Ok(())
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate).context("drawing to the terminal")
     }
 
     /// What was drawn last, if the mouse was taken then.
@@ -96,14 +102,21 @@ impl Screens {
 
 impl Drop for Screens {
     fn drop(&mut self) {
-        leave_inputs();
-        // A terminal that has gone needs no restoring, and nobody is left to tell.
-        let _ = self.terminal.show_cursor();
-        let _ = ratatui::try_restore();
+        leave();
     }
 }
 
-/// Ends what the terminal was asked to send besides keys.
-fn leave_inputs() {
-    let _ = execute!(stdout(), DisableMouseCapture, DisableBracketedPaste);
+fn enter() -> io::Result<OutputTerminal> {
+    /// A frame that changes every cell of a large terminal.
+    const FRAME_BYTES: usize = 256 << 10;
+    enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME_BYTES, stdout())))
+}
+
+/// Gives the terminal back as it was.
+fn leave() {
+    // A terminal that has gone needs no restoring, and nobody is left to tell.
+    let _ = execute!(stdout(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _ = disable_raw_mode();
 }

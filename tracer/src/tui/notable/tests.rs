@@ -59,13 +59,21 @@ fn a_node_that_works_has_nothing_that_stands_out() {
     assert_eq!(told(&facts(works)), []);
 }
 
-/// One event, or a few, that make one fact: what it says, and whether it can be opened.
+/// Events that make one fact: how bad it is, who, what, and whether it can be opened.
+type Case = (Vec<(u64, Body)>, Severity, &'static str, &'static str, bool);
+
+fn check(table: Vec<Case>) {
+    for (events, severity, who, what, opens) in table {
+        let facts = facts(events);
+        assert_eq!(told(&facts), [(severity, who, what)]);
+        assert_eq!(facts[0].subject.is_some(), opens, "{who}");
+    }
+}
+
 #[test]
-fn each_fault_is_a_fact() {
-    type Case = (Vec<(u64, Body)>, Severity, &'static str, &'static str, bool);
+fn each_fault_of_flows_and_neighbours_is_a_fact() {
     let syn = |attempt| resent(RetransmitKind::Syn, "10.0.0.1:1000", attempt);
     let proposed = |verdict, last, held| proposal("10.0.0.9", verdict, Some(mac(last)), Some(mac(held)));
-    let drained = |decision, weight| ipvs(decision, "10.0.0.1:1", "10.9.9.9:80", Some("10.2.1.2:80"), weight);
     let table: Vec<Case> = vec![
         (
             vec![(1_000, syn(1)), (2_000, syn(2)), (4_000, syn(3))],
@@ -102,6 +110,14 @@ fn each_fault_is_a_fact() {
             "2 MACs · kept 02:42:ac:11:00:02, not 02:42:ac:11:00:01 · changed ×1",
             true,
         ),
+    ];
+    check(table);
+}
+
+#[test]
+fn each_fault_of_services_tables_and_the_way_is_a_fact() {
+    let drained = |decision, weight| ipvs(decision, "10.0.0.1:1", "10.9.9.9:80", Some("10.2.1.2:80"), weight);
+    let table: Vec<Case> = vec![
         (
             vec![(1_000, drained(IpvsDecision::Scheduled, 5)), (2_000, drained(IpvsDecision::Reused, 0))],
             Severity::Critical,
@@ -145,11 +161,7 @@ fn each_fault_is_a_fact() {
             false,
         ),
     ];
-    for (events, severity, who, what, opens) in table {
-        let facts = facts(events);
-        assert_eq!(told(&facts), [(severity, who, what)]);
-        assert_eq!(facts[0].subject.is_some(), opens, "{who}");
-    }
+    check(table);
 }
 
 #[test]

@@ -86,9 +86,9 @@ impl Axis {
     fn ticks(&self) -> Vec<(usize, Timestamp)> {
         let tick_ns = self.tick_s() * SECOND_NS;
         let past_ns = u64::try_from(self.now.wall_ns).unwrap_or_default() % tick_ns;
-        let mut ticks: Vec<_> = (0..)
+        let mut ticks: Vec<_> = (0..=self.length_ns() / tick_ns)
             .map(|index| past_ns + index * tick_ns)
-            .take_while(|&ago_ns| ago_ns < self.length_ns() && ago_ns < self.now.boot_ns)
+            .filter(|&ago_ns| ago_ns < self.length_ns() && ago_ns < self.now.boot_ns)
             .filter_map(|ago_ns| {
                 let time = self.now.earlier_by_ns(ago_ns);
                 Some((self.cell(second_of(time))?, time))
