@@ -84,12 +84,6 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         Some(&self.entries[*position as usize].value)
     }
 
-    /// Reads the entry of `key`, so that it is near when it is touched. The processor goes on to the next reading before
-    /// this one has arrived.
-    pub fn look_ahead(&self, key: &K) {
-        std::hint::black_box(self.get(key));
-    }
-
     /// The entry of `key` with the key as it is kept.
     pub fn entry(&self, key: &K) -> Option<(&K, &V)> {
         let position =
