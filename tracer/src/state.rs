@@ -124,7 +124,7 @@ impl Default for Limits {
             icmp_subjects: 20_000,
             loops: 10_000,
             translations: 50_000,
-            timeline: 20_000,
+            timeline: 16_384,
             chronicle: 2_000,
         }
     }
@@ -235,6 +235,20 @@ impl State {
 
     /// Takes one event in. Events of different CPUs may come a little out of order.
     pub fn apply(&mut self, event: &Event) {
+        if self.count_in(event) {
+            self.timeline.push(event.clone());
+        }
+    }
+
+    /// The same with an event nobody else needs, which spares the timeline a copy.
+    fn apply_owned(&mut self, event: Event) {
+        if self.count_in(&event) {
+            self.timeline.push(event);
+        }
+    }
+
+    /// Takes an event in everywhere but in the timeline, and says whether it belongs there.
+    fn count_in(&mut self, event: &Event) -> bool {
         let &Event { time, netns, cpu: _, ref body } = event;
         self.began.get_or_insert(time);
         self.now = self.now.max(time);
@@ -294,18 +308,12 @@ impl State {
         if flows_before != (self.flows.len(), self.flows.evicted()) {
             self.flow_namespaces.touch(netns, || ());
         }
-        self.note(event);
-    }
-
-    /// Takes in what any event may tell.
-    fn note(&mut self, event: &Event) {
         self.markers.note(event);
         self.names.take_in(event);
         self.chronicle.note(event);
-        if timeline::is_told(&event.body) {
-            self.events += 1;
-            self.timeline.push(event);
-        }
+        let is_told = timeline::is_told(body);
+        self.events += u64::from(is_told);
+        is_told
     }
 
     /// Takes in the answer to a question, and remembers it if it says something new.

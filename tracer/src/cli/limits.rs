@@ -30,7 +30,7 @@ pub(super) struct LimitArguments {
     /// Peers whose route was looked up [default: 20000].
     #[arg(long, value_name = "NUMBER")]
     max_peers: Option<NonZeroU32>,
-    /// Events of the timeline [default: 20000].
+    /// Events of the timeline [default: 16384].
     #[arg(long, value_name = "NUMBER")]
     max_events: Option<NonZeroU32>,
 }

@@ -39,10 +39,9 @@ impl<'a> Batch<'a> {
         for event in &self.events {
             self.state.look_ahead(event);
         }
-        for event in &self.events {
-            self.state.apply(event);
+        for event in self.events.drain(..) {
+            self.state.apply_owned(event);
         }
-        self.events.clear();
     }
 }
 

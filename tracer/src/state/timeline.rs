@@ -21,11 +21,11 @@ impl Timeline {
         &self.events
     }
 
-    pub(super) fn push(&mut self, event: &Event) {
+    pub(super) fn push(&mut self, event: Event) {
         if self.events.len() == self.limit {
             self.events.pop_front();
         }
-        self.events.push_back(event.clone());
+        self.events.push_back(event);
     }
 }
 
