@@ -124,6 +124,15 @@ impl Row {
         Ok(self)
     }
 
+    /// Fails unless the column's text begins so.
+    pub fn begins(&self, title: &str, expected: &str) -> Result<&Self> {
+        let text = self.text(title)?;
+        if !text.starts_with(expected) {
+            bail!("expected `{expected}…` under `{title}`, found `{text}` in {}", self.describe());
+        }
+        Ok(self)
+    }
+
     /// Fails unless the column has that number.
     pub fn counts(&self, title: &str, expected: u64) -> Result<&Self> {
         let found = self.number(title)?;

@@ -97,7 +97,7 @@ pub(crate) fn exact(number: u64) -> String {
 }
 
 /// A number of things: `1 flow`, `1,234 flows`.
-pub(super) fn counted(number: u64, one: &str) -> String {
+pub(crate) fn counted(number: u64, one: &str) -> String {
     let more = if number == 1 { "" } else { "s" };
     format!("{} {one}{more}", exact(number))
 }

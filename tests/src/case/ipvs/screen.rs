@@ -36,7 +36,7 @@ pub(super) fn drained_but_dialled(setting: &Setting) -> Result<()> {
     screen.resize(SMALL)?;
     screen.see("why, without any manual", |picture| {
         let table = picture.table(&[SERVER, "what stands out"])?;
-        table.row_about(SERVER, &drained)?.says("what stands out", "still dialled, drained")?;
+        table.row_about(SERVER, &drained)?.begins("what stands out", "still dialled, drained")?;
         picture.has("Drained, but dialled")?;
         picture.has(&format!("{drained} of tcp"))?;
         Ok(())

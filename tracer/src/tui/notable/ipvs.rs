@@ -33,15 +33,15 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
 
 fn drained_fact(state: &State, key: &RealKey, real: &Real) -> Option<Notable> {
     let address = key.address?;
-    let weight = match real.weight {
-        _ if !real.available => "a removed one".to_owned(),
-        Some(weight) => format!("weight {weight}"),
-        None => "weight 0".to_owned(),
+    let count = exact(real.decisions.onto_drained);
+    let mut what = match real.weight {
+        _ if !real.available => vec![format!("{count} new onto a removed one")],
+        None | Some(0) => vec![format!("{count} new onto weight 0")],
+        Some(weight) => vec![format!("{count} new while drained"), format!("weight {weight} again")],
     };
-    let mut what = vec![format!("{} new onto {weight}", exact(real.decisions.onto_drained))];
-    what.extend(real.weight_changed.map(|(time, from)| format!("was {from} until {}", time_of_day(time))));
     let service = state.ipvs.services.get(&key.service);
     what.extend(service.and_then(|service| service.reuse_mode).map(|mode| format!("conn_reuse_mode {mode}")));
+    what.extend(real.weight_changed.map(|(time, from)| format!("was {from} until {}", time_of_day(time))));
     Some(Notable {
         severity: Severity::Critical,
         subject: Some(Subject::Real(*key)),

@@ -122,7 +122,7 @@ fn each_fault_of_services_tables_and_the_way_is_a_fact() {
             vec![(1_000, drained(IpvsDecision::Scheduled, 5)), (2_000, drained(IpvsDecision::Reused, 0))],
             Severity::Critical,
             "10.9.9.9:80 → 10.2.1.2:80",
-            "1 new onto weight 0 · was 5 until 10:13:22 · conn_reuse_mode 0",
+            "1 new onto weight 0 · conn_reuse_mode 0 · was 5 until 10:13:22",
             true,
         ),
         (

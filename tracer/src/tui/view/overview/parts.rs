@@ -15,7 +15,7 @@ use crate::{
     tui::{
         peers::Peer,
         rows,
-        text::{age, exact, rate, short, time_of_day},
+        text::{age, counted, exact, rate, short, time_of_day},
         theme::Role,
         view::{Picture, describe::hook_name, event_fact, kinds_text},
         widget::{
@@ -122,7 +122,7 @@ fn busiest_peers(state: &State, peers: &[Peer<'_>]) -> Part {
     const WINDOW_SECONDS: f64 = 10.0;
     let mut peers: Vec<&Peer<'_>> = peers.iter().collect();
     peers.sort_by_key(|peer| std::cmp::Reverse(peer.recent));
-    let note = format!("{} flows", exact(state.flows.len() as u64));
+    let note = counted(state.flows.len() as u64, "flow");
     let facts = peers
         .into_iter()
         .take(MOST_LINES)
@@ -162,7 +162,7 @@ fn services(state: &State) -> Part {
             Fact { subject: key.service.name(), told }
         })
         .collect();
-    let note = format!("{} services", exact(state.ipvs.services.len() as u64));
+    let note = counted(state.ipvs.services.len() as u64, "service");
     Part { title: "Dialled most through IPVS", note, facts }
 }
 
