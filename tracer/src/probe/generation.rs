@@ -98,7 +98,8 @@ impl Generation {
         Ok(Self { ebpf, ring, counters, watched, reopenings, trampolines, attached: Vec::new(), logger })
     }
 
-    /// Attaches a hook by one of its ways: all its programs, or none.
+    /// Attaches a hook by one of its ways: all its programs, or none. The program that runs last in a call comes first, so
+    /// that no call under way is met at its beginning only.
     pub(super) fn attach(
         &mut self,
         hook: &Hook,
@@ -111,12 +112,13 @@ impl Generation {
             let attached: anyhow::Result<Vec<Trampoline>> = attachment
                 .programs
                 .iter()
+                .rev()
                 .map(|program| self.trampolines.attach(program.name, program.moment, place))
                 .collect();
             self.attached.extend(attached?);
             return Ok(());
         }
-        for program in attachment.programs {
+        for program in attachment.programs.iter().rev() {
             if let Err(error) = self.attach_program(program.name, hook, types) {
                 self.unload(attachment);
                 return Err(error);
