@@ -21,7 +21,7 @@ use tracer_common::{
 
 use self::{
     generation::Generation,
-    table::{Attachment, Family, HOOKS, Hook, Need, Target},
+    table::{Attachment, Family, HOOKS, Hook, Need, Target, in_order_of_attaching},
 };
 use crate::{
     event::{HookStatus, Text},
@@ -272,10 +272,7 @@ impl Probes {
         let knowledge = self.learn()?;
         let Knowledge { offsets, settings, .. } = knowledge;
         let mut generation = Generation::load(&offsets, &settings, self.options.ring_bytes, &self.types)?;
-        // Within a family the hooks stand in the order a call passes them. The last ones are attached first, so that no
-        // call leaves something at an earlier hook that nobody fetches.
-        let families = hooks.chunk_by(|one, other| one.family == other.family);
-        for &hook in families.flat_map(|family| family.iter().rev()) {
+        for hook in in_order_of_attaching(hooks) {
             let status = self.attach_hook(&mut generation, hook, &knowledge);
             report(&status);
             self.statuses.insert(hook.id, status);

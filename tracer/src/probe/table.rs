@@ -167,12 +167,24 @@ const fn module(module: &'static str, name: &'static str) -> Target {
 /// Removing a service runs through one of these. The second calls the first, which most kernels have inlined there.
 const SERVICE_REMOVERS: &[&str] = &["__ip_vs_del_service", "ip_vs_unlink_service"];
 
+/// Those of [`HOOKS`] in the order they are attached. Within a family hooks stand in the order a call passes them, and the
+/// last ones are attached first, so that no call leaves something at an earlier hook that nobody fetches. What only stands
+/// in for another hook comes after all.
+pub(super) fn in_order_of_attaching(hooks: &[&'static Hook]) -> Vec<&'static Hook> {
+    let families = hooks.chunk_by(|one, other| one.family == other.family);
+    let (stand_ins, mut order): (Vec<_>, Vec<_>) = families
+        .flat_map(|family| family.iter().rev().copied())
+        .partition(|hook| matches!(hook.need, Need::Without(_)));
+    order.extend(stand_ins);
+    order
+}
+
 /// The hook of that id.
 pub fn find(id: HookId) -> Option<&'static Hook> {
     HOOKS.iter().find(|hook| hook.id == id)
 }
 
-/// Every hook, in the order they are attached.
+/// Every hook, family by family, in the order a call passes them.
 pub static HOOKS: [Hook; HookId::ALL.len()] = [
     Hook {
         id: HookId::SocketState,
@@ -530,13 +542,33 @@ mod tests {
 
     use tracer_common::hook::HookId;
 
-    use super::{HOOKS, find, markdown};
+    use super::{HOOKS, Need, find, in_order_of_attaching, markdown};
 
     #[test]
     fn every_hook_id_has_one_row() {
         let rows: BTreeSet<HookId> = HOOKS.iter().map(|hook| hook.id).collect();
         assert_eq!(rows, BTreeSet::from(HookId::ALL));
         assert!(HookId::ALL.iter().all(|&id| find(id).is_some_and(|hook| hook.id == id)));
+    }
+
+    #[test]
+    fn what_a_hook_waits_for_is_attached_before_it() {
+        let all: Vec<_> = HOOKS.iter().collect();
+        let order: Vec<HookId> = in_order_of_attaching(&all).iter().map(|hook| hook.id).collect();
+        let place = |id| order.iter().position(|&known| known == id).unwrap();
+        assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), HOOKS.len());
+        let others = HOOKS.iter().filter_map(|hook| match hook.need {
+            Need::Without(other) => Some((other, hook.id)),
+            _ => None,
+        });
+        let call = [
+            (HookId::IpvsVerdict, HookId::IpvsSchedule),
+            (HookId::IpvsSchedule, HookId::IpvsExpireNow),
+            (HookId::IpvsExpireNow, HookId::IpvsLookup),
+        ];
+        for (first, second) in others.chain(call) {
+            assert!(place(first) < place(second), "{first:?} {second:?}");
+        }
     }
 
     #[test]
