@@ -208,9 +208,13 @@ impl<'a> Selection<'a> {
 
     /// Fails unless every one of them has that value in the field.
     pub fn all_have(&self, field: &str, value: impl Into<Value>) -> Result<&Self> {
-        let value = value.into();
-        match self.chosen.iter().find(|event| event[field] != value) {
-            Some(event) => bail!("{}: expected {field} {value} in {event}", self.asked),
+        self.all_have_one_of(field, &[value.into()])
+    }
+
+    /// Fails unless all of them have one of the values in the field.
+    pub fn all_have_one_of(&self, field: &str, values: &[Value]) -> Result<&Self> {
+        match self.chosen.iter().find(|event| !values.contains(&event[field])) {
+            Some(event) => bail!("{}: expected {field} {values:?} in {event}", self.asked),
             None => Ok(self),
         }
     }
