@@ -4,6 +4,7 @@
 //! than the record), adds what only user space can tell, and hands whole blocks on. While its consumer is slow it
 //! waits, the ring fills, and the kernel side counts what is lost.
 
+mod account;
 mod conntrack;
 mod containers;
 mod encode;

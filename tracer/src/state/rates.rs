@@ -68,14 +68,13 @@ impl<const N: usize, C: Counter> Buckets<N, C> {
 
     /// The sum of the `seconds` whole seconds before `now`.
     pub fn sum_before(&self, now: Timestamp, seconds: u64) -> u64 {
-        let end = second_of(now);
-        (end.saturating_sub(seconds)..end).map(|second| u64::from(self.at(second))).sum()
+        sum_before(now, seconds, |second| self.at(second))
     }
 
     /// Counts a second over the last whole `seconds` before `now`, or over the time since `began` if that is shorter,
     /// but over one second at least.
     pub fn per_second(&self, began: Timestamp, now: Timestamp, seconds: u64) -> f64 {
-        per_second(began, now, seconds, |seconds| self.sum_before(now, seconds))
+        per_second(began, now, seconds, |second| self.at(second))
     }
 
     fn place(second: u32) -> usize {
@@ -83,17 +82,17 @@ impl<const N: usize, C: Counter> Buckets<N, C> {
     }
 }
 
-/// What `sum_before` tells of so many whole seconds before `now`, a second: of `seconds`, or of those since `began` if
-/// they are fewer.
-pub(super) fn per_second(
-    began: Timestamp,
-    now: Timestamp,
-    seconds: u64,
-    sum_before: impl Fn(u64) -> u64,
-) -> f64 {
+/// The sum of what `at` tells of each of the `seconds` whole seconds before `now`.
+pub(super) fn sum_before(now: Timestamp, seconds: u64, at: impl Fn(u64) -> u32) -> u64 {
+    let end = second_of(now);
+    (end.saturating_sub(seconds)..end).map(|second| u64::from(at(second))).sum()
+}
+
+/// The mean of what `at` tells of the `seconds` whole seconds before `now`, or of those since `began` if they are fewer.
+pub(super) fn per_second(began: Timestamp, now: Timestamp, seconds: u64, at: impl Fn(u64) -> u32) -> f64 {
     let elapsed = second_of(now).saturating_sub(second_of(began)).clamp(1, seconds.max(1));
     #[expect(clippy::cast_precision_loss, reason = "a count of some minutes is far below 2^52")]
-    let rate = sum_before(elapsed) as f64 / elapsed as f64;
+    let rate = sum_before(now, elapsed, at) as f64 / elapsed as f64;
     rate
 }
 

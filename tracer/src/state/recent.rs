@@ -2,7 +2,7 @@
 
 use super::{
     flows::FLOW_HISTORY_SECONDS,
-    rates::{per_second, second_of},
+    rates::{per_second, second_of, sum_before},
 };
 use crate::event::Timestamp;
 
@@ -82,14 +82,13 @@ impl Recent {
 
     /// The sum of the `seconds` whole seconds before `now`.
     pub fn sum_before(&self, now: Timestamp, seconds: u64) -> u64 {
-        let end = second_of(now);
-        (end.saturating_sub(seconds)..end).map(|second| u64::from(self.at(second))).sum()
+        sum_before(now, seconds, |second| self.at(second))
     }
 
     /// Counts a second over the last whole `seconds` before `now`, or over the time since `began` if that is shorter,
     /// but over one second at least.
     pub fn per_second(&self, began: Timestamp, now: Timestamp, seconds: u64) -> f64 {
-        per_second(began, now, seconds, |seconds| self.sum_before(now, seconds))
+        per_second(began, now, seconds, |second| self.at(second))
     }
 }
 

@@ -6,21 +6,12 @@ use super::nobody;
 use crate::{
     case::Setting,
     expect::Events,
-    screen::{Picture, SMALL, Screen, Table},
+    screen::{Picture, Table},
     topology::Pair,
 };
 
 /// A flow that begins when the others have ended.
 const LATER: u16 = 41_101;
-
-/// A terminal at the Retransmits screen, where three flows have ended.
-fn begin(setting: &Setting, pair: &Pair) -> Result<Screen> {
-    let screen = Screen::live(&setting.program, SMALL, &["--netns", pair.near.name()])?;
-    screen.see_live()?;
-    screen.show(2, "Retransmits")?;
-    nobody::play(pair, &screen)?;
-    Ok(screen)
-}
 
 fn flows(picture: &Picture) -> Result<Table> {
     picture.table(&nobody::COLUMNS)
@@ -32,7 +23,7 @@ pub(super) fn filtered(setting: &Setting) -> Result<()> {
     const PORT: u16 = nobody::FLOWS[1];
     let filter = format!("port {PORT}");
     let pair = Pair::new()?;
-    let mut screen = begin(setting, &pair)?;
+    let mut screen = nobody::begin(setting, &pair)?;
     screen.press("/")?;
     screen.type_text(&filter)?;
     screen.press("Enter")?;
@@ -83,7 +74,7 @@ pub(super) fn filtered(setting: &Setting) -> Result<()> {
 pub(super) fn other_moments(setting: &Setting) -> Result<()> {
     const MARK: &str = "rollout begins";
     let pair = Pair::new()?;
-    let mut screen = begin(setting, &pair)?;
+    let mut screen = nobody::begin(setting, &pair)?;
     screen.press("m")?;
     screen.type_text(MARK)?;
     screen.press("Enter")?;
@@ -122,7 +113,7 @@ pub(super) fn other_moments(setting: &Setting) -> Result<()> {
 /// A row copied by a key reaches the terminal's clipboard, and a tab clicked is the screen shown.
 pub(super) fn clipboard_and_mouse(setting: &Setting) -> Result<()> {
     let pair = Pair::new()?;
-    let mut screen = begin(setting, &pair)?;
+    let mut screen = nobody::begin(setting, &pair)?;
     screen.press("Home")?;
     let first = screen.see("the first flow", |picture| {
         Ok(flows(picture)?.rows().first().context("no flow")?.text("from")?.to_owned())

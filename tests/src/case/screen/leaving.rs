@@ -4,11 +4,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
 use super::nobody;
-use crate::{
-    case::Setting,
-    screen::{SMALL, Screen},
-    topology::Pair,
-};
+use crate::{case::Setting, screen::Screen, topology::Pair};
 
 /// By a key, and by every signal that asks a program to end.
 pub(super) fn every_way(setting: &Setting) -> Result<()> {
@@ -22,7 +18,7 @@ pub(super) fn every_way(setting: &Setting) -> Result<()> {
     ];
     let pair = Pair::new()?;
     for (name, leave) in WAYS {
-        let mut screen = begin(setting, &pair)?;
+        let mut screen = nobody::begin(setting, &pair)?;
         leave(&screen)?;
         screen.left()?.is_clean().context(name)?;
         is_whole(&screen, &pair).context(name)?;
@@ -33,17 +29,9 @@ pub(super) fn every_way(setting: &Setting) -> Result<()> {
 /// The terminal goes away under the program.
 pub(super) fn hung_up(setting: &Setting) -> Result<()> {
     let pair = Pair::new()?;
-    let mut screen = begin(setting, &pair)?;
+    let mut screen = nobody::begin(setting, &pair)?;
     screen.hang_up()?;
     is_whole(&screen, &pair)
-}
-
-fn begin(setting: &Setting, pair: &Pair) -> Result<Screen> {
-    let screen = Screen::live(&setting.program, SMALL, &["--netns", pair.near.name()])?;
-    screen.see_live()?;
-    screen.show(2, "Retransmits")?;
-    nobody::play(pair, &screen)?;
-    Ok(screen)
 }
 
 /// Whether the session has everything to the last accounting.

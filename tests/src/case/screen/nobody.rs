@@ -5,9 +5,10 @@ use std::net::TcpStream;
 use anyhow::Result;
 
 use crate::{
+    case::Setting,
     counters::Counters,
     expect::{Events, Selection},
-    screen::{Row, Screen},
+    screen::{Row, SMALL, Screen},
     topology::{Family, NEAR, NOBODY, Pair},
     traffic, wait,
 };
@@ -32,6 +33,15 @@ pub(super) fn from(port: u16) -> String {
 /// Where it dials to.
 pub(super) fn to() -> String {
     Family::V4.at(NOBODY, 80).to_string()
+}
+
+/// A terminal at the Retransmits screen, where three flows have ended.
+pub(super) fn begin(setting: &Setting, pair: &Pair) -> Result<Screen> {
+    let screen = Screen::live(&setting.program, SMALL, &["--netns", pair.near.name()])?;
+    screen.see_live()?;
+    screen.show(2, "Retransmits")?;
+    play(pair, &screen)?;
+    Ok(screen)
 }
 
 pub(super) fn dial(pair: &Pair, port: u16) -> Result<TcpStream> {

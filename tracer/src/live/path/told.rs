@@ -1,15 +1,12 @@
 //! How much of what was seen is told, and the account of it.
 
-use std::time::Instant;
-
-use tracer_common::{
-    budget::KindBudget,
-    counters::KindCounters,
-    record::{RecordKind, StatsRecord},
-};
+use tracer_common::{counters::KindCounters, record::RecordKind};
 
 use super::asked::Unasked;
-use crate::live::watch::Records;
+use crate::live::{
+    account::{Account, Budget},
+    watch::Records,
+};
 
 /// Changes of routes told in a second. A router that loads its tables anew makes a hundred thousand.
 const ROUTES_PER_SECOND: u32 = 10_000;
@@ -20,33 +17,32 @@ const LOOKUPS_PER_SECOND: u32 = 200;
 /// The account.
 #[derive(Debug)]
 pub(super) struct Told {
-    began: Instant,
     routes: KindCounters,
     lookups: KindCounters,
     unasked: Unasked,
-    route_budget: KindBudget,
-    lookup_budget: KindBudget,
-    /// As last put into the stream.
-    known: [KindCounters; 2],
+    route_budget: Budget,
+    lookup_budget: Budget,
+    route_account: Account,
+    lookup_account: Account,
 }
 
 impl Told {
     /// An account that takes in what the collector did not ask for.
     pub(super) fn new(unasked: Unasked) -> Self {
         Self {
-            began: Instant::now(),
             routes: KindCounters::default(),
             lookups: KindCounters::default(),
             unasked,
-            route_budget: KindBudget::default(),
-            lookup_budget: KindBudget::default(),
-            known: [KindCounters::default(); 2],
+            route_budget: Budget::new(ROUTES_PER_SECOND),
+            lookup_budget: Budget::new(LOOKUPS_PER_SECOND),
+            route_account: Account::new(RecordKind::Route),
+            lookup_account: Account::new(RecordKind::RouteLookup),
         }
     }
 
     /// Counts a change of a route; whether it may be told.
     pub(super) fn may_tell_route(&mut self) -> bool {
-        let may = self.route_budget.take(nanoseconds_since(self.began), ROUTES_PER_SECOND);
+        let may = self.route_budget.take();
         count(&mut self.routes, may)
     }
 
@@ -58,7 +54,7 @@ impl Told {
 
     /// Counts a flow to be looked up; whether it may be.
     pub(super) fn may_look_up(&mut self) -> bool {
-        let may = self.lookup_budget.take(nanoseconds_since(self.began), LOOKUPS_PER_SECOND);
+        let may = self.lookup_budget.take();
         count(&mut self.lookups, may)
     }
 
@@ -79,20 +75,8 @@ impl Told {
         let mut lookups = self.lookups;
         lookups.seen += self.unasked.count();
         lookups.suppressed += self.unasked.count();
-        let now = [self.routes, lookups];
-        for ((counted, known), kind) in
-            now.iter().zip(&self.known).zip([RecordKind::Route, RecordKind::RouteLookup])
-        {
-            if counted == known {
-                continue;
-            }
-            let &KindCounters { seen, delivered, suppressed, lost } = counted;
-            let counted_kind = kind as u16;
-            let record =
-                StatsRecord { seen, delivered, suppressed, lost, counted_kind, ..StatsRecord::default() };
-            records.append(0, &record, &[]);
-        }
-        self.known = now;
+        self.route_account.append(self.routes, records);
+        self.lookup_account.append(lookups, records);
     }
 }
 
@@ -104,10 +88,6 @@ fn count(counters: &mut KindCounters, may: bool) -> bool {
         counters.suppressed += 1;
     }
     may
-}
-
-fn nanoseconds_since(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

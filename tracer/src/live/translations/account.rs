@@ -1,14 +1,12 @@
 //! How many flows are asked about, and the account of it.
 
-use std::time::Instant;
+use tracer_common::{counters::KindCounters, record::RecordKind};
 
-use tracer_common::{
-    budget::KindBudget,
-    counters::KindCounters,
-    record::{RecordKind, StatsRecord},
+use crate::live::{
+    account::{self, Budget},
+    path::Unasked,
+    watch::Records,
 };
-
-use crate::live::{path::Unasked, watch::Records};
 
 /// Flows asked about in a second.
 const FLOWS_PER_SECOND: u32 = 200;
@@ -17,30 +15,26 @@ const FLOWS_PER_SECOND: u32 = 200;
 /// tell: suppressed are those not asked about, lost those without an answer. A flow that is not translated has nothing to
 /// tell and is not in it.
 pub(super) struct Account {
-    began: Instant,
-    budget: KindBudget,
+    budget: Budget,
     counters: KindCounters,
     unasked: Unasked,
-    /// As last put into the stream.
-    known: KindCounters,
+    stream: account::Account,
 }
 
 impl Account {
     /// An account that takes in what the collector did not ask for.
     pub(super) fn new(unasked: Unasked) -> Self {
         Self {
-            began: Instant::now(),
-            budget: KindBudget::default(),
+            budget: Budget::new(FLOWS_PER_SECOND),
             counters: KindCounters::default(),
             unasked,
-            known: KindCounters::default(),
+            stream: account::Account::new(RecordKind::Translation),
         }
     }
 
     /// Whether a flow may be asked about; counted if not.
     pub(super) fn may_ask(&mut self) -> bool {
-        let elapsed_ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let may = self.budget.take(elapsed_ns, FLOWS_PER_SECOND);
+        let may = self.budget.take();
         if !may {
             self.counters.seen += 1;
             self.counters.suppressed += 1;
@@ -67,15 +61,7 @@ impl Account {
             counters.seen += self.unasked.count();
             counters.suppressed += self.unasked.count();
         }
-        if counters == self.known {
-            return;
-        }
-        self.known = counters;
-        let KindCounters { seen, delivered, suppressed, lost } = counters;
-        let counted_kind = RecordKind::Translation as u16;
-        let record =
-            StatsRecord { seen, delivered, suppressed, lost, counted_kind, ..StatsRecord::default() };
-        records.append(0, &record, &[]);
+        self.stream.append(counters, records);
     }
 }
 
