@@ -143,6 +143,7 @@ pub(crate) fn emit<R: Record + 'static>(hook: HookId, netns: u32, fill: impl FnO
             length_bytes: size_of::<R>() as u16,
             cpu: bpf_get_smp_processor_id() as u16,
             hook: hook as u16,
+            node: 0,
             reserved: 0,
         });
         &mut *record

@@ -18,8 +18,10 @@ pub struct RecordHeader {
     pub cpu: u16,
     /// The [`HookId`](crate::hook::HookId) that wrote it, or 0 for records made in user space.
     pub hook: u16,
+    /// Which node it is of, counted from 0, where a program put several nodes' records together; 0 in what a node writes.
+    pub node: u16,
     /// Zero, for later.
-    pub reserved: u32,
+    pub reserved: u16,
 }
 
 const _: () = assert!(size_of::<RecordHeader>() == 24);
