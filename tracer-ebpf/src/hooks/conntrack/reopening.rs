@@ -51,6 +51,7 @@ pub(super) fn begin(syn: &Syn, netns: u32) {
         length_bytes: size_of::<ConntrackRecord>() as u16,
         cpu: 0,
         hook: HookId::ConntrackTcpPacket as u16,
+        node: 0,
         reserved: 0,
     };
     fill_syn(record, syn);
