@@ -65,10 +65,10 @@ impl Setting {
     /// As [`trace`](Self::trace), with what it says added to `events`.
     fn trace_into(&self, events: Events, arguments: &[&str]) -> Result<Tracer> {
         let Some(fallback) = &self.fallback else {
-            return Tracer::start(&self.program, arguments, events);
+            return Tracer::start(&self.program, self.case, arguments, events);
         };
         let arguments = [arguments, &["--avoid", fallback.avoided.name()]].concat();
-        let tracer = Tracer::start(&self.program, &arguments, events)?;
+        let tracer = Tracer::start(&self.program, self.case, &arguments, events)?;
         tracer.ask(|events| fallback.is_taken(events))?;
         Ok(tracer)
     }
