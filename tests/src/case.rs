@@ -13,6 +13,7 @@ mod conntrack_counters;
 mod conntrack_race;
 mod fallback;
 mod icmp;
+mod incident;
 mod ipvs;
 mod ipvs_change;
 mod lifecycle;
@@ -91,6 +92,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         icmp::CASES,
         loops::CASES,
         names::CASES,
+        incident::CASES,
         storm::CASES,
         translation::CASES,
         screen::CASES,
