@@ -10,14 +10,18 @@
 //!
 //! Frames are independent: a file cut anywhere reads up to its last whole frame, and a damaged frame costs no other.
 
+mod file;
 mod format;
+mod frame;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use self::{
+    file::{ReadError, SessionFile},
     format::{MAJOR_VERSION, MINOR_VERSION},
+    frame::Frame,
     reader::{Damage, OpenError, SessionReader},
     writer::{CreateError, SessionWriter},
 };
