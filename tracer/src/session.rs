@@ -14,6 +14,7 @@ mod file;
 mod format;
 mod frame;
 mod reader;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -23,5 +24,6 @@ pub use self::{
     format::{MAJOR_VERSION, MINOR_VERSION},
     frame::Frame,
     reader::{Damage, OpenError, SessionReader},
+    tape::{Chapter, Source, Tape, TapeError},
     writer::{CreateError, SessionWriter},
 };
