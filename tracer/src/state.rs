@@ -47,7 +47,7 @@ pub use self::{
         Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
         Service, ServiceKey, is_onto_drained,
     },
-    machine::Machine,
+    machine::{Machine, Machines},
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     names::{Names, Ownership, Socket},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
@@ -146,8 +146,8 @@ pub struct Node {
 pub struct State {
     /// The names of the node, once a record told them.
     pub node: Option<Node>,
-    /// The machine's clocks and facts, and the session they were kept in.
-    pub machine: Machine,
+    /// Each machine's clocks and facts, and the session they were kept in.
+    pub machines: Machines,
     /// Which hooks are attached.
     pub hooks: Hooks,
     /// What became of everything the hooks saw.
@@ -197,7 +197,7 @@ impl State {
     pub fn new(limits: Limits) -> Self {
         Self {
             node: None,
-            machine: Machine::default(),
+            machines: Machines::default(),
             hooks: Hooks::default(),
             accounting: Accounting::default(),
             flows: Bounded::new(limits.flows),
@@ -227,7 +227,7 @@ impl State {
     pub fn facts(&self, limits: Limits) -> Self {
         Self {
             node: self.node.clone(),
-            machine: self.machine.clone(),
+            machines: self.machines.clone(),
             hooks: self.hooks.clone(),
             accounting: self.accounting.clone(),
             markers: self.markers.clone(),
@@ -258,16 +258,16 @@ impl State {
         let &Event { time, netns, cpu: _, ref body } = event;
         match body {
             Body::Session(part) => {
-                self.machine.session_begins(time, *part);
+                self.machines.of_mut(netns.node).session_begins(time, *part);
                 return false;
             }
             Body::SessionBegin => {
-                self.session_goes_on(time);
+                self.session_goes_on(netns.node, time);
                 return false;
             }
             _ => {}
         }
-        let is_prologue = self.machine.is_prologue(time);
+        let is_prologue = self.machines.is_prologue(netns.node, time);
         if !is_prologue {
             self.began.get_or_insert(time);
         }
@@ -318,8 +318,8 @@ impl State {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
             Body::Ready => self.hooks.ready = true,
-            Body::Clock(clock) => self.machine.clock = Some(*clock),
-            Body::Facts(facts) => self.machine.told(facts),
+            Body::Clock(clock) => self.machines.of_mut(netns.node).clock = Some(*clock),
+            Body::Facts(facts) => self.machines.of_mut(netns.node).told(facts),
             Body::Route(route) => {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
@@ -349,9 +349,10 @@ impl State {
 
     /// What comes now happened while the session file was recorded. Where the file begins with tracer itself, the first
     /// record says when that was, as it does live.
-    fn session_goes_on(&mut self, time: Timestamp) {
-        self.machine.prologue_ends();
-        if self.machine.session.is_some_and(|session| session.is_under_way) {
+    fn session_goes_on(&mut self, node: u16, time: Timestamp) {
+        let machine = self.machines.of_mut(node);
+        machine.prologue_ends();
+        if machine.session.is_some_and(|session| session.is_under_way) {
             self.began.get_or_insert(time);
             self.now = self.now.max(time);
         }
