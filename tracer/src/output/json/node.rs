@@ -6,7 +6,7 @@ use tracer_common::{counters::KindCounters, record::RecordKind};
 use super::AsText;
 use crate::{
     decode::DecodeCounts,
-    event::{Event, HookStatus},
+    event::{Clock, Event, HookStatus},
     output::context::Context,
     probe::table,
 };
@@ -106,4 +106,30 @@ impl Serialize for StatsObject<'_> {
 pub(super) struct MarkerObject<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) text: &'a str,
+}
+
+/// What became of the node's clocks.
+#[derive(Serialize)]
+pub(super) struct ClockObject {
+    change: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_ns: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    synchronised: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    largest_error_us: Option<u32>,
+}
+
+impl From<&Clock> for ClockObject {
+    fn from(clock: &Clock) -> Self {
+        Self {
+            change: clock.change.name(),
+            step_ns: (clock.step_ns != 0).then_some(clock.step_ns),
+            suspended_ns: (clock.suspended_ns != 0).then_some(clock.suspended_ns),
+            synchronised: clock.is_synchronised,
+            largest_error_us: clock.largest_error_us,
+        }
+    }
 }
