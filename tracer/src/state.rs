@@ -147,7 +147,7 @@ pub struct Node {
 /// What all events so far amount to.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The names of the node, once a record told them.
+    /// The names of the node, once a record told them; of the first, where there are several.
     pub node: Option<Node>,
     /// Each machine's clocks and facts, and the session they were kept in.
     pub machines: Machines,
@@ -309,11 +309,11 @@ impl State {
                 self.rates.count(Family::Path, time);
                 self.path.duplicate(netns, time, duplicate);
             }
-            Body::Stats(stats) => self.accounting.sample(stats),
+            Body::Stats(stats) => self.accounting.sample(netns.node, stats),
             Body::IpvsChange(change) => self.ipvs.change(netns, time, change),
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
-            Body::HookStatus(status) => self.hooks.status_of(status),
+            Body::HookStatus(status) => self.hooks.status_of(netns.node, status),
             Body::Owner(_)
             | Body::Container(_)
             | Body::Namespace(_)
@@ -321,9 +321,12 @@ impl State {
             | Body::Session(_)
             | Body::SessionBegin => {}
             Body::Node { kernel, host } => {
-                self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
+                // Of several, the first one stands for all.
+                if netns.node == 0 || self.node.is_none() {
+                    self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
+                }
             }
-            Body::Ready => self.hooks.ready = true,
+            Body::Ready => self.hooks.set_ready(netns.node),
             Body::Clock(clock) => self.machines.of_mut(netns.node).clock = Some(*clock),
             Body::Facts(facts) => self.machines.of_mut(netns.node).told(facts),
             Body::Route(route) => {

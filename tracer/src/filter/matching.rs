@@ -58,6 +58,7 @@ fn meets(condition: &Condition, event: &Event, whose: &Ownership<'_>) -> bool {
             let told = whose.namespace.and_then(|namespace| namespace.name.as_ref());
             told.is_some_and(|told| name.fits(told.as_str()))
         }
+        (Condition::Node(name), _) => whose.node.is_some_and(|node| name.fits(node.as_str())),
         (Condition::Process(name), Body::Retransmit(retransmit)) => {
             let process = retransmit.process.as_ref().or(whose.process);
             process.is_some_and(|process| name.fits(process.command.as_str()))
