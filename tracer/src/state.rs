@@ -14,6 +14,7 @@ mod flows;
 mod hooks;
 mod ipvs;
 mod markers;
+mod memory;
 mod names;
 mod neighbours;
 mod outage;
