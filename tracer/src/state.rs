@@ -15,6 +15,7 @@ mod hooks;
 mod ipvs;
 mod machine;
 mod markers;
+mod memory;
 mod names;
 mod neighbours;
 mod outage;

@@ -272,6 +272,11 @@ impl Translations {
         self.mappings.iter()
     }
 
+    /// Bytes of the mappings and of what they are found by.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.mappings.len() * size_of::<Mapping>() + self.names.len() * size_of::<Name>()
+    }
+
     /// Mappings given up for newer ones.
     pub fn evicted(&self) -> u64 {
         self.evicted
