@@ -65,7 +65,7 @@ pub use self::{
 };
 use crate::{
     decode::DecodeCounts,
-    event::{Body, Event, Process, Stats, Text, Timestamp},
+    event::{Body, Event, Netns, Process, Stats, Text, Timestamp},
     findings::Findings,
     probe::table::Family,
 };
@@ -180,7 +180,7 @@ pub struct State {
     /// What stands out of all this.
     pub findings: Findings,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
-    flow_namespaces: Bounded<u32, ()>,
+    flow_namespaces: Bounded<Netns, ()>,
     shared: Shared,
     began: Option<Timestamp>,
     now: Timestamp,
@@ -380,8 +380,8 @@ impl State {
     }
 
     /// Who owns a flow's socket: seen by a hook, or found in user space before or after.
-    pub fn process_of<'a>(&'a self, flow: &'a Flow) -> Option<&'a Process> {
-        self.names.process_of(Socket::from(flow))
+    pub fn process_of<'a>(&'a self, key: &FlowKey, flow: &'a Flow) -> Option<&'a Process> {
+        self.names.process_of(key.netns.node, Socket::from(flow))
     }
 
     /// Whose a flow is: process, container, pod and network namespace, as they were when it was last seen.

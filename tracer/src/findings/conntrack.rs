@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::{About, Finding, MOST_OF_A_RULE, Severity};
 use crate::{
-    event::{ConntrackCounter, ConntrackEvent},
+    event::{ConntrackCounter, ConntrackEvent, Netns},
     state::{ConntrackTable, FlowKey, State, Subject, top},
     words::{exact, owner::netns_column},
 };
@@ -65,7 +65,7 @@ fn is_troubled(table: &ConntrackTable) -> bool {
     table.failures() > 0 || table.fill_permille().is_some_and(|permille| permille >= NEARLY_FULL_PERMILLE)
 }
 
-fn table_fact(state: &State, netns: u32, table: &ConntrackTable) -> Finding {
+fn table_fact(state: &State, netns: Netns, table: &ConntrackTable) -> Finding {
     const FULL_PERMILLE: u64 = 1_000;
     let permille = table.fill_permille();
     let mut what = Vec::new();

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    event::{RetransmitKind, Timestamp},
+    event::{Netns, RetransmitKind, Timestamp},
     state::{Flow, FlowKey, NetworkKey, State, Subject},
     words::{describe::flow_name, exact, owner::owner_column},
 };
@@ -121,7 +121,7 @@ impl<'a> Peer<'a> {
 
 /// All peers, those with the most attempts first.
 pub(crate) fn most_resent_to(state: &State) -> Vec<Peer<'_>> {
-    let mut peers: FxHashMap<(u32, IpAddr), Peer<'_>> = FxHashMap::default();
+    let mut peers: FxHashMap<(Netns, IpAddr), Peer<'_>> = FxHashMap::default();
     for (key, flow) in state.flows.iter() {
         let place = (key.netns, key.endpoints.destination.ip());
         peers.entry(place).or_insert_with(|| Peer::new(key, flow)).add(state.now(), key, flow);

@@ -168,7 +168,7 @@ impl Report {
 
     /// Counts an event under its subject; gives the word it is counted by.
     fn apply_subject(&mut self, event: &Event) -> &'static str {
-        let netns = event.netns;
+        let netns = event.netns.inode;
         match &event.body {
             Body::Retransmit(body) => {
                 self.flows.with((netns, body.flow), |flow| {
