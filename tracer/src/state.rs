@@ -13,6 +13,7 @@ pub(crate) mod fixture;
 mod flows;
 mod hooks;
 mod ipvs;
+mod machine;
 mod markers;
 mod names;
 mod neighbours;
@@ -48,6 +49,7 @@ pub use self::{
         Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
         Service, ServiceKey, is_onto_drained,
     },
+    machine::{Machine, Machines},
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     names::{Names, Ownership, Socket},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
@@ -147,6 +149,8 @@ pub struct Node {
 pub struct State {
     /// The names of the node, once a record told them.
     pub node: Option<Node>,
+    /// Each machine's clocks and facts, and the session they were kept in.
+    pub machines: Machines,
     /// Which hooks are attached.
     pub hooks: Hooks,
     /// What became of everything the hooks saw.
@@ -198,6 +202,7 @@ impl State {
     pub fn new(limits: Limits) -> Self {
         Self {
             node: None,
+            machines: Machines::default(),
             hooks: Hooks::default(),
             accounting: Accounting::default(),
             flows: Bounded::new(limits.flows),
@@ -228,6 +233,7 @@ impl State {
     pub fn facts(&self, limits: Limits) -> Self {
         Self {
             node: self.node.clone(),
+            machines: self.machines.clone(),
             hooks: self.hooks.clone(),
             accounting: self.accounting.clone(),
             markers: self.markers.clone(),
@@ -256,7 +262,21 @@ impl State {
     /// Takes an event in everywhere but in the timeline, and says whether it belongs there.
     fn count_in(&mut self, event: &Event) -> bool {
         let &Event { time, netns, cpu: _, ref body } = event;
-        self.began.get_or_insert(time);
+        match body {
+            Body::Session(part) => {
+                self.machines.of_mut(netns.node).session_begins(time, *part);
+                return false;
+            }
+            Body::SessionBegin => {
+                self.session_goes_on(netns.node, time);
+                return false;
+            }
+            _ => {}
+        }
+        let is_prologue = self.machines.is_prologue(netns.node, time);
+        if !is_prologue {
+            self.began.get_or_insert(time);
+        }
         self.now = self.now.max(time);
         let flows_before = (self.flows.len(), self.flows.evicted());
         match body {
@@ -294,11 +314,18 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Marker(_) => {}
+            Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
+            | Body::Marker(_)
+            | Body::Session(_)
+            | Body::SessionBegin => {}
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
             Body::Ready => self.hooks.ready = true,
+            Body::Clock(clock) => self.machines.of_mut(netns.node).clock = Some(*clock),
+            Body::Facts(facts) => self.machines.of_mut(netns.node).told(facts),
             Body::Route(route) => {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
@@ -306,6 +333,7 @@ impl State {
             Body::RouteLookup(_) | Body::Translation(_) => self.looked_up(event),
             Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
+            Body::Rule(_) if body.is_snapshot() => {}
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
@@ -314,8 +342,11 @@ impl State {
         if flows_before != (self.flows.len(), self.flows.evicted()) {
             self.flow_namespaces.touch(netns, || ());
         }
-        self.markers.note(event);
         self.names.take_in(event);
+        if is_prologue {
+            return false;
+        }
+        self.markers.note(event);
         self.chronicle.note(event);
         if matches!(body, Body::Ready | Body::Stats(Stats { last_of_batch: true, .. })) {
             self.look();
@@ -323,6 +354,17 @@ impl State {
         let is_told = timeline::is_told(body);
         self.events += u64::from(is_told);
         is_told
+    }
+
+    /// What comes now happened while the session file was recorded. Where the file begins with tracer itself, the first
+    /// record says when that was, as it does live.
+    fn session_goes_on(&mut self, node: u16, time: Timestamp) {
+        let machine = self.machines.of_mut(node);
+        machine.prologue_ends();
+        if machine.session.is_some_and(|session| session.is_under_way) {
+            self.began.get_or_insert(time);
+            self.now = self.now.max(time);
+        }
     }
 
     /// Looks for what stands out.

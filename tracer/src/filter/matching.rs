@@ -25,6 +25,10 @@ pub(super) fn is_about_tracer(event: &Event) -> bool {
             | Body::Node { .. }
             | Body::Ready
             | Body::Marker(_)
+            | Body::Clock(_)
+            | Body::Facts(_)
+            | Body::Session(_)
+            | Body::SessionBegin
     )
 }
 
@@ -183,7 +187,11 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         | Body::Namespace(_)
         | Body::Node { .. }
         | Body::Ready
-        | Body::Marker(_) => {}
+        | Body::Marker(_)
+        | Body::Clock(_)
+        | Body::Facts(_)
+        | Body::Session(_)
+        | Body::SessionBegin => {}
     }
     match side {
         Side::Either => source || destination,

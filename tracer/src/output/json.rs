@@ -20,7 +20,7 @@ use self::{
     ipvs::IpvsObject,
     ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
     neighbour::{ClaimObject, NeighbourObject},
-    node::{HookObject, MarkerObject, ReadyObject, StatsObject},
+    node::{ClockObject, HookObject, MarkerObject, ReadyObject, StatsObject},
     path::{
         AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject,
         SysctlObject,
@@ -72,13 +72,17 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Rule(body) => object(buffer, event, name, RuleObject::from(body)),
         Body::NeighbourEntry(body) => object(buffer, event, name, NeighbourEntryObject::from(body)),
         Body::Sysctl(body) => object(buffer, event, name, SysctlObject::from(body)),
+        Body::Clock(body) => object(buffer, event, name, ClockObject::from(body)),
         Body::Marker(text) => object(buffer, event, name, MarkerObject { text: text.as_str() }),
         Body::Stats(_)
         | Body::Owner(_)
         | Body::Container(_)
         | Body::Namespace(_)
         | Body::Node { .. }
-        | Body::Ready => Ok(()),
+        | Body::Ready
+        | Body::Facts(_)
+        | Body::Session(_)
+        | Body::SessionBegin => Ok(()),
     }
 }
 

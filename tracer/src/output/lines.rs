@@ -1,5 +1,6 @@
 //! One line an event, for people: time, type and kind, subject, the telling facts, and where it happened.
 
+mod clock;
 mod conntrack;
 mod icmp;
 mod ipvs;
@@ -168,6 +169,7 @@ impl Lines {
             Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
             Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),
             Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
+            Body::Clock(body) => ("clock", clock::change(body)),
             Body::Marker(text) => {
                 let subject = text.to_string();
                 ("marker", Columns { kind: "user", subject, ..Columns::default() })
@@ -182,7 +184,10 @@ impl Lines {
             | Body::Container(_)
             | Body::Namespace(_)
             | Body::Node { .. }
-            | Body::Ready => {
+            | Body::Ready
+            | Body::Facts(_)
+            | Body::Session(_)
+            | Body::SessionBegin => {
                 return Ok(());
             }
         };
