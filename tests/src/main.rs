@@ -18,7 +18,8 @@ use tracer_tests::{
     namespace, recorded,
 };
 
-const USAGE: &str = "usage: scenarios [--list] [--keep] [--sessions DIRECTORY] [--without-first N] [CASE…] [^BEGINNING…]";
+const USAGE: &str =
+    "usage: scenarios [--list] [--keep] [--sessions DIRECTORY] [--without-first N] [CASE…] [^BEGINNING…]";
 
 fn main() -> ExitCode {
     let chosen = match chosen_cases() {

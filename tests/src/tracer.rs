@@ -60,12 +60,7 @@ pub struct Run {
 impl Tracer {
     /// Starts `tracer events --json` with more arguments, and the recording of a session, and waits until it says that it
     /// is ready. What it says is added to `events`.
-    pub fn start(
-        program: &Path,
-        case: &'static str,
-        arguments: &[&str],
-        events: Events,
-    ) -> Result<Self> {
+    pub fn start(program: &Path, case: &'static str, arguments: &[&str], events: Events) -> Result<Self> {
         let recorded = Recorded::new(arguments)?;
         let started = Instant::now();
         let mut child = Command::new(program)
@@ -82,7 +77,8 @@ impl Tracer {
         let stdout = child.stdout.take().map(|stdout| collect(stdout, Arc::clone(&lines)));
         let stderr = child.stderr.take().map(read_to_end);
         let program = program.to_owned();
-        let mut tracer = Self { program, case, recorded, child, lines, stdout, stderr, attach_time: Duration::ZERO };
+        let mut tracer =
+            Self { program, case, recorded, child, lines, stdout, stderr, attach_time: Duration::ZERO };
         tracer.wait_ready()?;
         tracer.attach_time = started.elapsed();
         Ok(tracer)

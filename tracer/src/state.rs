@@ -13,6 +13,7 @@ pub(crate) mod fixture;
 mod flows;
 mod hooks;
 mod ipvs;
+mod machine;
 mod markers;
 mod names;
 mod neighbours;
@@ -46,6 +47,7 @@ pub use self::{
         Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
         Service, ServiceKey, is_onto_drained,
     },
+    machine::Machine,
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     names::{Names, Ownership, Socket},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
@@ -63,7 +65,7 @@ pub use self::{
 };
 use crate::{
     decode::DecodeCounts,
-    event::{Body, Event, Process, Text, Timestamp},
+    event::{Body, Event, Netns, Process, Text, Timestamp},
     probe::table::Family,
 };
 
@@ -144,6 +146,8 @@ pub struct Node {
 pub struct State {
     /// The names of the node, once a record told them.
     pub node: Option<Node>,
+    /// The machine's clocks and facts, and the session they were kept in.
+    pub machine: Machine,
     /// Which hooks are attached.
     pub hooks: Hooks,
     /// What became of everything the hooks saw.
@@ -175,7 +179,7 @@ pub struct State {
     /// The last events of every sort but retransmits.
     pub chronicle: Chronicle,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
-    flow_namespaces: Bounded<u32, ()>,
+    flow_namespaces: Bounded<Netns, ()>,
     shared: Shared,
     began: Option<Timestamp>,
     now: Timestamp,
@@ -193,6 +197,7 @@ impl State {
     pub fn new(limits: Limits) -> Self {
         Self {
             node: None,
+            machine: Machine::default(),
             hooks: Hooks::default(),
             accounting: Accounting::default(),
             flows: Bounded::new(limits.flows),
@@ -222,6 +227,7 @@ impl State {
     pub fn facts(&self, limits: Limits) -> Self {
         Self {
             node: self.node.clone(),
+            machine: self.machine.clone(),
             hooks: self.hooks.clone(),
             accounting: self.accounting.clone(),
             markers: self.markers.clone(),
@@ -250,7 +256,21 @@ impl State {
     /// Takes an event in everywhere but in the timeline, and says whether it belongs there.
     fn count_in(&mut self, event: &Event) -> bool {
         let &Event { time, netns, cpu: _, ref body } = event;
-        self.began.get_or_insert(time);
+        match body {
+            Body::Session(part) => {
+                self.machine.session_begins(time, *part);
+                return false;
+            }
+            Body::SessionBegin => {
+                self.session_goes_on(time);
+                return false;
+            }
+            _ => {}
+        }
+        let is_prologue = self.machine.is_prologue(time);
+        if !is_prologue {
+            self.began.get_or_insert(time);
+        }
         self.now = self.now.max(time);
         let flows_before = (self.flows.len(), self.flows.evicted());
         match body {
@@ -288,11 +308,18 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Marker(_) => {}
+            Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
+            | Body::Marker(_)
+            | Body::Session(_)
+            | Body::SessionBegin => {}
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }
             Body::Ready => self.hooks.ready = true,
+            Body::Clock(clock) => self.machine.clock = Some(*clock),
+            Body::Facts(facts) => self.machine.told(facts),
             Body::Route(route) => {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
@@ -300,6 +327,7 @@ impl State {
             Body::RouteLookup(_) | Body::Translation(_) => self.looked_up(event),
             Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
+            Body::Rule(_) if body.is_snapshot() => {}
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
@@ -308,12 +336,25 @@ impl State {
         if flows_before != (self.flows.len(), self.flows.evicted()) {
             self.flow_namespaces.touch(netns, || ());
         }
-        self.markers.note(event);
         self.names.take_in(event);
+        if is_prologue {
+            return false;
+        }
+        self.markers.note(event);
         self.chronicle.note(event);
         let is_told = timeline::is_told(body);
         self.events += u64::from(is_told);
         is_told
+    }
+
+    /// What comes now happened while the session file was recorded. Where the file begins with tracer itself, the first
+    /// record says when that was, as it does live.
+    fn session_goes_on(&mut self, time: Timestamp) {
+        self.machine.prologue_ends();
+        if self.machine.session.is_some_and(|session| session.is_under_way) {
+            self.began.get_or_insert(time);
+            self.now = self.now.max(time);
+        }
     }
 
     /// Takes in the answer to a question, and remembers it if it says something new.
@@ -364,8 +405,8 @@ impl State {
     }
 
     /// Who owns a flow's socket: seen by a hook, or found in user space before or after.
-    pub fn process_of<'a>(&'a self, flow: &'a Flow) -> Option<&'a Process> {
-        self.names.process_of(Socket::from(flow))
+    pub fn process_of<'a>(&'a self, key: &FlowKey, flow: &'a Flow) -> Option<&'a Process> {
+        self.names.process_of(key.netns.node, Socket::from(flow))
     }
 
     /// Whose a flow is: process, container, pod and network namespace, as they were when it was last seen.

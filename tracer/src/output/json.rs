@@ -20,7 +20,7 @@ use self::{
     ipvs::IpvsObject,
     ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
     neighbour::{ClaimObject, NeighbourObject},
-    node::{HookObject, MarkerObject, ReadyObject, StatsObject},
+    node::{ClockObject, HookObject, MarkerObject, ReadyObject, StatsObject},
     path::{
         AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject,
         SysctlObject,
@@ -55,7 +55,7 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
         Body::Translation(body) => {
-            object(buffer, event, name, TranslationObject::new(body, event.event.netns))
+            object(buffer, event, name, TranslationObject::new(body, event.event.netns.inode))
         }
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
         Body::IpvsChange(body) => object(buffer, event, name, IpvsChangeObject::from(body)),
@@ -72,13 +72,17 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Rule(body) => object(buffer, event, name, RuleObject::from(body)),
         Body::NeighbourEntry(body) => object(buffer, event, name, NeighbourEntryObject::from(body)),
         Body::Sysctl(body) => object(buffer, event, name, SysctlObject::from(body)),
+        Body::Clock(body) => object(buffer, event, name, ClockObject::from(body)),
         Body::Marker(text) => object(buffer, event, name, MarkerObject { text: text.as_str() }),
         Body::Stats(_)
         | Body::Owner(_)
         | Body::Container(_)
         | Body::Namespace(_)
         | Body::Node { .. }
-        | Body::Ready => Ok(()),
+        | Body::Ready
+        | Body::Facts(_)
+        | Body::Session(_)
+        | Body::SessionBegin => Ok(()),
     }
 }
 
@@ -99,7 +103,7 @@ fn object(buffer: &mut Vec<u8>, told: &Told<'_>, name: &'static str, body: impl 
     let whole = Whole {
         name,
         time: Time(event.time),
-        netns: event.netns,
+        netns: event.netns.inode,
         netns_name: whose.namespace.and_then(|namespace| namespace.name.as_ref()).map(Text::as_str),
         body,
         pod: whose.pod.filter(|pod| pod.is_named()).map(AsText),

@@ -1,5 +1,6 @@
 //! One line an event, for people: time, type and kind, subject, the telling facts, and where it happened.
 
+mod clock;
 mod conntrack;
 mod icmp;
 mod ipvs;
@@ -153,7 +154,9 @@ impl Lines {
             // Tables come and go with every connection; what failed is for people.
             Body::ConntrackCounters(body) if !body.tells_failures() => return Ok(()),
             Body::ConntrackCounters(body) => ("conntrack", conntrack::counters(body)),
-            Body::Translation(body) => ("translation", conntrack::translation(body, event.netns, arrow)),
+            Body::Translation(body) => {
+                ("translation", conntrack::translation(body, event.netns.inode, arrow))
+            }
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
             body if body.is_snapshot() => return Ok(()),
             Body::Route(body) => ("route", path::route(body)),
@@ -166,6 +169,7 @@ impl Lines {
             Body::Ruleset(body) => ("ruleset", ruleset::table(body)),
             Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),
             Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
+            Body::Clock(body) => ("clock", clock::change(body)),
             Body::Marker(text) => {
                 let subject = text.to_string();
                 ("marker", Columns { kind: "user", subject, ..Columns::default() })
@@ -180,7 +184,10 @@ impl Lines {
             | Body::Container(_)
             | Body::Namespace(_)
             | Body::Node { .. }
-            | Body::Ready => {
+            | Body::Ready
+            | Body::Facts(_)
+            | Body::Session(_)
+            | Body::SessionBegin => {
                 return Ok(());
             }
         };
@@ -192,7 +199,7 @@ impl Lines {
             "{time:.3} {name:TYPE_WIDTH$} {colour}{kind:KIND_WIDTH$}{colour:#} {subject:SUBJECT_WIDTH$} {facts}"
         );
         buffer.extend_from_slice(line.trim_end().as_bytes());
-        if event.netns != 0 {
+        if event.netns.inode != 0 {
             write!(buffer, "  netns {}", event.netns)?;
         }
         let Ownership { namespace, pod, .. } = context.names.of_event(event);

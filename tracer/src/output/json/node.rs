@@ -4,7 +4,11 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use tracer_common::record::RecordKind;
 
 use super::AsText;
-use crate::{event::HookStatus, output::context::Context, probe::table};
+use crate::{
+    event::{Clock, HookStatus},
+    output::context::Context,
+    probe::table,
+};
 
 #[derive(Serialize)]
 pub(super) struct HookObject<'a> {
@@ -90,4 +94,30 @@ impl Serialize for StatsObject<'_> {
 pub(super) struct MarkerObject<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) text: &'a str,
+}
+
+/// What became of the node's clocks.
+#[derive(Serialize)]
+pub(super) struct ClockObject {
+    change: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step_ns: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspended_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    synchronised: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    largest_error_us: Option<u32>,
+}
+
+impl From<&Clock> for ClockObject {
+    fn from(clock: &Clock) -> Self {
+        Self {
+            change: clock.change.name(),
+            step_ns: (clock.step_ns != 0).then_some(clock.step_ns),
+            suspended_ns: (clock.suspended_ns != 0).then_some(clock.suspended_ns),
+            synchronised: clock.is_synchronised,
+            largest_error_us: clock.largest_error_us,
+        }
+    }
 }
