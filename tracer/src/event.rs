@@ -9,6 +9,7 @@ mod conntrack;
 mod conntrack_counters;
 mod container;
 mod duplicate;
+mod endpoint;
 mod failure;
 mod flow;
 mod hook_status;
@@ -37,6 +38,7 @@ pub use self::{
     conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
     container::{Container, Pod, Runtime},
     duplicate::Duplicate,
+    endpoint::Endpoint,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},

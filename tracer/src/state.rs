@@ -34,7 +34,6 @@ mod translations;
 
 #[cfg(test)]
 pub(crate) use self::related::story;
-use self::{bounded::Likely, shared::Shared};
 pub use self::{
     accounting::Accounting,
     batch::Batch,
@@ -62,6 +61,7 @@ pub use self::{
     timeline::Timeline,
     translations::{Ends, Learnt, Mapping, Translations, Translator},
 };
+use self::{bounded::Likely, shared::Shared};
 use crate::{
     decode::DecodeCounts,
     event::{Body, Event, Process, Text, Timestamp},

@@ -1,13 +1,13 @@
 //! Whom segments are resent to: flows gathered by their peer, so that three thousand callers of one dead address are
 //! one line.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
 use super::{owner_text::owner_column, rows::longest_outage_ns, text::exact, view::flow_name};
 use crate::{
-    event::{RetransmitKind, Timestamp},
+    event::{Endpoint, RetransmitKind, Timestamp},
     state::{Flow, FlowKey, NetworkKey, State, Subject},
 };
 
@@ -89,7 +89,7 @@ impl<'a> Peer<'a> {
         match (self.flows, self.port) {
             (1, _) => flow_name(&self.worst.endpoints),
             (flows, Some(port)) => {
-                format!("{} flows → {}", exact(flows), SocketAddr::new(self.address, port))
+                format!("{} flows → {}", exact(flows), Endpoint::new(self.address, port))
             }
             (flows, None) => format!("{} flows → {}, several ports", exact(flows), self.address),
         }
