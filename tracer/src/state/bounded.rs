@@ -151,6 +151,12 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         self.evicted
     }
 
+    /// Bytes of the entries and of what they are found by, without what hangs on them.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let entry_bytes = size_of::<Entry<K, V>>() + 2 * size_of::<u32>();
+        self.entries.len() * entry_bytes + self.order.len() * size_of::<Reverse<(u64, u32)>>()
+    }
+
     /// Puts an entry in the place of the one touched longest ago, and says where that is.
     fn replace_oldest(&mut self, hash: Hashed, entry: Entry<K, V>) -> u32 {
         let index = self.oldest();

@@ -12,7 +12,7 @@ use super::{
     shared::{Interner, Shared},
 };
 use crate::event::{
-    Endpoints, Failure, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
+    Endpoints, Failure, Netns, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
 };
 
 /// Seconds of history that are kept of every flow: a minute of whole ones, and the one that runs.
@@ -24,8 +24,8 @@ pub const RATE_SPANS_SECONDS: [u64; 3] = [1, 10, 60];
 /// What tells one flow from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowKey {
-    /// Inode number of the network namespace of its socket.
-    pub netns: u32,
+    /// The network namespace of its socket.
+    pub netns: Netns,
     /// From this node to the peer.
     pub endpoints: Endpoints,
 }
@@ -34,9 +34,9 @@ impl Hash for FlowKey {
     /// Few words in the place of the many that its parts would write one by one. Equal flows hash alike.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { netns, endpoints: Endpoints { source, destination, protocol } } = self;
-        state.write_u64(source.word() ^ (u64::from(*netns) << 32));
+        state.write_u64(source.word() ^ (u64::from(netns.inode) << 32));
         state.write_u64(destination.word());
-        let ports = (u64::from(source.port()) << 16) | u64::from(destination.port());
+        let ports = (u64::from(netns.node) << 32) | (u64::from(source.port()) << 16) | u64::from(destination.port());
         state.write_u64((ports << 8) | u64::from(protocol.0));
     }
 }
@@ -141,6 +141,14 @@ impl Flow {
         self.outages.at(now)
     }
 
+    /// For how long nothing got through at most, nanoseconds, an outage that goes on included.
+    pub fn longest_outage_ns(&self, now: Timestamp) -> u64 {
+        let longest_ns = self.longest_outage().map_or(0, |outage| outage.duration_ns());
+        let since_ns =
+            self.outage_at(now).map_or(0, |outage| now.boot_ns.saturating_sub(outage.began.boot_ns));
+        longest_ns.max(since_ns)
+    }
+
     fn retransmit(&mut self, shared: &mut Shared, time: Timestamp, retransmit: &Retransmit) {
         self.outages.attempt(time, retransmit);
         // Destructured, so that a new fact has to be considered here.
@@ -217,7 +225,7 @@ pub(super) fn retransmit(
     flows: &mut Flows,
     shared: &mut Shared,
     row: Likely,
-    netns: u32,
+    netns: Netns,
     time: Timestamp,
     retransmit: &Retransmit,
 ) {
@@ -225,7 +233,7 @@ pub(super) fn retransmit(
     flows.touch_at(row, key, || Flow::new(time)).retransmit(shared, time, retransmit);
 }
 
-pub(super) fn undo(flows: &mut Flows, netns: u32, time: Timestamp, undo: &Undo) {
+pub(super) fn undo(flows: &mut Flows, netns: Netns, time: Timestamp, undo: &Undo) {
     let key = FlowKey { netns, endpoints: undo.flow };
     flows.touch(key, || Flow::new(time)).undo(time, undo);
 }
