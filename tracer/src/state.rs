@@ -15,10 +15,12 @@ mod hooks;
 mod ipvs;
 mod machine;
 mod markers;
+mod memory;
 mod names;
 mod neighbours;
 mod outage;
 mod path;
+mod prefetch;
 mod rates;
 mod recent;
 mod related;
@@ -35,7 +37,6 @@ mod translations;
 
 #[cfg(test)]
 pub(crate) use self::related::story;
-use self::shared::Shared;
 pub(crate) use self::top::top;
 pub use self::{
     accounting::Accounting,
@@ -65,6 +66,7 @@ pub use self::{
     timeline::Timeline,
     translations::{Ends, Learnt, Mapping, Translations, Translator},
 };
+use self::{bounded::Likely, shared::Shared};
 use crate::{
     decode::DecodeCounts,
     event::{Body, Event, Netns, Process, Stats, Text, Timestamp},
@@ -247,20 +249,21 @@ impl State {
 
     /// Takes one event in. Events of different CPUs may come a little out of order.
     pub fn apply(&mut self, event: &Event) {
-        if self.count_in(event) {
+        if self.count_in(event, Likely::NOWHERE) {
             self.timeline.push(event.clone());
         }
     }
 
-    /// The same with an event nobody else needs, which spares the timeline a copy.
-    fn apply_owned(&mut self, event: Event) {
-        if self.count_in(&event) {
+    /// The same with an event nobody else needs, which spares the timeline a copy; `row` is what
+    /// [`look_ahead`](Self::look_ahead) said of it.
+    fn apply_owned(&mut self, event: Event, row: Likely) {
+        if self.count_in(&event, row) {
             self.timeline.push(event);
         }
     }
 
     /// Takes an event in everywhere but in the timeline, and says whether it belongs there.
-    fn count_in(&mut self, event: &Event) -> bool {
+    fn count_in(&mut self, event: &Event, row: Likely) -> bool {
         let &Event { time, netns, cpu: _, ref body } = event;
         match body {
             Body::Session(part) => {
@@ -282,7 +285,7 @@ impl State {
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
-                flows::retransmit(&mut self.flows, &mut self.shared, netns, time, retransmit);
+                flows::retransmit(&mut self.flows, &mut self.shared, row, netns, time, retransmit);
             }
             Body::Undo(undo) => flows::undo(&mut self.flows, netns, time, undo),
             Body::Neighbour(neighbour) => {
@@ -390,12 +393,13 @@ impl State {
         }
     }
 
-    /// Reads the row that an event will change, so that it is near by then. The processor goes on to the next event
-    /// before it has arrived.
-    fn look_ahead(&self, event: &Event) {
-        if let Body::Retransmit(retransmit) = &event.body {
-            let flow = self.flows.get(&FlowKey { netns: event.netns, endpoints: retransmit.flow });
-            std::hint::black_box(flow.map(Flow::look_ahead));
+    /// Asks for the row that an event will change, so that it is near by then, and says where it is.
+    fn look_ahead(&self, event: &Event) -> Likely {
+        match &event.body {
+            Body::Retransmit(retransmit) => {
+                self.flows.prefetch(&FlowKey { netns: event.netns, endpoints: retransmit.flow })
+            }
+            _ => Likely::NOWHERE,
         }
     }
 

@@ -213,6 +213,15 @@ impl Names {
         self.of_socket(event.netns, event.time, socket)
     }
 
+    /// Bytes of the entries.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.processes.memory_bytes()
+            + self.containers.memory_bytes()
+            + self.containers_of_processes.memory_bytes()
+            + self.namespaces.memory_bytes()
+            + self.holders.memory_bytes()
+    }
+
     /// Entries given up for newer ones.
     pub fn evicted(&self) -> u64 {
         self.processes.evicted()
