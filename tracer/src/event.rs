@@ -19,6 +19,7 @@ mod ipvs_listing;
 mod ipvs_service;
 mod namespace;
 mod neighbour;
+mod netns;
 mod owner;
 mod retransmit;
 mod route;
@@ -47,6 +48,7 @@ pub use self::{
     ipvs_service::IpvsService,
     namespace::Namespace,
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
+    netns::Netns,
     owner::{Owner, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
     route::{LookupResult, NextHop, Prefix, Route, RouteLookup, RouteProtocol, RouteTable, RouteType},
@@ -86,8 +88,8 @@ impl Timestamp {
 pub struct Event {
     /// When.
     pub time: Timestamp,
-    /// Inode number of the network namespace it is about; 0 for the whole node.
-    pub netns: u32,
+    /// The network namespace it is about; inode number 0 for the whole node.
+    pub netns: Netns,
     /// The CPU it was seen on.
     pub cpu: u16,
     /// What.

@@ -63,7 +63,7 @@ pub use self::{
 };
 use crate::{
     decode::DecodeCounts,
-    event::{Body, Event, Process, Text, Timestamp},
+    event::{Body, Event, Netns, Process, Text, Timestamp},
     probe::table::Family,
 };
 
@@ -175,7 +175,7 @@ pub struct State {
     /// The last events of every sort but retransmits.
     pub chronicle: Chronicle,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
-    flow_namespaces: Bounded<u32, ()>,
+    flow_namespaces: Bounded<Netns, ()>,
     shared: Shared,
     began: Option<Timestamp>,
     now: Timestamp,
@@ -364,8 +364,8 @@ impl State {
     }
 
     /// Who owns a flow's socket: seen by a hook, or found in user space before or after.
-    pub fn process_of<'a>(&'a self, flow: &'a Flow) -> Option<&'a Process> {
-        self.names.process_of(Socket::from(flow))
+    pub fn process_of<'a>(&'a self, key: &FlowKey, flow: &'a Flow) -> Option<&'a Process> {
+        self.names.process_of(key.netns.node, Socket::from(flow))
     }
 
     /// Whose a flow is: process, container, pod and network namespace, as they were when it was last seen.

@@ -49,7 +49,7 @@ fn meets(condition: &Condition, event: &Event, whose: &Ownership<'_>) -> bool {
         // A look-up is told as what it is about.
         (Condition::Type(RecordKind::Route), Body::RouteLookup(_)) => true,
         (Condition::Type(kind), body) => body.kind() == *kind,
-        (Condition::Netns(inode), _) => event.netns == *inode,
+        (Condition::Netns(inode), _) => event.netns.inode == *inode,
         (Condition::NetnsName(name), _) => {
             let told = whose.namespace.and_then(|namespace| namespace.name.as_ref());
             told.is_some_and(|told| name.fits(told.as_str()))

@@ -55,7 +55,7 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
         Body::Translation(body) => {
-            object(buffer, event, name, TranslationObject::new(body, event.event.netns))
+            object(buffer, event, name, TranslationObject::new(body, event.event.netns.inode))
         }
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
         Body::IpvsChange(body) => object(buffer, event, name, IpvsChangeObject::from(body)),
@@ -99,7 +99,7 @@ fn object(buffer: &mut Vec<u8>, told: &Told<'_>, name: &'static str, body: impl 
     let whole = Whole {
         name,
         time: Time(event.time),
-        netns: event.netns,
+        netns: event.netns.inode,
         netns_name: whose.namespace.and_then(|namespace| namespace.name.as_ref()).map(Text::as_str),
         body,
         pod: whose.pod.filter(|pod| pod.is_named()).map(AsText),

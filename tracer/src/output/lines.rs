@@ -153,7 +153,9 @@ impl Lines {
             // Tables come and go with every connection; what failed is for people.
             Body::ConntrackCounters(body) if !body.tells_failures() => return Ok(()),
             Body::ConntrackCounters(body) => ("conntrack", conntrack::counters(body)),
-            Body::Translation(body) => ("translation", conntrack::translation(body, event.netns, arrow)),
+            Body::Translation(body) => {
+                ("translation", conntrack::translation(body, event.netns.inode, arrow))
+            }
             Body::Ipvs(body) => ("ipvs", ipvs::decision(body, arrow)),
             body if body.is_snapshot() => return Ok(()),
             Body::Route(body) => ("route", path::route(body)),
@@ -192,7 +194,7 @@ impl Lines {
             "{time:.3} {name:TYPE_WIDTH$} {colour}{kind:KIND_WIDTH$}{colour:#} {subject:SUBJECT_WIDTH$} {facts}"
         );
         buffer.extend_from_slice(line.trim_end().as_bytes());
-        if event.netns != 0 {
+        if event.netns.inode != 0 {
             write!(buffer, "  netns {}", event.netns)?;
         }
         let Ownership { namespace, pod, .. } = context.names.of_event(event);

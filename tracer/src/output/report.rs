@@ -32,14 +32,11 @@ use self::{answering::Answering, counts::Counts, log::Log, series::Series, serve
 use crate::{
     block::Block,
     decode::Decoder,
-    event::{Body, Event, Timestamp},
+    event::{Body, Event, Netns, Timestamp},
     filter::{Filter, Sieve},
     probe::table::Family,
     state::{Batch, COUNTED_FAMILIES, State},
 };
-
-/// Inode number of a network namespace.
-type Netns = u32;
 
 /// Buckets of the rates of a whole session.
 const RATE_BUCKETS: usize = 480;

@@ -13,7 +13,7 @@ use super::{
     shared::{Interner, Shared},
 };
 use crate::event::{
-    Endpoints, Failure, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
+    Endpoints, Failure, Netns, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
 };
 
 /// Seconds of history that are kept of every flow: a minute of whole ones, and the one that runs.
@@ -25,8 +25,8 @@ pub const RATE_SPANS_SECONDS: [u64; 3] = [1, 10, 60];
 /// What tells one flow from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowKey {
-    /// Inode number of the network namespace of its socket.
-    pub netns: u32,
+    /// The network namespace of its socket.
+    pub netns: Netns,
     /// From this node to the peer.
     pub endpoints: Endpoints,
 }
@@ -45,9 +45,10 @@ impl Hash for FlowKey {
                 halves[0].rotate_left(25) ^ halves[1]
             }
         };
-        state.write_u64(word(source.ip()) ^ (u64::from(*netns) << 32));
+        state.write_u64(word(source.ip()) ^ (u64::from(netns.inode) << 32));
         state.write_u64(word(destination.ip()));
-        let ports = (u64::from(source.port()) << 16) | u64::from(destination.port());
+        let ports =
+            (u64::from(netns.node) << 32) | (u64::from(source.port()) << 16) | u64::from(destination.port());
         state.write_u64((ports << 8) | u64::from(protocol.0));
     }
 }
@@ -240,7 +241,7 @@ pub type Flows = Bounded<FlowKey, Flow>;
 pub(super) fn retransmit(
     flows: &mut Flows,
     shared: &mut Shared,
-    netns: u32,
+    netns: Netns,
     time: Timestamp,
     retransmit: &Retransmit,
 ) {
@@ -248,7 +249,7 @@ pub(super) fn retransmit(
     flows.touch(key, || Flow::new(time)).retransmit(shared, time, retransmit);
 }
 
-pub(super) fn undo(flows: &mut Flows, netns: u32, time: Timestamp, undo: &Undo) {
+pub(super) fn undo(flows: &mut Flows, netns: Netns, time: Timestamp, undo: &Undo) {
     let key = FlowKey { netns, endpoints: undo.flow };
     flows.touch(key, || Flow::new(time)).undo(time, undo);
 }

@@ -89,11 +89,11 @@ impl Markers {
 #[cfg(test)]
 mod tests {
     use super::{MARKERS_KEPT, MarkerKind, Markers};
-    use crate::event::{Body, Event, Link, Text, Timestamp};
+    use crate::event::{Body, Event, Link, Netns, Text, Timestamp};
 
     fn at(second: u64, body: Body) -> Event {
         let time = Timestamp { boot_ns: second * 1_000_000_000, wall_ns: 0 };
-        Event { time, netns: 1, cpu: 0, body }
+        Event { time, netns: Netns::here(1), cpu: 0, body }
     }
 
     fn link(change: crate::event::Change) -> Body {

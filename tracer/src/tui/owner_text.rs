@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    event::{Container, Namespace, Process, Timestamp},
+    event::{Container, Namespace, Netns, Process, Timestamp},
     state::{Flow, FlowKey, Ownership, State},
 };
 
@@ -40,13 +40,13 @@ fn container_words(container: &Container) -> String {
 }
 
 /// A network namespace by its inode number and, where known, the name it had then.
-pub(crate) fn netns_words(state: &State, netns: u32, then: Timestamp) -> String {
+pub(crate) fn netns_words(state: &State, netns: Netns, then: Timestamp) -> String {
     let names = state.names.namespace(netns, then).and_then(names_of);
     names.map_or_else(|| netns.to_string(), |names| format!("{netns} ({names})"))
 }
 
 /// All names of a network namespace.
-pub(crate) fn namespace_words(state: &State, netns: u32, then: Timestamp) -> Vec<String> {
+pub(crate) fn namespace_words(state: &State, netns: Netns, then: Timestamp) -> Vec<String> {
     let Some(namespace) = state.names.namespace(netns, then) else { return Vec::new() };
     let Namespace { is_of_node, name, process, pod, change: _ } = namespace;
     let mut words = Vec::new();
@@ -59,7 +59,7 @@ pub(crate) fn namespace_words(state: &State, netns: u32, then: Timestamp) -> Vec
 }
 
 /// A network namespace in a column: its name or whose it is, the number where neither is known.
-pub(crate) fn netns_column(state: &State, netns: u32, then: Timestamp) -> String {
+pub(crate) fn netns_column(state: &State, netns: Netns, then: Timestamp) -> String {
     state.names.namespace(netns, then).and_then(names_of).unwrap_or_else(|| netns.to_string())
 }
 
@@ -78,13 +78,19 @@ mod tests {
     use super::{namespace_words, netns_column, netns_words, owner_column, owner_words};
     use crate::{
         event::{
-            Body, Change, Container, Event, Namespace, Pod, Process, RetransmitKind, Runtime, Text, Timestamp,
+            Body, Change, Container, Event, Namespace, Netns, Pod, Process, RetransmitKind, Runtime, Text,
+            Timestamp,
         },
         state::{FlowKey, State, fixture::retransmit},
     };
 
     fn apply(state: &mut State, netns: u32, body: Body) {
-        state.apply(&Event { time: Timestamp { boot_ns: 1, wall_ns: 1 }, netns, cpu: 0, body });
+        state.apply(&Event {
+            time: Timestamp { boot_ns: 1, wall_ns: 1 },
+            netns: Netns::here(netns),
+            cpu: 0,
+            body,
+        });
     }
 
     fn pod(name: &str) -> Pod {
@@ -101,7 +107,7 @@ mod tests {
         let mut told = retransmit(RetransmitKind::Syn, "10.0.0.1:4242", "10.0.0.2:80");
         told.process = Some(Process { id: 42, command: Text::new("nginx") });
         (told.cgroup_id, told.socket_inode) = (cgroup_id, Some(7));
-        let key = FlowKey { netns, endpoints: told.flow };
+        let key = FlowKey { netns: Netns::here(netns), endpoints: told.flow };
         apply(state, netns, Body::Retransmit(told));
         key
     }
@@ -165,10 +171,13 @@ mod tests {
             (4, "4", "4", "of pod 3fa0"),
             (5, "5", "5", ""),
         ] {
-            let whole = namespace_words(&state, netns, now).join(" · ");
+            let whole = namespace_words(&state, Netns::here(netns), now).join(" · ");
             assert_eq!(whole, all);
             assert_eq!(
-                (&*netns_column(&state, netns, now), &*netns_words(&state, netns, now)),
+                (
+                    &*netns_column(&state, Netns::here(netns), now),
+                    &*netns_words(&state, Netns::here(netns), now)
+                ),
                 (column, words)
             );
         }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::{owner_text::owner_column, rows::longest_outage_ns, text::exact, view::flow_name};
 use crate::{
-    event::{RetransmitKind, Timestamp},
+    event::{Netns, RetransmitKind, Timestamp},
     state::{Flow, FlowKey, NetworkKey, State, Subject},
 };
 
@@ -116,7 +116,7 @@ impl<'a> Peer<'a> {
 
 /// All peers, those with the most attempts first.
 pub(super) fn most_resent_to(state: &State) -> Vec<Peer<'_>> {
-    let mut peers: FxHashMap<(u32, IpAddr), Peer<'_>> = FxHashMap::default();
+    let mut peers: FxHashMap<(Netns, IpAddr), Peer<'_>> = FxHashMap::default();
     for (key, flow) in state.flows.iter() {
         let place = (key.netns, key.endpoints.destination.ip());
         peers.entry(place).or_insert_with(|| Peer::new(key, flow)).add(state.now(), key, flow);

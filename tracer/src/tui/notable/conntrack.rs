@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::{MOST_OF_A_RULE, Notable, Severity};
 use crate::{
-    event::{ConntrackCounter, ConntrackEvent},
+    event::{ConntrackCounter, ConntrackEvent, Netns},
     state::{ConntrackTable, FlowKey, State},
     tui::{model::Subject, owner_text::netns_column, rows, text::exact},
 };
@@ -57,7 +57,7 @@ fn is_troubled(table: &ConntrackTable) -> bool {
     table.failures() > 0 || table.fill_permille().is_some_and(|permille| permille >= NEARLY_FULL_PERMILLE)
 }
 
-fn table_fact(state: &State, netns: u32, table: &ConntrackTable) -> Notable {
+fn table_fact(state: &State, netns: Netns, table: &ConntrackTable) -> Notable {
     const FULL_PERMILLE: u64 = 1_000;
     let permille = table.fill_permille();
     let mut what = Vec::new();

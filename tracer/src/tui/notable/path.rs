@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{MOST_OF_A_RULE, Notable, Severity, tell_left_out};
 use crate::{
-    event::{IcmpClass, LookupResult, RetransmitKind, RouteType},
+    event::{IcmpClass, LookupResult, Netns, RetransmitKind, RouteType},
     state::{FlowKey, IcmpKey, IcmpSubject, Loop, NetworkKey, Reached, Span, State},
     tui::{model::Subject, text::exact, view::flow_name},
 };
@@ -23,7 +23,7 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
 
 /// Gives back where the packets were to go.
 fn loops(state: &State, facts: &mut Vec<Notable>) -> FxHashSet<IpAddr> {
-    let mut by_destination: FxHashMap<(u32, IpAddr), Vec<(&FlowKey, &Loop)>> = FxHashMap::default();
+    let mut by_destination: FxHashMap<(Netns, IpAddr), Vec<(&FlowKey, &Loop)>> = FxHashMap::default();
     for (key, found) in state.path.loops.iter() {
         let place = (key.netns, key.endpoints.destination.ip());
         by_destination.entry(place).or_default().push((key, found));
@@ -96,12 +96,12 @@ fn icmp(state: &State, round: &FxHashSet<IpAddr>, facts: &mut Vec<Notable>) {
 /// Peers of retransmitting flows that the routing does not send to.
 fn astray(state: &State, facts: &mut Vec<Notable>) {
     let peers = state.routes.peers.iter().filter(|(_, reached)| reached.result.is_astray());
-    let peers: FxHashMap<(u32, IpAddr), &Reached> =
+    let peers: FxHashMap<(Netns, IpAddr), &Reached> =
         peers.map(|(key, reached)| ((key.netns, key.peer), reached)).collect();
     if peers.is_empty() {
         return;
     }
-    let mut astray: FxHashMap<(u32, IpAddr), u64> = FxHashMap::default();
+    let mut astray: FxHashMap<(Netns, IpAddr), u64> = FxHashMap::default();
     for (key, flow) in state.flows.iter() {
         let peer = key.endpoints.destination.ip();
         let Some(reached) = peers.get(&(key.netns, peer)) else { continue };

@@ -5,6 +5,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use rustc_hash::FxHashMap;
 
 use crate::{
+    event::Netns,
     filter::Named,
     state::{Ownership, State},
     tui::peers::most_resent_to,
@@ -40,7 +41,7 @@ pub(super) fn names(state: &State, named: Named) -> Vec<String> {
                 .chain(state.neighbours.iter().map(|(key, _)| key.netns))
                 .chain(state.ipvs.services.iter().map(|(key, _)| key.netns))
                 .chain(state.conntrack.entries.iter().map(|(key, _)| key.netns));
-            sorted(all.collect::<BTreeSet<u32>>().into_iter().map(|netns| {
+            sorted(all.collect::<BTreeSet<Netns>>().into_iter().map(|netns| {
                 let namespace = state.names.namespace(netns, state.now());
                 let name = namespace.and_then(|namespace| namespace.name.as_ref());
                 name.map_or_else(|| netns.to_string(), ToString::to_string)
