@@ -10,14 +10,20 @@
 //!
 //! Frames are independent: a file cut anywhere reads up to its last whole frame, and a damaged frame costs no other.
 
+mod file;
 mod format;
+mod frame;
 mod reader;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use self::{
+    file::{ReadError, SessionFile},
     format::{MAJOR_VERSION, MINOR_VERSION},
+    frame::Frame,
     reader::{Damage, OpenError, SessionReader},
+    tape::{Chapter, Source, Tape, TapeError},
     writer::{CreateError, SessionWriter},
 };

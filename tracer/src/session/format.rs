@@ -14,14 +14,11 @@ pub(super) const FRAME_BYTES: usize = 1 << 20;
 /// Bytes of records a reader accepts in a frame: room for later writers, and a bound on what a hostile file can ask for.
 pub(super) const FRAME_LIMIT_BYTES: usize = 4 * FRAME_BYTES;
 
+/// Compressed bytes of a frame a reader accepts, at most: what zstd may need for as many that do not compress.
+pub(super) const COMPRESSED_LIMIT_BYTES: usize = FRAME_LIMIT_BYTES + FRAME_LIMIT_BYTES / 128;
+
 /// First bytes of a data frame.
 pub(super) const DATA_MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
-
-/// Whether a data frame says that it has a checksum: a bit of the byte behind the magic.
-pub(super) fn has_checksum(frame: &[u8]) -> bool {
-    const CHECKSUM_FLAG: u8 = 0x04;
-    frame.get(DATA_MAGIC.len()).is_some_and(|descriptor| descriptor & CHECKSUM_FLAG != 0)
-}
 
 /// First bytes of the frame that opens a session.
 pub(super) const OPENING_MAGIC: [u8; 4] = 0x184d_2a50_u32.to_le_bytes();

@@ -8,13 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use zstd::{bulk::Decompressor, zstd_safe};
 
-use super::format;
+use super::{
+    format,
+    frame::{self, Extent, Frame, Unpacker},
+};
 use crate::block::Block;
-
-/// Compressed bytes of a frame, at most: what zstd may need for as many that do not compress.
-const WINDOW_BYTES: usize = format::FRAME_LIMIT_BYTES + format::FRAME_LIMIT_BYTES / 128;
 
 /// Bytes read at a time, as long as frames are usual.
 const STEP_BYTES: usize = 256 << 10;
@@ -86,7 +85,10 @@ impl fmt::Display for Damage {
 /// Reads the blocks of a session in their order, one frame in memory at a time. Damage is skipped and noted.
 pub struct SessionReader<R: Read> {
     window: Window<R>,
-    decompressor: Decompressor<'static>,
+    unpacker: Unpacker,
+    /// Bytes that came out of frames which then proved damaged.
+    wasted_bytes: u64,
+    newest_ns: u64,
     damage: Vec<Damage>,
     is_finished: bool,
     is_done: bool,
@@ -112,8 +114,16 @@ impl<R: Read> SessionReader<R> {
             return Err(OpenError::TooNew { path: path.to_owned(), major });
         }
         window.consume(format::OPENING_BYTES);
-        let decompressor = Decompressor::new().map_err(io_error)?;
-        Ok(Self { window, decompressor, damage: Vec::new(), is_finished: false, is_done: false })
+        let unpacker = Unpacker::new().map_err(io_error)?;
+        Ok(Self {
+            window,
+            unpacker,
+            wasted_bytes: 0,
+            newest_ns: 0,
+            damage: Vec::new(),
+            is_finished: false,
+            is_done: false,
+        })
     }
 
     /// What could not be read so far; whole once the iterator has ended. The first thousand places.
@@ -127,8 +137,8 @@ impl<R: Read> SessionReader<R> {
         }
     }
 
-    /// The next whole frame's records, or `None` at the end.
-    fn next_block(&mut self) -> io::Result<Option<Block>> {
+    /// The next whole frame and its records, or `None` at the end.
+    pub(super) fn next_frame(&mut self) -> io::Result<Option<(Frame, Bytes)>> {
         loop {
             self.window.fill(format::SKIPPABLE_HEADER_BYTES)?;
             if self.window.bytes().is_empty() {
@@ -137,50 +147,67 @@ impl<R: Read> SessionReader<R> {
                 }
                 return Ok(None);
             }
+            let mut damaged_bytes = 1;
             if self.window.bytes().starts_with(&format::DATA_MAGIC) {
-                if let Some((records, frame_bytes)) = self.data_frame()? {
-                    self.window.consume(frame_bytes);
-                    self.is_finished = false;
-                    return Ok(Some(Block(Bytes::from(records))));
+                match self.data_frame()? {
+                    Data::Whole(frame, records) => {
+                        self.is_finished = false;
+                        return Ok(Some((frame, records)));
+                    }
+                    Data::Damaged(bytes) => damaged_bytes = bytes,
                 }
             } else if self.skip_frame()? {
                 continue;
             }
-            self.skip_damage()?;
+            self.skip_damage(damaged_bytes)?;
         }
     }
 
-    /// The records of the data frame at the window's start and that frame's length; `None` if it is damaged, cut, or
-    /// larger than any writer makes them.
-    fn data_frame(&mut self) -> io::Result<Option<(Vec<u8>, usize)>> {
-        let mut wanted = STEP_BYTES;
+    /// Takes the data frame at the window's start, if it is whole.
+    fn data_frame(&mut self) -> io::Result<Data> {
         let frame_bytes = loop {
-            self.window.fill(wanted)?;
-            match zstd_safe::find_frame_compressed_size(self.window.bytes()) {
-                Ok(frame_bytes) => break frame_bytes,
-                Err(_) if wanted < WINDOW_BYTES && !self.window.is_at_end => {
-                    wanted = (wanted * 2).min(WINDOW_BYTES);
-                }
-                Err(_) => return Ok(None),
+            match frame::extent(self.window.bytes()) {
+                Extent::Whole(bytes) => break bytes,
+                Extent::Needs(bytes) if !self.window.is_at_end => self.window.fill(bytes)?,
+                Extent::Needs(_) | Extent::Foreign => return Ok(Data::Damaged(1)),
             }
         };
-        let Some(frame) = self.window.bytes().get(..frame_bytes) else { return Ok(None) };
-        let content = zstd_safe::get_frame_content_size(frame).ok().flatten();
-        let Some(content_bytes) = content.and_then(|bytes| usize::try_from(bytes).ok()) else {
-            return Ok(None);
+        let bytes = self.window.bytes().get(..frame_bytes).unwrap_or_default();
+        let Some(records) = self.unpacker.unpack(bytes) else {
+            return Ok(Data::Damaged(self.damaged_bytes(frame_bytes)));
         };
-        // Every writer adds a checksum: a frame without one lost that bit, and maybe others.
-        if content_bytes > format::FRAME_LIMIT_BYTES || !format::has_checksum(frame) {
-            return Ok(None);
-        }
-        Ok(self.decompressor.decompress(frame, content_bytes).ok().map(|records| (records, frame_bytes)))
+        let (number, newest_ns) = frame::survey(&records);
+        self.newest_ns = self.newest_ns.max(newest_ns);
+        let frame = Frame {
+            offset: self.window.offset,
+            // Both are far below 2^32: the limits of a frame.
+            compressed_bytes: u32::try_from(frame_bytes).unwrap_or(u32::MAX),
+            record_bytes: u32::try_from(records.len()).unwrap_or(u32::MAX),
+            records: number,
+            newest_ns: self.newest_ns,
+        };
+        self.window.consume(frame_bytes);
+        Ok(Data::Whole(frame, records))
+    }
+
+    /// How much of a damaged frame to pass over before looking for the next one: as little as can be, for its length
+    /// may be what is damaged. But frames within frames can be made to cost much for nothing, and from some cost on a
+    /// damaged frame's length is believed.
+    fn damaged_bytes(&mut self, frame_bytes: usize) -> usize {
+        const ALLOWED_BYTES: u64 = 64 << 20;
+        const ALLOWED_FOR_EACH_BYTE: u64 = 16;
+        self.wasted_bytes += format::FRAME_BYTES as u64;
+        let allowed_bytes =
+            ALLOWED_BYTES.saturating_add(self.window.offset.saturating_mul(ALLOWED_FOR_EACH_BYTE));
+        if self.wasted_bytes <= allowed_bytes { 1 } else { frame_bytes }
     }
 
     /// Skips a whole skippable frame at the window's start, noting whether it is an index; `false` if there is none.
     fn skip_frame(&mut self) -> io::Result<bool> {
         let header = self.window.bytes().first_chunk().copied();
         let Some(frame_bytes) = header.and_then(format::skippable_bytes) else { return Ok(false) };
-        let Some(frame_bytes) = usize::try_from(frame_bytes).ok().filter(|&bytes| bytes <= WINDOW_BYTES)
+        let Some(frame_bytes) =
+            usize::try_from(frame_bytes).ok().filter(|&bytes| bytes <= format::COMPRESSED_LIMIT_BYTES)
         else {
             return Ok(false);
         };
@@ -195,13 +222,12 @@ impl<R: Read> SessionReader<R> {
         Ok(true)
     }
 
-    /// Skips to the next place where a frame of a session may begin, or to the end. What a damaged frame says of its
-    /// own length is not trusted.
-    fn skip_damage(&mut self) -> io::Result<()> {
+    /// Skips so many bytes, and on to the next place where a frame of a session may begin, or to the end.
+    fn skip_damage(&mut self, damaged_bytes: usize) -> io::Result<()> {
         const MAGIC_BYTES: usize = 4;
         let offset = self.window.offset;
+        self.window.consume(damaged_bytes);
         loop {
-            self.window.consume(1);
             self.window.fill(STEP_BYTES)?;
             let found = self
                 .window
@@ -220,7 +246,7 @@ impl<R: Read> SessionReader<R> {
                 self.note(Damage::Cut { offset, bytes });
                 return Ok(());
             }
-            self.window.consume(self.window.bytes().len().saturating_sub(MAGIC_BYTES));
+            self.window.consume(self.window.bytes().len().saturating_sub(MAGIC_BYTES - 1));
         }
     }
 
@@ -243,10 +269,17 @@ impl<R: Read> Iterator for SessionReader<R> {
         if self.is_done {
             return None;
         }
-        let block = self.next_block().transpose();
-        self.is_done = !matches!(block, Some(Ok(_)));
-        block
+        let frame = self.next_frame().transpose();
+        self.is_done = !matches!(frame, Some(Ok(_)));
+        frame.map(|frame| frame.map(|(_, records)| Block(records)))
     }
+}
+
+/// What became of a data frame.
+enum Data {
+    Whole(Frame, Bytes),
+    /// So many bytes are to be passed over.
+    Damaged(usize),
 }
 
 /// The bytes of a file from a place on, as many as were asked for.

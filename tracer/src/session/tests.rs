@@ -1,5 +1,7 @@
 //! Sessions written and read back: whole, cut, damaged and hostile.
 
+mod file;
+
 use std::{
     fs::{self, OpenOptions},
     io::Cursor,
@@ -146,7 +148,6 @@ fn a_frame_larger_than_any_writer_makes_is_not_unpacked() {
     let mut compressor = zstd::bulk::Compressor::new(3).unwrap();
     compressor.include_checksum(true).unwrap();
     let bomb = compressor.compress(&vec![0; format::FRAME_LIMIT_BYTES + 8]).unwrap();
-    assert!(format::has_checksum(&bomb));
     let mut file = format::opening(1, 0).to_vec();
     file.extend(&bomb);
     file.extend(&written(&[Block(Bytes::from(record(1)))])[format::OPENING_BYTES..]);
