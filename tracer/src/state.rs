@@ -29,11 +29,13 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod top;
 mod translations;
 
 #[cfg(test)]
 pub(crate) use self::related::story;
 use self::shared::Shared;
+pub(crate) use self::top::top;
 pub use self::{
     accounting::Accounting,
     batch::Batch,
@@ -63,7 +65,8 @@ pub use self::{
 };
 use crate::{
     decode::DecodeCounts,
-    event::{Body, Event, Netns, Process, Text, Timestamp},
+    event::{Body, Event, Netns, Process, Stats, Text, Timestamp},
+    findings::Findings,
     probe::table::Family,
 };
 
@@ -174,6 +177,8 @@ pub struct State {
     pub names: Names,
     /// The last events of every sort but retransmits.
     pub chronicle: Chronicle,
+    /// What stands out of all this.
+    pub findings: Findings,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
     flow_namespaces: Bounded<Netns, ()>,
     shared: Shared,
@@ -208,6 +213,7 @@ impl State {
             timeline: Timeline::new(limits.timeline),
             names: Names::new(limits.owners, limits.containers, limits.namespaces),
             chronicle: Chronicle::new(limits.chronicle),
+            findings: Findings::default(),
             flow_namespaces: Bounded::new(limits.conntrack_tables),
             shared: Shared::default(),
             began: None,
@@ -311,9 +317,19 @@ impl State {
         self.markers.note(event);
         self.names.take_in(event);
         self.chronicle.note(event);
+        if matches!(body, Body::Ready | Body::Stats(Stats { last_of_batch: true, .. })) {
+            self.look();
+        }
         let is_told = timeline::is_told(body);
         self.events += u64::from(is_told);
         is_told
+    }
+
+    /// Looks for what stands out.
+    fn look(&mut self) {
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.look(self);
+        self.findings = findings;
     }
 
     /// Takes in the answer to a question, and remembers it if it says something new.

@@ -7,10 +7,7 @@ mod copy;
 pub mod keys;
 pub mod model;
 pub mod mouse;
-mod notable;
 mod opened;
-mod owner_text;
-mod peers;
 pub mod prompt;
 mod rows;
 mod terminal;
@@ -21,6 +18,8 @@ pub mod theme;
 pub mod update;
 pub mod view;
 mod widget;
+
+use crate::words::owner as owner_text;
 
 use std::time::{Duration, Instant};
 

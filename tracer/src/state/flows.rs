@@ -166,6 +166,14 @@ impl Flow {
         self.outages.at(now)
     }
 
+    /// For how long nothing got through at most, nanoseconds, an outage that goes on included.
+    pub fn longest_outage_ns(&self, now: Timestamp) -> u64 {
+        let longest_ns = self.longest_outage().map_or(0, |outage| outage.duration_ns());
+        let since_ns =
+            self.outage_at(now).map_or(0, |outage| now.boot_ns.saturating_sub(outage.began.boot_ns));
+        longest_ns.max(since_ns)
+    }
+
     fn retransmit(&mut self, shared: &mut Shared, time: Timestamp, retransmit: &Retransmit) {
         self.outages.attempt(time, retransmit);
         // Destructured, so that a new fact has to be considered here.

@@ -4,9 +4,9 @@ use super::{
     keys::Extent,
     model::{Model, Screen, Subject},
     rows,
-    view::{event_fact, subject_text, subject_title},
+    view::{event_fact, subject_text},
 };
-use crate::{event::Event, state::State};
+use crate::{event::Event, state::State, words::describe::subject_title};
 
 /// Bytes copied at most: terminals take no more at once.
 const MOST_BYTES: usize = 64 << 10;
@@ -23,7 +23,7 @@ pub(super) fn text(model: &Model, extent: Extent) -> Option<String> {
             format!("{}: {line}", subject_title(state, opened.subject))
         }
         (Some(opened), Extent::Everything) => everything(state, opened.subject),
-        (None, Extent::Line) if model.screen == Screen::Overview => rows::notables(state).get(row?)?.text(),
+        (None, Extent::Line) if model.screen == Screen::Overview => state.findings.all().get(row?)?.text(),
         (None, Extent::Line) if model.screen == Screen::Timeline => {
             event_line(state.timeline.events().iter().rev().nth(row?)?)
         }

@@ -13,7 +13,6 @@
 
 mod chrome;
 mod conntrack;
-mod describe;
 mod event_text;
 mod hooks;
 mod ipvs;
@@ -31,17 +30,14 @@ use ratatui::{
     style::Style,
 };
 
-pub(super) use self::{
-    describe::{blind_text, flow_name, kinds_text, subject_title},
-    event_text::event_fact,
-    subject::{subject_lines, subject_text},
-};
+pub(crate) use self::event_text::event_fact;
+pub(super) use self::subject::{subject_lines, subject_text};
 use super::{
     model::{Model, Screen},
     theme::Theme,
     widget::help,
 };
-use crate::state::State;
+use crate::{state::State, words::describe};
 
 /// The smallest terminal that is drawn on.
 const LEAST_CELLS: u16 = 40;

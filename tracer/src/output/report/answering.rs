@@ -123,9 +123,10 @@ impl Answering {
     }
 
     fn claim(&mut self, origin: Timestamp, event: &Event, claim: &Claim) {
-        let Some(hardware) = claim.hardware_address.filter(|_| !claim.address.is_unspecified()) else { return };
-        let key =
-            AnsweredKey { netns: event.netns, device: claim.device.clone(), address: claim.address };
+        let Some(hardware) = claim.hardware_address.filter(|_| !claim.address.is_unspecified()) else {
+            return;
+        };
+        let key = AnsweredKey { netns: event.netns, device: claim.device.clone(), address: claim.address };
         self.hear(origin, &key, hardware, event.time, Some(heard::CLAIMED));
     }
 

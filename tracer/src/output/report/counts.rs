@@ -30,14 +30,16 @@ impl Counts {
 
     /// What was counted, by type.
     pub(super) fn rows(&self) -> Vec<Events> {
-        let resent = RetransmitKind::ALL.into_iter().map(|kind| {
-            (RecordKind::Retransmit, kind.name(), self.retransmits[kind as usize])
-        });
+        let resent = RetransmitKind::ALL
+            .into_iter()
+            .map(|kind| (RecordKind::Retransmit, kind.name(), self.retransmits[kind as usize]));
         let mut rows: Vec<_> = resent.chain(self.others.iter().copied()).collect();
         rows.retain(|&(.., events)| events > 0);
         // Stable: within a type the order in which the kinds appeared.
         rows.sort_by_key(|&(kind, ..)| kind as u16);
-        rows.into_iter().map(|(kind, word, events)| Events { name: kind.name(), kind: word, events }).collect()
+        rows.into_iter()
+            .map(|(kind, word, events)| Events { name: kind.name(), kind: word, events })
+            .collect()
     }
 }
 

@@ -50,8 +50,7 @@ impl Report {
     fn gaps(&self) -> Gaps {
         let decoded = self.decoder.counts();
         let forgotten = self.state.evictions().filter(|&(_, rows)| rows > 0);
-        let mut forgotten: Vec<Forgotten> =
-            forgotten.map(|(what, rows)| Forgotten { what, rows }).collect();
+        let mut forgotten: Vec<Forgotten> = forgotten.map(|(what, rows)| Forgotten { what, rows }).collect();
         let left_out = self.collected.log.left_out();
         if left_out > 0 {
             forgotten.push(Forgotten { what: "entries of the timeline", rows: left_out });

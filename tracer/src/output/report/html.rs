@@ -42,7 +42,11 @@ fn head(page: &mut Markup, document: &Document) {
 fn title(document: &Document) -> String {
     let hosts = document.nodes.iter().map(|node| node.host.as_str()).filter(|host| !host.is_empty());
     let hosts: Vec<&str> = hosts.collect();
-    if hosts.is_empty() { "What tracer saw".to_owned() } else { format!("What tracer saw on {}", hosts.join(", ")) }
+    if hosts.is_empty() {
+        "What tracer saw".to_owned()
+    } else {
+        format!("What tracer saw on {}", hosts.join(", "))
+    }
 }
 
 fn body(page: &mut Markup, document: &Document) {

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_things_in_a_row_are_one_enattemptand_a_long_pause_ends_it() {
+    fn equal_things_in_a_row_are_one_entry_and_a_long_pause_ends_it() {
         let mut log = Log::default();
         for event in [syn(1_000, 1), syn(2_000, 2), syn(3_000, 1), syn(31_000, 1), syn(120_000, 1)] {
             log.note(&event);
@@ -322,7 +322,7 @@ mod tests {
     fn a_choice_has_something_of_every_rank_in_order() {
         let mut log = Log::default();
         for turn in 0..50 {
-            log.note(&moved(turn * 1_000, u32::attemptfrom(turn).unwrap()));
+            log.note(&moved(turn * 1_000, u32::try_from(turn).unwrap()));
         }
         log.note(&event(20_000, Body::Marker(Text::new("now"))));
         log.note(&syn(60_000, 1));

@@ -41,8 +41,9 @@ fn write_table(out: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
         writeln!(out, "\n### {}", Escaped(caption))?;
     }
     // A column without a value in any row says nothing.
-    let told: Vec<usize> =
-        (0..table.columns.len()).filter(|&place| table.rows.iter().any(|row| !cell(row, place).is_empty())).collect();
+    let told: Vec<usize> = (0..table.columns.len())
+        .filter(|&place| table.rows.iter().any(|row| !cell(row, place).is_empty()))
+        .collect();
     let titles: Vec<&str> = told.iter().map(|&place| table.columns[place].title).collect();
     let rules: String =
         told.iter().map(|&place| if table.columns[place].is_number { "--:|" } else { "---|" }).collect();
@@ -71,7 +72,10 @@ impl fmt::Display for Escaped<'_> {
             if character.is_control() {
                 return out.write_char(' ');
             }
-            if matches!(character, '\\' | '|' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '#' | '&' | '~' | '$') {
+            if matches!(
+                character,
+                '\\' | '|' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '#' | '&' | '~' | '$'
+            ) {
                 out.write_char('\\')?;
             }
             out.write_char(character)

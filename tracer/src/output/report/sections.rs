@@ -44,8 +44,8 @@ const fn number(title: &'static str) -> Column {
 /// All sections that have something to say.
 pub(super) fn sections(document: &Document) -> Vec<Section> {
     let all = [
-        findings(document),
         rates(document),
+        findings(document),
         timeline(document),
         resent(document),
         neighbours(document),
@@ -97,7 +97,7 @@ fn findings(document: &Document) -> Section {
 
 fn finding_row(finding: &Finding) -> Vec<String> {
     vec![
-        format!("{} {}", finding.mark, finding.severity),
+        format!("{}\u{a0}{}", finding.mark, finding.severity),
         finding.who.clone(),
         finding.what.clone(),
         finding.span.map(span).unwrap_or_default(),
@@ -246,9 +246,8 @@ fn servers(document: &Document) -> Section {
 fn others(document: &Document) -> Section {
     let columns = [words("decision"), number("times"), words("seen (UTC)")];
     let rows = document.conntrack.iter();
-    let rows = rows.map(|told| {
-        vec![told.event.to_owned(), exact(told.times), told.span.map(span).unwrap_or_default()]
-    });
+    let rows = rows
+        .map(|told| vec![told.event.to_owned(), exact(told.times), told.span.map(span).unwrap_or_default()]);
     let caption = Some("Decisions of conntrack".to_owned());
     let conntrack = Table { caption, ..table(&columns, rows.collect(), 0) };
     let columns = [
@@ -269,8 +268,7 @@ fn others(document: &Document) -> Section {
             span(told.span),
         ]
     });
-    let columns =
-        [words("table"), words("netns"), number("rules"), number("most rules"), number("repeated")];
+    let columns = [words("table"), words("netns"), number("rules"), number("most rules"), number("repeated")];
     let rulesets = ranked(Some("Tables of rules"), &columns, &document.rulesets, |told| {
         vec![
             told.table.clone(),
@@ -312,7 +310,11 @@ fn gaps(document: &Document) -> Section {
     let gaps = &document.gaps;
     told.sentences.extend(gaps.damage.iter().cloned());
     for forgotten in &gaps.forgotten {
-        told.sentences.push(format!("{} {} were forgotten for newer ones.", exact(forgotten.rows), forgotten.what));
+        told.sentences.push(format!(
+            "{} {} were forgotten for newer ones.",
+            exact(forgotten.rows),
+            forgotten.what
+        ));
     }
     for (records, what) in [
         (gaps.unknown_records, "of kinds that this version does not know"),

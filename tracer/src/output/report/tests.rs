@@ -2,21 +2,29 @@
 
 mod markup;
 
+use tracer_common::counters::KindCounters;
+
 use super::Report;
 use crate::{
-    event::Event,
+    event::{Body, Event, Netns, Stats},
     output::tests::{events, every_event},
     state::fixture,
 };
 
-/// A report of these events, as if they had been read from a session.
-pub(super) fn report(events: impl IntoIterator<Item = Event>) -> Report {
+/// A report of these events, as if they had been read from a session that ends as sessions do: with the accounting.
+fn report(events: impl IntoIterator<Item = Event>) -> Report {
     let mut report = Report::default();
-    for event in events {
+    let mut take = |event: Event| {
         report.collected.note(&event);
         report.state.apply(&event);
+        event.time
+    };
+    let last = events.into_iter().map(&mut take).max();
+    if let Some(time) = last {
+        let (counted, counters) = (None, KindCounters::default());
+        let body = Body::Stats(Stats { counted, counters, last_of_batch: true });
+        take(Event { time, netns: Netns::default(), cpu: 0, body });
     }
-    report.state.look();
     report
 }
 
@@ -56,14 +64,14 @@ fn a_report_of_nothing_says_so() {
 
 #[test]
 fn a_filter_leaves_out_what_it_does_not_let_through() {
-    let filter = "kind ignored".parse().unwrap();
+    let filter = "port 80".parse().unwrap();
     let mut whole = Report::default();
     let mut part = Report::new(Some(filter));
     for report in [&mut whole, &mut part] {
         report.take(&every_event());
     }
     let (whole, part) = (whole.document(), part.document());
-    assert!(part.events.iter().all(|told| told.kind == "ignored"), "{:?}", part.events);
+    assert!(part.events.iter().all(|told| told.name != "neighbour"), "{:?}", part.events);
     assert!(whole.events.len() > part.events.len());
 }
 
@@ -101,14 +109,14 @@ fn field_names(value: &serde_json::Value, names: &mut Vec<String>) {
 fn numbers_are_those_of_the_events() {
     let document = busy().document();
     let all = fixture::busy_events();
-    let resent = all.iter().filter(|event| matches!(event.body, crate::event::Body::Retransmit(_))).count();
+    let resent = all.iter().filter(|event| matches!(event.body, Body::Retransmit(_))).count();
     let rate = document.rates.families.iter().find(|rate| rate.family == "retransmit").unwrap();
     assert_eq!(rate.events, resent as u64);
     assert_eq!(rate.counts.iter().sum::<u64>(), resent as u64);
     let counted: u64 =
         document.events.iter().filter(|told| told.name == "retransmit").map(|told| told.events).sum();
     // Undone reductions are of the type, too.
-    let undone = all.iter().filter(|event| matches!(event.body, crate::event::Body::Undo(_))).count();
+    let undone = all.iter().filter(|event| matches!(event.body, Body::Undo(_))).count();
     assert!((counted..=counted + undone as u64).contains(&(resent as u64)), "{counted} {resent}");
     let told: u64 = document
         .timeline

@@ -7,8 +7,8 @@ use tracer_common::{hook::HookId, record::RecordKind};
 use super::Netns;
 use crate::{
     event::{
-        Body, ConntrackEvent, Event, Ipvs, IpvsDecision, IpvsService, Prefix, RulesetChange, RulesetFamily, Text,
-        Verdict,
+        Body, ConntrackEvent, Event, Ipvs, IpvsDecision, IpvsService, Prefix, RulesetChange, RulesetFamily,
+        Text, Verdict,
     },
     state::is_onto_drained,
 };
@@ -30,8 +30,7 @@ pub(super) enum Importance {
 
 impl Importance {
     /// All of them, the most telling first.
-    pub(super) const ALL: [Self; 5] =
-        [Self::Frame, Self::Change, Self::Fault, Self::Resent, Self::Usual];
+    pub(super) const ALL: [Self; 5] = [Self::Frame, Self::Change, Self::Fault, Self::Resent, Self::Usual];
 }
 
 /// What the events of an entry have in common.

@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 use crate::{
     event::Netns,
     filter::Named,
+    findings::peers::most_resent_to,
     state::{Ownership, State},
-    tui::peers::most_resent_to,
 };
 
 /// Names offered at most, of each source they come from.

@@ -76,7 +76,8 @@ fn text(entry: &log::Entry) -> String {
                 format!("{first}, {} times", exact(entry.events))
             } else {
                 let between = entry.events.saturating_sub(2);
-                let between = if between == 0 { String::new() } else { format!(" … {} more …", exact(between)) };
+                let between =
+                    if between == 0 { String::new() } else { format!(" … {} more …", exact(between)) };
                 format!("{first};{between} {last}")
             }
         }

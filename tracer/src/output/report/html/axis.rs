@@ -59,9 +59,8 @@ impl Axis {
     fn ticks(self) -> Vec<f64> {
         /// Lines at most; a label needs a tenth of the width.
         const MOST: f64 = 8.0;
-        const STEPS_S: [u32; 16] = [
-            1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400,
-        ];
+        const STEPS_S: [u32; 16] =
+            [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400];
         let seconds = self.length_ns / 1e9;
         let step = STEPS_S.into_iter().map(f64::from).find(|step| seconds / step <= MOST);
         let step = step.unwrap_or_else(|| (seconds / MOST / 86_400.0).ceil() * 86_400.0);

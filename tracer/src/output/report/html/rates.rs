@@ -34,7 +34,11 @@ pub(super) fn draw(page: &mut Markup, document: &Document) {
         "Events of each family in every {}, the largest number at the right. Dashed lines are changes and what was \
          marked{}.",
         bucket(document.rates.bucket_ns),
-        if findings.is_empty() { "" } else { ", bars at the top what stands out, from when to when it was seen" }
+        if findings.is_empty() {
+            ""
+        } else {
+            ", bars at the top what stands out, from when to when it was seen"
+        }
     );
     chart(page, "rates-chart", ("Events over time", &description), bottom + 24.0, |svg| {
         axis.draw(svg, 4.0, bottom);

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     output::report::{
         document::{Document, Server},
-        text::time_of_day,
+        text::bucket,
     },
     words::{counted, exact},
 };
@@ -23,7 +23,10 @@ const SERVERS: usize = 10;
 pub(super) fn draw(page: &mut Markup, document: &Document) {
     let Some(axis) = Axis::of(document) else { return };
     // Those of one service stand together.
-    let services = document.servers.rows.chunk_by(|one, other| (&one.service, &one.netns) == (&other.service, &other.netns));
+    let services = document
+        .servers
+        .rows
+        .chunk_by(|one, other| (&one.service, &one.netns) == (&other.service, &other.netns));
     for (place, servers) in services.take(SERVICES).enumerate() {
         draw_service(page, axis, place, &servers[..servers.len().min(SERVERS)]);
     }
@@ -37,7 +40,8 @@ fn draw_service(page: &mut Markup, axis: Axis, place: usize, servers: &[Server])
                        new connections it got. Hollow bars are new connections while it was drained or gone, or that \
                        were turned away.";
     let weight = servers.iter().flat_map(|server| &server.weights).filter_map(|step| step.weight).max();
-    let connections = servers.iter().flat_map(|server| &server.counts).map(|counts| counts.iter().sum()).max();
+    let connections =
+        servers.iter().flat_map(|server| &server.counts).map(|counts| counts.iter().sum()).max();
     let most = (f64::from(weight.unwrap_or(1).max(1)), float(connections.unwrap_or(1).max(1)));
     chart(page, &format!("servers-{place}"), (&title, description), bottom + 24.0, |svg| {
         axis.draw(svg, 4.0, bottom);
@@ -91,7 +95,7 @@ fn draw_connections(svg: &mut Markup, axis: Axis, floor: f64, most: f64, server:
                 let words = format!(
                     "{} {what}, from {} after the beginning",
                     counted(count, "new connection"),
-                    crate::output::report::text::bucket(server.bucket_ns * place as u64)
+                    bucket(server.bucket_ns * place as u64)
                 );
                 bar(svg, class, (begin, y), (width, height), &words);
             }

@@ -2,12 +2,11 @@
 
 use tracer_common::hook::HookId;
 
-pub(super) use super::event_text::route_fact;
 use crate::{
     event::{ConntrackEvent, Endpoints, IpvsChange, IpvsDecision, RetransmitKind, Verdict},
     probe::table::{self, Family},
     state::{ConntrackEntry, Decisions, Neighbour, NetworkKey, RealKey, State, Subject},
-    tui::{owner_text::netns_words, text::exact},
+    words::{exact, owner::netns_words},
 };
 
 /// A flow by its two ends.
@@ -95,12 +94,15 @@ pub(crate) fn weights_text(change: &IpvsChange) -> Option<String> {
     }
 }
 
+/// Where the screens say why a hook is missing.
+pub(crate) const HOOKS_SCREEN: &str = " (the Hooks screen says why)";
+
 /// Why nothing of a family can be shown.
 pub(crate) fn blind_text(family: Family) -> String {
-    format!("not seen here: no {family} hook is attached (the Hooks screen says why)")
+    format!("not seen here: no {family} hook is attached{HOOKS_SCREEN}")
 }
 
 /// What a list without rows says: that nothing has happened, or that it could not be seen.
-pub(super) fn empty_text(state: &State, family: Family, nothing: &str) -> String {
+pub(crate) fn empty_text(state: &State, family: Family, nothing: &str) -> String {
     if state.hooks.is_blind(family) { blind_text(family) } else { nothing.to_owned() }
 }
