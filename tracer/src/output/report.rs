@@ -26,7 +26,7 @@ mod tests;
 mod text;
 mod topic;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use self::{answering::Answering, counts::Counts, log::Log, series::Series, servers::Servers};
 use crate::{
@@ -55,6 +55,7 @@ pub struct Report {
 #[derive(Debug, Default)]
 struct Collected {
     began: Option<Timestamp>,
+    prologues: Prologues,
     rates: Option<Series<{ COUNTED_FAMILIES.len() }>>,
     log: Log,
     answering: Answering,
@@ -110,13 +111,50 @@ impl Report {
 impl Collected {
     fn note(&mut self, event: &Event) {
         let began = *self.began.get_or_insert(event.time);
+        self.answering.note(began, event);
+        self.servers.note(began, event);
+        if self.prologues.has(event) {
+            return;
+        }
         self.counts.note(event);
         if let Some(place) = family(&event.body).and_then(place) {
             self.rates.get_or_insert_with(|| Series::new(began, RATE_BUCKETS)).add(event.time, place, 1);
         }
         self.log.note(event);
-        self.answering.note(began, event);
-        self.servers.note(began, event);
+    }
+}
+
+/// Which events were known when a session file began: they are no part of what happened, as in
+/// [`State`](crate::state::State).
+#[derive(Clone, Debug, Default)]
+struct Prologues {
+    /// By node: up to which time since boot, for those that are still going on.
+    until_ns: BTreeMap<u16, u64>,
+}
+
+impl Prologues {
+    /// Whether an event is of a prologue. Every event has to pass here, in their order.
+    fn has(&mut self, event: &Event) -> bool {
+        let node = event.netns.node;
+        match &event.body {
+            Body::Session(_) => {
+                self.until_ns.insert(node, event.time.boot_ns);
+                true
+            }
+            Body::SessionBegin => {
+                self.until_ns.remove(&node);
+                true
+            }
+            // The end of a prologue may be damaged.
+            _ if !self.until_ns.is_empty() => {
+                let is_prologue = self.until_ns.get(&node).is_some_and(|&until_ns| event.time.boot_ns <= until_ns);
+                if !is_prologue {
+                    self.until_ns.remove(&node);
+                }
+                is_prologue
+            }
+            _ => false,
+        }
     }
 }
 

@@ -71,6 +71,7 @@ fn word(body: &Body) -> Option<&'static str> {
         Body::Icmp(body) => body.meaning(),
         Body::Duplicate(_) => "goes-round",
         Body::IpvsChange(body) => body.change.name(),
+        Body::Clock(body) => body.change.name(),
         Body::Marker(_) => "",
         _ => return None,
     })

@@ -92,6 +92,7 @@ impl Topic {
             }
             Body::HookStatus(status) => ("", About::Hook(status.hook)),
             Body::Marker(_) => ("", About::Namespace),
+            Body::Clock(clock) => (clock.change.name(), About::Namespace),
             Body::Undo(_)
             | Body::Claim(_)
             | Body::ConntrackCounters(_)
@@ -103,6 +104,9 @@ impl Topic {
             | Body::Namespace(_)
             | Body::Node { .. }
             | Body::Ready
+            | Body::Facts(_)
+            | Body::Session(_)
+            | Body::SessionBegin
             | Body::RouteLookup(_)
             | Body::Translation(_)
             | Body::NeighbourEntry(_)
@@ -127,7 +131,7 @@ impl Topic {
             }
             RecordKind::Ipvs if self.word == USUAL_REUSE => Importance::Usual,
             RecordKind::Ipvs => Importance::Fault,
-            RecordKind::Marker | RecordKind::HookStatus => Importance::Frame,
+            RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock => Importance::Frame,
             _ => Importance::Change,
         }
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    event::{HookState, HookStatus},
+    event::{Clock, HookState, HookStatus, Text},
     output::report::document::{Account, Fact, MissingHook, Node},
     probe::table::{self, HOOKS},
-    state::State,
-    words::owner::netns_column,
+    state::{Machine, State},
+    words::{exact, microseconds, owner::netns_column},
 };
 
 /// Settings told at most.
@@ -30,12 +30,36 @@ pub(super) fn nodes(state: &State) -> Vec<Node> {
     vec![Node {
         host: names.map(|node| node.host.to_string()).unwrap_or_default(),
         kernel: names.map(|node| node.kernel.to_string()).unwrap_or_default(),
-        facts: Vec::new(),
+        facts: state.machines.of(0).map(facts).unwrap_or_default(),
         hooks_attached: state.hooks.attached() as u64,
         hooks_missing: missing.collect(),
         accounting: accounting.collect(),
         settings: settings(state),
     }]
+}
+
+/// What the machine told of itself, and how its clocks stood.
+fn facts(machine: &Machine) -> Vec<Fact> {
+    let is_offset = |name: &Text| name.as_str().starts_with("offset ");
+    let offsets = machine.facts().filter(|(name, _)| is_offset(name)).count();
+    let told = machine.facts().filter(|(name, _)| !is_offset(name));
+    let mut facts: Vec<Fact> = told.map(|(name, value)| fact(name.as_str(), value.to_string())).collect();
+    if offsets > 0 {
+        facts.push(fact("fields of the kernel found", exact(offsets as u64)));
+    }
+    facts.extend(machine.clock.as_ref().and_then(clock).map(|text| fact("wall clock", text)));
+    facts
+}
+
+fn fact(name: &str, value: String) -> Fact {
+    Fact { name: name.to_owned(), value }
+}
+
+fn clock(clock: &Clock) -> Option<String> {
+    let is_synchronised = clock.is_synchronised?;
+    let error = clock.largest_error_us.filter(|_| is_synchronised);
+    let error = error.map(|us| format!(", off by {} at most", microseconds(u64::from(us)))).unwrap_or_default();
+    Some(format!("{}synchronised{error}", if is_synchronised { "" } else { "not " }))
 }
 
 fn missing_hook(status: &HookStatus) -> MissingHook {

@@ -53,7 +53,8 @@ fn what(state: &State, document: &Document) -> String {
             "neighbour" => counted(rate.events, "neighbour proposal"),
             "conntrack" => counted(rate.events, "conntrack decision"),
             "ipvs" => counted(rate.events, "IPVS decision"),
-            family => counted(rate.events, &format!("event of the family {family}")),
+            "path" => format!("{} on the path of packets", counted(rate.events, "event")),
+            family => counted(rate.events, &format!("{family} event")),
         })
         .collect();
     if told.is_empty() {
@@ -83,14 +84,12 @@ fn findings(findings: &[Finding]) -> String {
 fn completeness(document: &Document) -> String {
     let accounts = || document.nodes.iter().flat_map(|node| &node.accounting);
     let seen: u64 = accounts().map(|account| account.seen).sum();
+    let lost: u64 = accounts().map(|account| account.lost).sum();
+    let suppressed: u64 = accounts().map(|account| account.suppressed).sum();
     let mut missing = Vec::new();
-    for (count, what) in [
-        (accounts().map(|account| account.lost).sum(), "lost"),
-        (accounts().map(|account| account.suppressed).sum::<u64>(), "suppressed"),
-    ] {
-        if count > 0 {
-            missing.push(format!("{} of {} events were {what}", exact(count), exact(seen)));
-        }
+    if lost + suppressed > 0 {
+        let (lost, suppressed) = (exact(lost), exact(suppressed));
+        missing.push(format!("of {}, {lost} were lost and {suppressed} suppressed", counted(seen, "event")));
     }
     let hooks: usize = document.nodes.iter().map(|node| node.hooks_missing.len()).sum();
     if hooks > 0 {
@@ -106,6 +105,6 @@ fn completeness(document: &Document) -> String {
     if missing.is_empty() {
         "Every hook was attached and every event delivered.".to_owned()
     } else {
-        format!("Not all of it is here: {}.", joined(&missing))
+        format!("Not all of it is here: {}.", missing.join("; "))
     }
 }

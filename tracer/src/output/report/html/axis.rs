@@ -8,7 +8,7 @@ use crate::output::report::{
 
 /// Widths in units of the drawing; a page scales it to its own.
 pub(super) const WIDTH: f64 = 960.0;
-const LEFT: f64 = 150.0;
+const LEFT: f64 = 200.0;
 const RIGHT: f64 = 60.0;
 
 /// Where a time is drawn.
@@ -138,7 +138,7 @@ pub(super) fn text(
 
 /// A name at the left of a row, cut in its middle if it is too long, whole when it is pointed at.
 pub(super) fn name(svg: &mut Markup, y: f64, whole: &str) {
-    const CELLS: usize = 25;
+    const CELLS: usize = 28;
     let [x, y] = [LEFT - 8.0, y].map(number);
     let attributes = [("class", "name"), ("x", x.as_str()), ("y", y.as_str()), ("text-anchor", "end")];
     svg.element("text", &attributes, |svg| {
@@ -152,7 +152,8 @@ pub(super) fn when(extent: Extent) -> String {
     format!("{} to {} UTC", time(extent.first), time(extent.last))
 }
 
-fn clip_middle(text: &str, most: usize) -> String {
+/// The text in at most so many characters, its middle left out if it is longer.
+pub(super) fn clip_middle(text: &str, most: usize) -> String {
     let characters: Vec<char> = text.chars().collect();
     if characters.len() <= most {
         return text.to_owned();

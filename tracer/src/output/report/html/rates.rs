@@ -1,7 +1,7 @@
 //! How often each family had something to tell, with markers and findings on the same axis.
 
 use super::{
-    axis::{Axis, bar, chart, float, line, name, text, when},
+    axis::{Axis, bar, chart, clip_middle, float, line, name, text, when},
     markup::Markup,
 };
 use crate::{
@@ -20,6 +20,8 @@ const ROW: f64 = 18.0;
 const FINDINGS: usize = 12;
 /// Markers drawn; all are in the timeline.
 const MARKERS: usize = 60;
+/// Characters of what a user typed; whoever points at the line reads all of it.
+const MARKER_CELLS: usize = 32;
 
 pub(super) fn draw(page: &mut Markup, document: &Document) {
     let Some(axis) = Axis::of(document) else { return };
@@ -28,7 +30,8 @@ pub(super) fn draw(page: &mut Markup, document: &Document) {
         document.findings.iter().filter(|finding| finding.span.is_some()).take(FINDINGS).collect();
     let markers: Vec<&Entry> =
         document.timeline.entries.iter().filter(|entry| entry.marker).take(MARKERS).collect();
-    let top = if findings.is_empty() { 10.0 } else { 10.0 + float(findings.len() as u64) * ROW + 10.0 };
+    let words = if markers.iter().any(|marker| is_of_user(marker)) { ROW } else { 4.0 };
+    let top = words + float(findings.len() as u64) * ROW + 10.0;
     let bottom = top + float(rates.len() as u64) * LANE;
     let description = format!(
         "Events of each family in every {}, the largest number at the right. Dashed lines are changes and what was \
@@ -43,7 +46,7 @@ pub(super) fn draw(page: &mut Markup, document: &Document) {
     chart(page, "rates-chart", ("Events over time", &description), bottom + 24.0, |svg| {
         axis.draw(svg, 4.0, bottom);
         for (place, finding) in findings.iter().enumerate() {
-            draw_finding(svg, axis, 10.0 + float(place as u64) * ROW, finding);
+            draw_finding(svg, axis, words + float(place as u64) * ROW, finding);
         }
         for (place, rate) in rates.iter().enumerate() {
             draw_rate(svg, axis, top + float(place as u64) * LANE, document.rates.bucket_ns, rate);
@@ -81,9 +84,16 @@ fn draw_rate(svg: &mut Markup, axis: Axis, y: f64, bucket_ns: u64, rate: &Rate) 
 fn draw_marker(svg: &mut Markup, axis: Axis, bottom: f64, marker: &Entry) {
     let x = axis.at(marker.first);
     let words = format!("{} {}: {}", time_of_day(marker.first), marker.kind, marker.text);
-    let class = if marker.kind == "marker" { "marker user" } else { "marker" };
+    let class = if is_of_user(marker) { "marker user" } else { "marker" };
     svg.element("g", &[("class", class)], |svg| {
         svg.element("title", &[], |svg| svg.text(&words));
         line(svg, "line", (x, 4.0), (x, bottom));
+        if is_of_user(marker) {
+            text(svg, "marked", (x + 4.0, 13.0), "start", &clip_middle(&marker.text, MARKER_CELLS));
+        }
     });
+}
+
+fn is_of_user(marker: &Entry) -> bool {
+    marker.kind == "marker"
 }
