@@ -147,7 +147,8 @@ impl Prologues {
             }
             // The end of a prologue may be damaged.
             _ if !self.until_ns.is_empty() => {
-                let is_prologue = self.until_ns.get(&node).is_some_and(|&until_ns| event.time.boot_ns <= until_ns);
+                let is_prologue =
+                    self.until_ns.get(&node).is_some_and(|&until_ns| event.time.boot_ns <= until_ns);
                 if !is_prologue {
                     self.until_ns.remove(&node);
                 }

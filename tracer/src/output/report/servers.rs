@@ -1,12 +1,10 @@
 //! Weights and new connections of real servers over the session.
 
-use std::net::SocketAddr;
-
 use rustc_hash::FxHashMap;
 
 use super::{Netns, series::Series, steps::Steps};
 use crate::{
-    event::{Body, Event, IpvsChangeKind, IpvsDecision, IpvsService, ListedWhy, Timestamp},
+    event::{Body, Endpoint, Event, IpvsChangeKind, IpvsDecision, IpvsService, ListedWhy, Timestamp},
     state::is_onto_drained,
 };
 
@@ -34,7 +32,7 @@ pub(super) struct ServerKey {
     pub(super) netns: Netns,
     pub(super) service: IpvsService,
     /// `None` gathers what reached no server.
-    pub(super) real: Option<SocketAddr>,
+    pub(super) real: Option<Endpoint>,
 }
 
 /// What became of one.

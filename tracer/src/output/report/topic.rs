@@ -1,14 +1,14 @@
 //! What events of a session are told together.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use tracer_common::{hook::HookId, record::RecordKind};
 
 use super::Netns;
 use crate::{
     event::{
-        Body, ConntrackEvent, Event, Ipvs, IpvsDecision, IpvsService, Prefix, RulesetChange, RulesetFamily,
-        Text, Verdict,
+        Body, ConntrackEvent, Endpoint, Event, Ipvs, IpvsDecision, IpvsService, Prefix, RulesetChange,
+        RulesetFamily, Text, Verdict,
     },
     state::is_onto_drained,
 };
@@ -46,7 +46,7 @@ pub(super) struct Topic {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum About {
     Address(Option<IpAddr>),
-    Real(IpvsService, Option<SocketAddr>),
+    Real(IpvsService, Option<Endpoint>),
     Prefix(Prefix),
     Device(Text),
     Table(RulesetFamily, Text),

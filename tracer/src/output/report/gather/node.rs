@@ -58,7 +58,8 @@ fn fact(name: &str, value: String) -> Fact {
 fn clock(clock: &Clock) -> Option<String> {
     let is_synchronised = clock.is_synchronised?;
     let error = clock.largest_error_us.filter(|_| is_synchronised);
-    let error = error.map(|us| format!(", off by {} at most", microseconds(u64::from(us)))).unwrap_or_default();
+    let error =
+        error.map(|us| format!(", off by {} at most", microseconds(u64::from(us)))).unwrap_or_default();
     Some(format!("{}synchronised{error}", if is_synchronised { "" } else { "not " }))
 }
 
