@@ -36,11 +36,6 @@ impl Playback {
         self.reader.damage().iter().map(|damage| format!("{}: {damage}", self.path.display())).collect()
     }
 
-    /// The reader, for what it knows of the damage.
-    pub(super) fn reader(&self) -> &SessionReader<File> {
-        &self.reader
-    }
-
     /// The block up to the end of the duration.
     fn cut(&mut self, block: &Block) -> Block {
         let mut taken = 0;
