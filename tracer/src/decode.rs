@@ -189,7 +189,9 @@ impl Decoder {
             RecordKind::Marker => Body::Marker(Text::from_bytes(read::<MarkerRecord>(record)?.1)),
             RecordKind::Clock => {
                 let clock = Clock::from(&read::<ClockRecord>(record)?.0);
-                self.clock_mut(of_node)?.wall_minus_boot_ns = clock.wall_minus_boot_ns;
+                if let Some(kept) = self.clock_mut(of_node) {
+                    kept.wall_minus_boot_ns = clock.wall_minus_boot_ns;
+                }
                 Body::Clock(clock)
             }
             RecordKind::Facts => Body::Facts(Arc::new(Facts::from_text(read::<FactsRecord>(record)?.1))),
