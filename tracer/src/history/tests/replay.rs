@@ -6,14 +6,16 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use bytes::Bytes;
 use proptest::prelude::*;
+use tracer_common::record::RecordKind;
 
 use super::{FILTERS, block, expected, filter, time};
 use crate::{
     block::Block,
     decode::records,
     history::{Indexer, LandmarkKind, Recorded, Replay},
+    output::tests::every_event,
+    session::ReadError,
     state::{Limits, MarkerKind},
 };
 
@@ -55,9 +57,9 @@ impl Recorded for Recording {
         self.blocks.first().and_then(|block| records(&block.0).next()).map_or(0, |(header, _)| header.time_ns)
     }
 
-    fn read(&self, index: usize) -> Result<Bytes, String> {
+    fn read(&self, index: usize) -> Result<Block, ReadError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        Ok(self.blocks[index].0.clone())
+        Ok(self.blocks[index].clone())
     }
 
     fn damage(&self) -> Vec<String> {
@@ -184,13 +186,16 @@ proptest! {
     }
 }
 
-/// A long session: a record a millisecond, sixteen to a chapter, every fourth of a second a marker.
+/// A long session: a record a millisecond, sixteen to a chapter, one of them the change of a route.
 fn long() -> Arc<Recording> {
+    let sample = every_event();
+    let mut kinds = records(&sample.0).map(|(header, _)| header.kind);
+    let route = kinds.position(|kind| kind == RecordKind::Route as u16).unwrap();
     let blocks: Vec<Block> = (0..512_u64)
         .map(|chapter| {
             let picked: Vec<(usize, u64)> = (0..16)
                 .map(|index| {
-                    (if index == 3 { 40 } else { 4 }, 1_000_000_000 + (chapter * 16 + index) * 1_000_000)
+                    (if index == 3 { route } else { 4 }, 1_000_000_000 + (chapter * 16 + index) * 1_000_000)
                 })
                 .collect();
             block(&picked, false)
