@@ -6,19 +6,20 @@ mod tests;
 use std::sync::Arc;
 
 use tracer_common::record::{
-    AddressRecord, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, ContainerRecord, DuplicateRecord,
-    HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord,
-    LinkRecord, MarkerRecord, NamespaceRecord, NeighbourEntryRecord, NeighbourRecord, NodeRecord,
-    OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord,
-    RulesetRecord, StatsRecord, SysctlRecord, TranslationRecord, UndoRecord,
+    AddressRecord, ClaimRecord, ClockRecord, ConntrackCountersRecord, ConntrackRecord, ContainerRecord,
+    DuplicateRecord, FactsRecord, HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord,
+    IpvsRecord, IpvsServiceRecord, LinkRecord, MarkerRecord, NamespaceRecord, NeighbourEntryRecord,
+    NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RouteLookupRecord,
+    RouteRecord, RuleRecord, RulesetRecord, SessionBeginRecord, SessionRecord, StatsRecord, SysctlRecord,
+    TranslationRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
     event::{
-        Body, Container, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Namespace, Netns,
-        Retransmit, Route, Ruleset, Sysctl, Text, Timestamp,
+        Body, Clock, Container, Event, Facts, HookStatus, IpvsChange, ListedDestination, ListedService,
+        Namespace, Netns, Retransmit, Route, Ruleset, Sysctl, Text, Timestamp,
     },
 };
 
@@ -186,6 +187,19 @@ impl Decoder {
                 Body::Translation(Box::new((&read::<TranslationRecord>(record)?.0).into()))
             }
             RecordKind::Marker => Body::Marker(Text::from_bytes(read::<MarkerRecord>(record)?.1)),
+            RecordKind::Clock => {
+                let clock = Clock::from(&read::<ClockRecord>(record)?.0);
+                if let Some(kept) = self.clock_mut(of_node) {
+                    kept.wall_minus_boot_ns = clock.wall_minus_boot_ns;
+                }
+                Body::Clock(clock)
+            }
+            RecordKind::Facts => Body::Facts(Arc::new(Facts::from_text(read::<FactsRecord>(record)?.1))),
+            RecordKind::Session => Body::Session((&read::<SessionRecord>(record)?.0).into()),
+            RecordKind::SessionBegin => {
+                read::<SessionBeginRecord>(record)?;
+                Body::SessionBegin
+            }
         })
     }
 }

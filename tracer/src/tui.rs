@@ -7,10 +7,7 @@ mod copy;
 pub mod keys;
 pub mod model;
 pub mod mouse;
-mod notable;
 mod opened;
-mod owner_text;
-mod peers;
 pub mod player;
 pub mod prompt;
 mod rows;
@@ -24,6 +21,8 @@ pub mod update;
 pub mod view;
 pub mod when;
 mod widget;
+
+use crate::words::owner as owner_text;
 
 use std::{
     sync::{

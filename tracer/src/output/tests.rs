@@ -1,6 +1,7 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
 mod names;
+mod nodes;
 mod path;
 mod translation;
 

@@ -278,11 +278,13 @@ pub(crate) fn hook_status(hook: HookId, attached: Option<Way>, reason: &str) -> 
     Body::HookStatus(HookStatus { hook: Some(hook), attached, is_needed: true, reason: Text::new(reason) })
 }
 
-fn all(events: impl IntoIterator<Item = (u64, Body)>) -> State {
+/// What these amount to, and what stands out of it.
+pub(crate) fn all(events: impl IntoIterator<Item = (u64, Body)>) -> State {
     let mut state = State::default();
     for (milliseconds, body) in events {
         state.apply(&event(milliseconds, body));
     }
+    state.look();
     state
 }
 

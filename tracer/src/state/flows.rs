@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    bounded::Bounded,
+    bounded::{Bounded, Likely},
     outage::{Outage, Outages},
     recent::Recent,
     shared::{Interner, Shared},
@@ -138,19 +138,6 @@ impl Flow {
         self.kinds[kind as usize]
     }
 
-    /// Reads a little of every part of it, so that all of it is near when it is changed.
-    pub(super) fn look_ahead(&self) -> u64 {
-        self.first.boot_ns
-            ^ self.segments
-            ^ self.socket_inode.unwrap_or_default()
-            ^ self.cgroup_id.unwrap_or_default()
-            ^ self.rto_us.unwrap_or_default()
-            ^ u64::from(self.kinds[0] ^ self.congestion_window.unwrap_or_default())
-            ^ u64::from(self.device.is_some() ^ self.process.is_some())
-            ^ self.outages.look_ahead()
-            ^ self.recent.look_ahead()
-    }
-
     /// Attempts a second over the last whole `seconds` (60 at most) before `now`, or since the flow was first seen.
     pub fn per_second(&self, now: Timestamp, seconds: u64) -> f64 {
         self.recent.per_second(self.first, now, seconds)
@@ -164,6 +151,14 @@ impl Flow {
     /// The time in which nothing new was acknowledged, if it goes on: `None` once the next attempt is overdue.
     pub fn outage_at(&self, now: Timestamp) -> Option<Outage> {
         self.outages.at(now)
+    }
+
+    /// For how long nothing got through at most, nanoseconds, an outage that goes on included.
+    pub fn longest_outage_ns(&self, now: Timestamp) -> u64 {
+        let longest_ns = self.longest_outage().map_or(0, |outage| outage.duration_ns());
+        let since_ns =
+            self.outage_at(now).map_or(0, |outage| now.boot_ns.saturating_sub(outage.began.boot_ns));
+        longest_ns.max(since_ns)
     }
 
     fn retransmit(&mut self, shared: &mut Shared, time: Timestamp, retransmit: &Retransmit) {
@@ -241,12 +236,13 @@ pub type Flows = Bounded<FlowKey, Flow>;
 pub(super) fn retransmit(
     flows: &mut Flows,
     shared: &mut Shared,
+    row: Likely,
     netns: Netns,
     time: Timestamp,
     retransmit: &Retransmit,
 ) {
     let key = FlowKey { netns, endpoints: retransmit.flow };
-    flows.touch(key, || Flow::new(time)).retransmit(shared, time, retransmit);
+    flows.touch_at(row, key, || Flow::new(time)).retransmit(shared, time, retransmit);
 }
 
 pub(super) fn undo(flows: &mut Flows, netns: Netns, time: Timestamp, undo: &Undo) {

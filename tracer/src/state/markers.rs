@@ -17,7 +17,7 @@ pub enum MarkerKind {
     Ipvs,
     /// A route or a rule that chooses a routing table changed.
     Route,
-    /// An address, a device or a setting changed.
+    /// An address, a device, a setting or the wall clock changed.
     Surroundings,
 }
 
@@ -30,8 +30,9 @@ impl MarkerKind {
         match body {
             Body::Marker(_) => Some(Self::User),
             Body::IpvsChange(_) => Some(Self::Ipvs),
-            Body::Route(_) | Body::Rule(_) => Some(Self::Route),
-            Body::Address(_) | Body::Link(_) | Body::Sysctl(_) if !body.is_snapshot() => {
+            Body::Route(_) => Some(Self::Route),
+            Body::Rule(_) if !body.is_snapshot() => Some(Self::Route),
+            Body::Address(_) | Body::Link(_) | Body::Sysctl(_) | Body::Clock(_) if !body.is_snapshot() => {
                 Some(Self::Surroundings)
             }
             _ => None,

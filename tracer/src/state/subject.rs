@@ -89,6 +89,10 @@ impl Subject {
             | Body::Node { .. }
             | Body::Ready
             | Body::Marker(_)
+            | Body::Clock(_)
+            | Body::Facts(_)
+            | Body::Session(_)
+            | Body::SessionBegin
             | Body::Container(_) => {
                 return None;
             }

@@ -14,7 +14,6 @@
 
 mod chrome;
 mod conntrack;
-mod describe;
 mod event_text;
 mod hooks;
 mod ipvs;
@@ -34,7 +33,6 @@ use ratatui::{
 };
 
 pub(super) use self::{
-    describe::{blind_text, flow_name, kinds_text, subject_title},
     event_text::event_fact,
     subject::{subject_lines, subject_text},
 };
@@ -43,7 +41,7 @@ use super::{
     theme::Theme,
     widget::help,
 };
-use crate::state::State;
+use crate::{state::State, words::describe};
 
 /// The smallest terminal that is drawn on.
 const LEAST_CELLS: u16 = 40;

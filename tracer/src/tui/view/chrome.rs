@@ -34,7 +34,18 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     ]);
     let room = usize::from(area.width).saturating_sub(right.width() + 2);
     let elapsed = clock(state.now().boot_ns.saturating_sub(state.began().boot_ns));
+    let others = state.names.nodes().len().saturating_sub(1);
     let about = match &state.node {
+        Some(node) if others > 0 => {
+            let nodes: Vec<&str> = state.names.nodes().map(|(_, host)| host.as_str()).collect();
+            fitting(
+                &[
+                    format!(" {} · {elapsed}", nodes.join(", ")),
+                    format!(" {} and {others} more · {elapsed}", node.host),
+                ],
+                room.saturating_sub(7),
+            )
+        }
         Some(node) => fitting(
             &[
                 format!(" {} · kernel {} · {elapsed}", node.host, node.kernel),
