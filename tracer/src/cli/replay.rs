@@ -2,7 +2,7 @@
 
 mod loaded;
 
-use std::{fs, path::PathBuf, slice, sync::Arc, time::Duration};
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use tracer_common::record::RecordKind;
@@ -19,8 +19,9 @@ use crate::{
 /// `tracer replay`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The session.
-    file: PathBuf,
+    /// The sessions: parts of one recording, or those of several nodes.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Begin at this moment and not at the end: 14:03:22, +30s (after the beginning), 50%, 2026-03-14T14:03:22Z.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<When>,
@@ -59,11 +60,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// The session, which is read as it is wanted; one that comes through a pipe is read whole first.
 fn open(arguments: &Arguments) -> anyhow::Result<Arc<dyn Recorded>> {
-    let path = &arguments.file;
-    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+    if let [path] = arguments.files.as_slice()
+        && fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    {
         return Ok(Arc::new(Loaded::read(Playback::open(path, &arguments.view.scope)?)?));
     }
-    Ok(Arc::new(Tape::open(slice::from_ref(path))?))
+    Ok(Arc::new(Tape::open(&arguments.files)?))
 }
 
 /// Where a duration ends that is counted from when everything was attached, in nanoseconds since boot; `None` if the
