@@ -6,14 +6,12 @@ use super::nobody;
 use crate::{
     case::Setting,
     expect::Events,
-    screen::{Picture, Screen, Size},
+    screen::{Picture, Screen, WIDE},
     topology::Pair,
 };
 
 /// A flow that begins when the others have ended and the moment has been marked.
 const LATER: u16 = 41_102;
-
-const WIDE: Size = (140, 40);
 
 /// A recording with a mark in it, opened, taken back to the mark, played to its end and taken to its beginning. Truth:
 /// the recording as JSON.
@@ -45,7 +43,8 @@ pub(super) fn played(setting: &Setting) -> Result<()> {
         picture.has("AT 00:0")?;
         picture.has(MARK)?;
         picture.lacks(&later)?;
-        let bar = picture.lines().iter().find(|line| line.contains('├')).context("no extent of the session")?;
+        let bar =
+            picture.lines().iter().find(|line| line.contains('├')).context("no extent of the session")?;
         let (before, behind) = bar.split_once('●').context("the moment is not on it")?;
         ensure!(before.contains('━') && behind.contains('─'), "the moment is at the wrong place: {bar}");
         picture.table(&nobody::COLUMNS)
