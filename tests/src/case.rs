@@ -13,6 +13,7 @@ mod conntrack_counters;
 mod conntrack_race;
 mod fallback;
 mod icmp;
+mod incident;
 mod ipvs;
 mod ipvs_change;
 mod lifecycle;
@@ -65,10 +66,10 @@ impl Setting {
     /// As [`trace`](Self::trace), with what it says added to `events`.
     fn trace_into(&self, events: Events, arguments: &[&str]) -> Result<Tracer> {
         let Some(fallback) = &self.fallback else {
-            return Tracer::start(&self.program, arguments, events);
+            return Tracer::start(&self.program, self.case, arguments, events);
         };
         let arguments = [arguments, &["--avoid", fallback.avoided.name()]].concat();
-        let tracer = Tracer::start(&self.program, &arguments, events)?;
+        let tracer = Tracer::start(&self.program, self.case, &arguments, events)?;
         tracer.ask(|events| fallback.is_taken(events))?;
         Ok(tracer)
     }
@@ -91,6 +92,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         icmp::CASES,
         loops::CASES,
         names::CASES,
+        incident::CASES,
         storm::CASES,
         translation::CASES,
         screen::CASES,

@@ -13,6 +13,7 @@ pub mod layout;
 pub mod namespace;
 pub mod need;
 pub mod queue;
+pub mod recorded;
 pub mod retransmits;
 pub mod screen;
 pub mod storm;

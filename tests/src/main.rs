@@ -1,5 +1,6 @@
-//! Runs scenarios: `scenarios [--list] [--keep] [--without-first N] [CASE…] [^BEGINNING…]`. A name after `^` leaves out the
-//! cases that begin with it; of what is left, the first N are left out: a guest that takes over from another has them told.
+//! Runs scenarios: `scenarios [--list] [--keep] [--sessions DIRECTORY] [--without-first N] [CASE…] [^BEGINNING…]`. A name
+//! after `^` leaves out the cases that begin with it; of what is left, the first N are left out: a guest that takes over
+//! from another has them told. The sessions of all runs are kept in the directory, if one is given.
 //!
 //! The program under test is `$TRACER_BIN`, or `tracer` beside this one. A line for each case, then
 //! `N passed, N failed, N skipped`; the exit status is 0 if none failed, 1 if one did, 2 for wrong use.
@@ -14,10 +15,11 @@ use std::{
 use anyhow::{Context, Result, bail};
 use tracer_tests::{
     case::{self, Case, Setting},
-    namespace,
+    namespace, recorded,
 };
 
-const USAGE: &str = "usage: scenarios [--list] [--keep] [--without-first N] [CASE…] [^BEGINNING…]";
+const USAGE: &str =
+    "usage: scenarios [--list] [--keep] [--sessions DIRECTORY] [--without-first N] [CASE…] [^BEGINNING…]";
 
 fn main() -> ExitCode {
     let chosen = match chosen_cases() {
@@ -48,6 +50,10 @@ fn chosen_cases() -> Result<Option<Vec<&'static Case>>> {
         match argument.as_str() {
             "--list" => list = true,
             "--keep" => namespace::keep_all(),
+            "--sessions" => {
+                let directory = arguments.next().context("--sessions needs a directory")?;
+                recorded::keep_in(PathBuf::from(directory))?;
+            }
             "--without-first" => {
                 let number = arguments.next().context("--without-first needs a number")?;
                 told = number.parse().with_context(|| format!("no number: {number}"))?;

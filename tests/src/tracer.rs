@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     mem,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
@@ -17,11 +17,18 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::{expect::Events, wait};
+use crate::{
+    expect::Events,
+    recorded::{Printed, Recorded},
+    wait,
+};
 
 /// `tracer events --json`, started and ready.
 #[derive(Debug)]
 pub struct Tracer {
+    program: PathBuf,
+    case: &'static str,
+    recorded: Recorded,
     child: Child,
     lines: Arc<Mutex<Lines>>,
     stdout: Option<JoinHandle<()>>,
@@ -34,6 +41,7 @@ pub struct Tracer {
 #[derive(Debug)]
 struct Lines {
     events: Events,
+    printed: Printed,
     /// The first line that is not an event, and why.
     broken: Option<String>,
 }
@@ -50,22 +58,27 @@ pub struct Run {
 }
 
 impl Tracer {
-    /// Starts `tracer events --json` with more arguments and waits until it says that it is ready. What it says is
-    /// added to `events`.
-    pub fn start(program: &Path, arguments: &[&str], events: Events) -> Result<Self> {
+    /// Starts `tracer events --json` with more arguments, and the recording of a session, and waits until it says that it
+    /// is ready. What it says is added to `events`.
+    pub fn start(program: &Path, case: &'static str, arguments: &[&str], events: Events) -> Result<Self> {
+        let recorded = Recorded::new(arguments)?;
         let started = Instant::now();
         let mut child = Command::new(program)
             .args(["events", "--json"])
             .args(arguments)
+            .arg("--record")
+            .arg(recorded.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("start {}", program.display()))?;
-        let lines = Arc::new(Mutex::new(Lines { events, broken: None }));
+        let lines = Arc::new(Mutex::new(Lines { events, printed: Printed::default(), broken: None }));
         let stdout = child.stdout.take().map(|stdout| collect(stdout, Arc::clone(&lines)));
         let stderr = child.stderr.take().map(read_to_end);
-        let mut tracer = Self { child, lines, stdout, stderr, attach_time: Duration::ZERO };
+        let program = program.to_owned();
+        let mut tracer =
+            Self { program, case, recorded, child, lines, stdout, stderr, attach_time: Duration::ZERO };
         tracer.wait_ready()?;
         tracer.attach_time = started.elapsed();
         Ok(tracer)
@@ -118,7 +131,7 @@ impl Tracer {
         Ok(run)
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself. If it ended well, its session must tell what it printed.
     pub fn wait(&mut self) -> Result<Run> {
         let status = wait::until("tracer to end", || Ok(self.child.try_wait()?))?;
         if let Some(reader) = self.stdout.take() {
@@ -129,7 +142,13 @@ impl Tracer {
         if let Some(broken) = lines.broken.take() {
             bail!("standard output: {broken}");
         }
-        Ok(Run { events: mem::take(&mut lines.events), status, stderr })
+        let (events, printed) = (mem::take(&mut lines.events), mem::take(&mut lines.printed));
+        drop(lines);
+        if status.success() {
+            self.recorded.compare(&self.program, &printed)?;
+            self.recorded.keep(self.case)?;
+        }
+        Ok(Run { events, status, stderr })
     }
 
     /// Sends it a signal.
@@ -158,8 +177,11 @@ impl Drop for Tracer {
 fn collect(stdout: ChildStdout, lines: Arc<Mutex<Lines>>) -> JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines() {
-            let parsed = line.map_err(anyhow::Error::from).and_then(|line| parse_line(&line));
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Ok(line) = &line {
+                lines.printed.note(line);
+            }
+            let parsed = line.map_err(anyhow::Error::from).and_then(|line| parse_line(&line));
             match parsed {
                 Ok(event) => lines.events.push(event),
                 Err(error) => {

@@ -6,8 +6,10 @@
 
 mod address;
 mod claim;
+mod clock;
 mod conntrack;
 mod duplicate;
+mod facts;
 mod flow;
 mod header;
 mod icmp;
@@ -23,6 +25,7 @@ mod retransmit;
 mod route;
 mod rule;
 mod ruleset;
+mod session;
 mod sysctl;
 mod translation;
 mod undo;
@@ -31,11 +34,13 @@ mod user;
 pub use self::{
     address::AddressRecord,
     claim::{ClaimRecord, claim_direction, claim_source},
+    clock::{ClockRecord, clock_synchronised, clock_why},
     conntrack::{
         ABSENT_COUNT, CONNTRACK_COUNTER_PLACES, ConntrackCountersRecord, ConntrackRecord, conntrack_counter,
         conntrack_event,
     },
     duplicate::DuplicateRecord,
+    facts::FactsRecord,
     flow::Flow,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     icmp::{IcmpRecord, icmp_direction, icmp_part},
@@ -51,6 +56,7 @@ pub use self::{
     route::{NextHopRecord, RouteLookupRecord, RouteRecord, change},
     rule::RuleRecord,
     ruleset::{LARGEST_CHAINS, RulesetRecord, ruleset_backend, ruleset_flag},
+    session::{SESSION_ID_BYTES, SessionBeginRecord, SessionRecord},
     sysctl::SysctlRecord,
     translation::TranslationRecord,
     undo::UndoRecord,

@@ -1,21 +1,25 @@
 //! From blocks to events.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use tracer_common::record::{
-    AddressRecord, ClaimRecord, ConntrackCountersRecord, ConntrackRecord, ContainerRecord, DuplicateRecord,
-    HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord,
-    LinkRecord, MarkerRecord, NamespaceRecord, NeighbourEntryRecord, NeighbourRecord, NodeRecord,
-    OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord,
-    RulesetRecord, StatsRecord, SysctlRecord, TranslationRecord, UndoRecord,
+    AddressRecord, ClaimRecord, ClockRecord, ConntrackCountersRecord, ConntrackRecord, ContainerRecord,
+    DuplicateRecord, FactsRecord, HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord,
+    IpvsRecord, IpvsServiceRecord, LinkRecord, MarkerRecord, NamespaceRecord, NeighbourEntryRecord,
+    NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RouteLookupRecord,
+    RouteRecord, RuleRecord, RulesetRecord, SessionBeginRecord, SessionRecord, StatsRecord, SysctlRecord,
+    TranslationRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
 use crate::{
     block::Block,
     event::{
-        Body, Container, Event, HookStatus, IpvsChange, ListedDestination, ListedService, Namespace,
-        Retransmit, Route, Ruleset, Sysctl, Text, Timestamp,
+        Body, Clock, Container, Event, Facts, HookStatus, IpvsChange, ListedDestination, ListedService,
+        Namespace, Netns, Retransmit, Route, Ruleset, Sysctl, Text, Timestamp,
     },
 };
 
@@ -30,21 +34,28 @@ pub struct DecodeCounts {
     pub malformed: u64,
 }
 
-/// Reads blocks of one node in their order. It keeps what the [`NodeRecord`]s say, which gives later records their
-/// meaning, and counts what it cannot read; no input makes it fail.
-#[derive(Clone, Debug)]
-pub struct Decoder {
+/// What the records of a node need to be understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NodeClock {
     wall_minus_boot_ns: i64,
     tick_ns: u64,
-    counts: DecodeCounts,
 }
 
-impl Default for Decoder {
+impl Default for NodeClock {
     fn default() -> Self {
         /// A tick of Debian's and most other kernels (`CONFIG_HZ=250`), until a record tells.
         const USUAL_TICK_NS: u64 = 4_000_000;
-        Self { wall_minus_boot_ns: 0, tick_ns: USUAL_TICK_NS, counts: DecodeCounts::default() }
+        Self { wall_minus_boot_ns: 0, tick_ns: USUAL_TICK_NS }
     }
+}
+
+/// Reads blocks in their order, of one node or of several. It keeps what the [`NodeRecord`]s say, which gives later
+/// records of the same node their meaning, and counts what it cannot read; no input makes it fail.
+#[derive(Clone, Debug, Default)]
+pub struct Decoder {
+    /// By the node's number.
+    clocks: Vec<NodeClock>,
+    counts: DecodeCounts,
 }
 
 impl Decoder {
@@ -69,12 +80,20 @@ impl Decoder {
             rest = after;
             match RecordKind::from_number(header.kind) {
                 None => self.counts.unknown += 1,
-                Some(kind) => match self.body(kind, record) {
+                Some(kind) => match self.body(kind, header.node, record) {
                     None => self.counts.malformed += 1,
                     Some(body) => {
                         self.counts.decoded += 1;
                         let time = self.timestamp(header);
-                        apply(Event { time, netns: header.netns, cpu: header.cpu, body }, self.counts);
+                        apply(
+                            Event {
+                                time,
+                                netns: Netns { node: header.node, inode: header.netns },
+                                cpu: header.cpu,
+                                body,
+                            },
+                            self.counts,
+                        );
                     }
                 },
             }
@@ -83,14 +102,28 @@ impl Decoder {
 
     fn timestamp(&self, header: RecordHeader) -> Timestamp {
         let boot_ns = header.time_ns;
-        Timestamp { boot_ns, wall_ns: self.wall_minus_boot_ns.saturating_add_unsigned(boot_ns) }
+        let wall_minus_boot_ns = self.clock(header.node).wall_minus_boot_ns;
+        Timestamp { boot_ns, wall_ns: wall_minus_boot_ns.saturating_add_unsigned(boot_ns) }
+    }
+
+    fn clock(&self, node: u16) -> NodeClock {
+        self.clocks.get(usize::from(node)).copied().unwrap_or_default()
+    }
+
+    fn clock_mut(&mut self, node: u16) -> Option<&mut NodeClock> {
+        let place = usize::from(node);
+        if place >= self.clocks.len() {
+            self.clocks.resize(place + 1, NodeClock::default());
+        }
+        self.clocks.get_mut(place)
     }
 
     /// The meaning of a whole record of a known kind; `None` if it is too short for its kind.
-    fn body(&mut self, kind: RecordKind, record: &[u8]) -> Option<Body> {
+    fn body(&mut self, kind: RecordKind, of_node: u16, record: &[u8]) -> Option<Body> {
         Some(match kind {
             RecordKind::Retransmit => {
-                Body::Retransmit(Retransmit::from_record(&read::<RetransmitRecord>(record)?.0, self.tick_ns))
+                let tick_ns = self.clock(of_node).tick_ns;
+                Body::Retransmit(Retransmit::from_record(&read::<RetransmitRecord>(record)?.0, tick_ns))
             }
             RecordKind::Undo => Body::Undo((&read::<UndoRecord>(record)?.0).into()),
             RecordKind::Neighbour => Body::Neighbour((&read::<NeighbourRecord>(record)?.0).into()),
@@ -122,8 +155,10 @@ impl Decoder {
             }
             RecordKind::Node => {
                 let (node, names) = read::<NodeRecord>(record)?;
-                self.wall_minus_boot_ns = node.wall_minus_boot_ns;
-                self.tick_ns = node.tick_ns;
+                if let Some(clock) = self.clock_mut(of_node) {
+                    clock.wall_minus_boot_ns = node.wall_minus_boot_ns;
+                    clock.tick_ns = node.tick_ns;
+                }
                 let mut names = names.splitn(2, |&byte| byte == b'\n');
                 let mut name = || Text::from_bytes(names.next().unwrap_or_default());
                 Body::Node { kernel: name(), host: name() }
@@ -152,6 +187,19 @@ impl Decoder {
                 Body::Translation(Box::new((&read::<TranslationRecord>(record)?.0).into()))
             }
             RecordKind::Marker => Body::Marker(Text::from_bytes(read::<MarkerRecord>(record)?.1)),
+            RecordKind::Clock => {
+                let clock = Clock::from(&read::<ClockRecord>(record)?.0);
+                if let Some(kept) = self.clock_mut(of_node) {
+                    kept.wall_minus_boot_ns = clock.wall_minus_boot_ns;
+                }
+                Body::Clock(clock)
+            }
+            RecordKind::Facts => Body::Facts(Arc::new(Facts::from_text(read::<FactsRecord>(record)?.1))),
+            RecordKind::Session => Body::Session((&read::<SessionRecord>(record)?.0).into()),
+            RecordKind::SessionBegin => {
+                read::<SessionBeginRecord>(record)?;
+                Body::SessionBegin
+            }
         })
     }
 }

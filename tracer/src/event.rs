@@ -5,10 +5,12 @@
 
 mod change;
 mod claim;
+mod clock;
 mod conntrack;
 mod conntrack_counters;
 mod container;
 mod duplicate;
+mod facts;
 mod failure;
 mod flow;
 mod hook_status;
@@ -19,10 +21,12 @@ mod ipvs_listing;
 mod ipvs_service;
 mod namespace;
 mod neighbour;
+mod netns;
 mod owner;
 mod retransmit;
 mod route;
 mod ruleset;
+mod session;
 mod stats;
 mod surroundings;
 mod text;
@@ -33,10 +37,12 @@ pub(crate) use self::hook_status::{ATTACHED, NOT_NEEDED, STANDBY};
 pub use self::{
     change::Change,
     claim::{Claim, ClaimOperation, Direction},
+    clock::{Clock, ClockChange},
     conntrack::{Conntrack, ConntrackEvent},
     conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
     container::{Container, Pod, Runtime},
     duplicate::Duplicate,
+    facts::Facts,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
     hook_status::{HookState, HookStatus},
@@ -47,10 +53,12 @@ pub use self::{
     ipvs_service::IpvsService,
     namespace::Namespace,
     neighbour::{HardwareAddress, Neighbour, NeighbourState, Verdict},
+    netns::Netns,
     owner::{Owner, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
     route::{LookupResult, NextHop, Prefix, Route, RouteLookup, RouteProtocol, RouteTable, RouteType},
     ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily},
+    session::{SessionId, SessionPart},
     stats::Stats,
     surroundings::{Address, Link, NeighbourEntry, Rule, Sysctl},
     text::Text,
@@ -86,8 +94,8 @@ impl Timestamp {
 pub struct Event {
     /// When.
     pub time: Timestamp,
-    /// Inode number of the network namespace it is about; 0 for the whole node.
-    pub netns: u32,
+    /// The network namespace it is about; inode number 0 for the whole node.
+    pub netns: Netns,
     /// The CPU it was seen on.
     pub cpu: u16,
     /// What.
@@ -160,6 +168,14 @@ pub enum Body {
     Translation(Box<Translation>),
     /// The user marked the moment; what they typed, which may be nothing.
     Marker(Text),
+    /// How the node's clocks stand.
+    Clock(Clock),
+    /// Facts of the machine and of tracer.
+    Facts(Arc<Facts>),
+    /// A session file begins; facts follow that were known by then.
+    Session(SessionPart),
+    /// What follows happened while the session file was recorded.
+    SessionBegin,
 }
 
 impl Body {
@@ -195,6 +211,10 @@ impl Body {
             Self::Ruleset(_) => RecordKind::Ruleset,
             Self::Translation(_) => RecordKind::Translation,
             Self::Marker(_) => RecordKind::Marker,
+            Self::Clock(_) => RecordKind::Clock,
+            Self::Facts(_) => RecordKind::Facts,
+            Self::Session(_) => RecordKind::Session,
+            Self::SessionBegin => RecordKind::SessionBegin,
         }
     }
 
@@ -204,7 +224,9 @@ impl Body {
             Self::NeighbourEntry(_) | Self::IpvsService(_) | Self::IpvsDestination(_) => true,
             Self::Address(Address { change, .. })
             | Self::Link(Link { change, .. })
-            | Self::Sysctl(Sysctl { change, .. }) => *change == Change::Present,
+            | Self::Sysctl(Sysctl { change, .. })
+            | Self::Rule(Rule { change, .. }) => *change == Change::Present,
+            Self::Clock(Clock { change, .. }) => *change == ClockChange::Start,
             _ => false,
         }
     }

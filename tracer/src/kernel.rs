@@ -5,6 +5,7 @@
 
 pub mod btf;
 pub mod facts;
+pub mod machine;
 pub mod modules;
 pub mod offsets;
 pub mod symbols;

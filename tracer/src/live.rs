@@ -5,6 +5,7 @@
 //! waits, the ring fills, and the kernel side counts what is lost.
 
 mod account;
+mod clock;
 mod conntrack;
 mod containers;
 mod encode;
@@ -27,15 +28,19 @@ use std::{
 use anyhow::Context as _;
 use bytes::BytesMut;
 use tokio::sync::mpsc;
-use tracer_common::record::{ReadyRecord, RecordHeader};
+use tracer_common::{
+    offsets::Offsets,
+    record::{ReadyRecord, RecordHeader},
+};
 
 pub(crate) use self::encode::{Stamp, marker};
 #[cfg(test)]
 pub(crate) use self::path::Device;
 pub(crate) use self::path::{Settings, Surroundings, read_settings};
 use self::{
+    clock::ClockWatch,
     containers::Containers,
-    encode::{append_hook_status, append_node, append_record, append_stats},
+    encode::{append_facts, append_hook_status, append_node, append_record, append_stats},
     ipvs::ToldByHooks,
     owners::Owners,
     path::{Asked, Unasked},
@@ -47,6 +52,7 @@ use crate::{
     kernel::{
         Paths,
         facts::{Facts, wall_minus_boot_ns},
+        machine,
     },
     probe::{Options, Probes},
 };
@@ -117,6 +123,8 @@ struct Collector {
     watchers: Watchers,
     asked: Asked,
     ipvs_told: ToldByHooks,
+    clocks: ClockWatch,
+    offsets_told: Option<Offsets>,
     blocks: mpsc::Sender<Block>,
     buffer: BytesMut,
 }
@@ -133,8 +141,19 @@ impl Collector {
         let watchers = Watchers::start(&paths, &options, &ipvs_told, &unasked)?;
         let probes = Probes::new(paths, facts, options)?;
         let (suspicion, asked) = (Suspicion::default(), Asked::new(unasked));
-        let buffer = BytesMut::new();
-        Ok(Self { probes, owners, containers, suspicion, watchers, asked, ipvs_told, blocks, buffer })
+        Ok(Self {
+            probes,
+            owners,
+            containers,
+            suspicion,
+            watchers,
+            asked,
+            ipvs_told,
+            clocks: ClockWatch::new()?,
+            offsets_told: None,
+            blocks,
+            buffer: BytesMut::new(),
+        })
     }
 
     fn run(mut self, stopped: &std_mpsc::Receiver<()>) -> anyhow::Result<()> {
@@ -145,6 +164,7 @@ impl Collector {
         let mut interval = BUSY_INTERVAL;
         // Ends when asked to stop, or when everybody who could ask is gone.
         while stopped.recv_timeout(interval) == Err(std_mpsc::RecvTimeoutError::Timeout) {
+            self.clocks.look(&mut self.buffer)?;
             let Ok(had_records) = self.hand_over_records() else { return Ok(()) };
             self.watch_suspects()?;
             for batch in self.watchers.batches() {
@@ -180,7 +200,10 @@ impl Collector {
     /// once, so that the screens can show how far it is.
     fn begin(&mut self) -> anyhow::Result<Result<(), Closed>> {
         let facts = self.probes.facts().clone();
-        append_node(&mut self.buffer, Stamp::now()?, &facts);
+        let stamp = Stamp::now()?;
+        append_node(&mut self.buffer, stamp, &facts);
+        self.clocks.begin(&mut self.buffer, stamp);
+        append_facts(&mut self.buffer, stamp, &machine::facts(self.probes.paths()));
         if self.hand_over().is_err() {
             return Ok(Err(Closed));
         }
@@ -195,6 +218,7 @@ impl Collector {
         self.settle_ipvs();
         // What was there before is complete by now, and comes after the word that the node is ready: that one is first.
         let first_round: Vec<BytesMut> = self.watchers.first_round().collect();
+        self.tell_offsets()?;
         let stamp = Stamp::now()?;
         append_record(&mut self.buffer, stamp, 0, &ReadyRecord { header: RecordHeader::default() }, &[]);
         if self.hand_over().is_err() {
@@ -255,6 +279,18 @@ impl Collector {
         let buffer = &mut self.buffer;
         self.probes.attach_late(|status| append_hook_status(buffer, stamp, status));
         self.settle_ipvs();
+        self.tell_offsets()
+    }
+
+    /// Tells where the kernel keeps what is read, if that was not told or is news: the types of a module come with it.
+    fn tell_offsets(&mut self) -> anyhow::Result<()> {
+        let offsets = self.probes.offsets();
+        if offsets != self.offsets_told
+            && let Some(offsets) = &offsets
+        {
+            append_facts(&mut self.buffer, Stamp::now()?, &machine::offsets(offsets));
+        }
+        self.offsets_told = offsets;
         Ok(())
     }
 

@@ -13,7 +13,7 @@ pub use self::{
     printer::Printer,
 };
 
-use crate::event::{Body, Conntrack, ConntrackEvent, Event, ListedWhy};
+use crate::event::{Body, ClockChange, Conntrack, ConntrackEvent, Event, ListedWhy};
 
 /// Whether an event gets a line or an object of its own.
 ///
@@ -25,7 +25,14 @@ pub fn is_shown(event: &Event) -> bool {
         Body::Conntrack(Conntrack { event, .. }) => *event != ConntrackEvent::SynRepeated,
         Body::IpvsService(listed) => listed.why != ListedWhy::Counts,
         Body::IpvsDestination(listed) => listed.why != ListedWhy::Counts,
-        Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Node { .. } => false,
+        Body::Clock(clock) => clock.change != ClockChange::Start,
+        Body::Owner(_)
+        | Body::Container(_)
+        | Body::Namespace(_)
+        | Body::Node { .. }
+        | Body::Facts(_)
+        | Body::Session(_)
+        | Body::SessionBegin => false,
         Body::Retransmit(_)
         | Body::Undo(_)
         | Body::Neighbour(_)

@@ -81,6 +81,8 @@ pub struct Probes {
     generations: Vec<Generation>,
     statuses: BTreeMap<HookId, HookStatus>,
     waiting_modules: BTreeSet<&'static str>,
+    /// As the newest generation was told them.
+    offsets: Option<Offsets>,
     standby: Option<Standby>,
 }
 
@@ -126,6 +128,7 @@ impl Probes {
             generations: Vec::new(),
             statuses: BTreeMap::new(),
             waiting_modules: BTreeSet::new(),
+            offsets: None,
             standby: None,
         })
     }
@@ -133,6 +136,16 @@ impl Probes {
     /// Facts of this node.
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// Where the kernel shows itself.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// Where this kernel keeps what the hooks read, once hooks have been tried.
+    pub fn offsets(&self) -> Option<Offsets> {
+        self.offsets
     }
 
     /// Every hook tried so far, in the order of the hook table.
@@ -278,6 +291,7 @@ impl Probes {
             self.statuses.insert(hook.id, status);
         }
         self.generations.push(generation);
+        self.offsets = Some(offsets);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ mod format;
 mod frame;
 mod index;
 mod reader;
+mod tape;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -27,5 +28,6 @@ pub use self::{
     format::{MAJOR_VERSION, MINOR_VERSION},
     frame::Frame,
     reader::{Damage, OpenError, SessionReader},
+    tape::{Chapter, Source, Tape, TapeError},
     writer::{CreateError, SessionWriter},
 };

@@ -13,11 +13,14 @@ pub(crate) mod fixture;
 mod flows;
 mod hooks;
 mod ipvs;
+mod machine;
 mod markers;
+mod memory;
 mod names;
 mod neighbours;
 mod outage;
 mod path;
+mod prefetch;
 mod rates;
 mod recent;
 mod related;
@@ -29,11 +32,13 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod top;
 mod translations;
 
 #[cfg(test)]
 pub(crate) use self::related::story;
-use self::shared::Shared;
+pub(crate) use self::top::top;
+use self::{bounded::Likely, shared::Shared};
 pub use self::{
     accounting::Accounting,
     batch::Batch,
@@ -46,6 +51,7 @@ pub use self::{
         Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
         Service, ServiceKey, is_onto_drained,
     },
+    machine::{Machine, Machines},
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     names::{Names, Ownership, Socket},
     neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
@@ -63,7 +69,8 @@ pub use self::{
 };
 use crate::{
     decode::DecodeCounts,
-    event::{Body, Event, Process, Text, Timestamp},
+    event::{Body, Event, Netns, Process, Stats, Text, Timestamp},
+    findings::Findings,
     probe::table::Family,
 };
 
@@ -142,8 +149,10 @@ pub struct Node {
 /// What all events so far amount to.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The names of the node, once a record told them.
+    /// The names of the node, once a record told them; of the first, where there are several.
     pub node: Option<Node>,
+    /// Each machine's clocks and facts, and the session they were kept in.
+    pub machines: Machines,
     /// Which hooks are attached.
     pub hooks: Hooks,
     /// What became of everything the hooks saw.
@@ -174,8 +183,10 @@ pub struct State {
     pub names: Names,
     /// The last events of every sort but retransmits.
     pub chronicle: Chronicle,
+    /// What stands out of all this.
+    pub findings: Findings,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
-    flow_namespaces: Bounded<u32, ()>,
+    flow_namespaces: Bounded<Netns, ()>,
     shared: Shared,
     began: Option<Timestamp>,
     now: Timestamp,
@@ -193,6 +204,7 @@ impl State {
     pub fn new(limits: Limits) -> Self {
         Self {
             node: None,
+            machines: Machines::default(),
             hooks: Hooks::default(),
             accounting: Accounting::default(),
             flows: Bounded::new(limits.flows),
@@ -208,6 +220,7 @@ impl State {
             timeline: Timeline::new(limits.timeline),
             names: Names::new(limits.owners, limits.containers, limits.namespaces),
             chronicle: Chronicle::new(limits.chronicle),
+            findings: Findings::default(),
             flow_namespaces: Bounded::new(limits.conntrack_tables),
             shared: Shared::default(),
             began: None,
@@ -222,6 +235,7 @@ impl State {
     pub fn facts(&self, limits: Limits) -> Self {
         Self {
             node: self.node.clone(),
+            machines: self.machines.clone(),
             hooks: self.hooks.clone(),
             accounting: self.accounting.clone(),
             markers: self.markers.clone(),
@@ -235,28 +249,43 @@ impl State {
 
     /// Takes one event in. Events of different CPUs may come a little out of order.
     pub fn apply(&mut self, event: &Event) {
-        if self.count_in(event) {
+        if self.count_in(event, Likely::NOWHERE) {
             self.timeline.push(event.clone());
         }
     }
 
-    /// The same with an event nobody else needs, which spares the timeline a copy.
-    fn apply_owned(&mut self, event: Event) {
-        if self.count_in(&event) {
+    /// The same with an event nobody else needs, which spares the timeline a copy; `row` is what
+    /// [`look_ahead`](Self::look_ahead) said of it.
+    fn apply_owned(&mut self, event: Event, row: Likely) {
+        if self.count_in(&event, row) {
             self.timeline.push(event);
         }
     }
 
     /// Takes an event in everywhere but in the timeline, and says whether it belongs there.
-    fn count_in(&mut self, event: &Event) -> bool {
+    fn count_in(&mut self, event: &Event, row: Likely) -> bool {
         let &Event { time, netns, cpu: _, ref body } = event;
-        self.began.get_or_insert(time);
+        match body {
+            Body::Session(part) => {
+                self.machines.of_mut(netns.node).session_begins(time, *part);
+                return false;
+            }
+            Body::SessionBegin => {
+                self.session_goes_on(netns.node, time);
+                return false;
+            }
+            _ => {}
+        }
+        let is_prologue = self.machines.is_prologue(netns.node, time);
+        if !is_prologue {
+            self.began.get_or_insert(time);
+        }
         self.now = self.now.max(time);
         let flows_before = (self.flows.len(), self.flows.evicted());
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
-                flows::retransmit(&mut self.flows, &mut self.shared, netns, time, retransmit);
+                flows::retransmit(&mut self.flows, &mut self.shared, row, netns, time, retransmit);
             }
             Body::Undo(undo) => flows::undo(&mut self.flows, netns, time, undo),
             Body::Neighbour(neighbour) => {
@@ -283,16 +312,26 @@ impl State {
                 self.rates.count(Family::Path, time);
                 self.path.duplicate(netns, time, duplicate);
             }
-            Body::Stats(stats) => self.accounting.sample(stats),
+            Body::Stats(stats) => self.accounting.sample(netns.node, stats),
             Body::IpvsChange(change) => self.ipvs.change(netns, time, change),
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
-            Body::HookStatus(status) => self.hooks.status_of(status),
-            Body::Owner(_) | Body::Container(_) | Body::Namespace(_) | Body::Marker(_) => {}
+            Body::HookStatus(status) => self.hooks.status_of(netns.node, status),
+            Body::Owner(_)
+            | Body::Container(_)
+            | Body::Namespace(_)
+            | Body::Marker(_)
+            | Body::Session(_)
+            | Body::SessionBegin => {}
             Body::Node { kernel, host } => {
-                self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
+                // Of several, the first one stands for all.
+                if netns.node == 0 || self.node.is_none() {
+                    self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
+                }
             }
-            Body::Ready => self.hooks.ready = true,
+            Body::Ready => self.hooks.set_ready(netns.node),
+            Body::Clock(clock) => self.machines.of_mut(netns.node).clock = Some(*clock),
+            Body::Facts(facts) => self.machines.of_mut(netns.node).told(facts),
             Body::Route(route) => {
                 self.rates.count(Family::Path, time);
                 self.routes.route(route);
@@ -300,6 +339,7 @@ impl State {
             Body::RouteLookup(_) | Body::Translation(_) => self.looked_up(event),
             Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
+            Body::Rule(_) if body.is_snapshot() => {}
             Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
@@ -308,12 +348,36 @@ impl State {
         if flows_before != (self.flows.len(), self.flows.evicted()) {
             self.flow_namespaces.touch(netns, || ());
         }
-        self.markers.note(event);
         self.names.take_in(event);
+        if is_prologue {
+            return false;
+        }
+        self.markers.note(event);
         self.chronicle.note(event);
+        if matches!(body, Body::Ready | Body::Stats(Stats { last_of_batch: true, .. })) {
+            self.look();
+        }
         let is_told = timeline::is_told(body);
         self.events += u64::from(is_told);
         is_told
+    }
+
+    /// What comes now happened while the session file was recorded. Where the file begins with tracer itself, the first
+    /// record says when that was, as it does live.
+    fn session_goes_on(&mut self, node: u16, time: Timestamp) {
+        let machine = self.machines.of_mut(node);
+        machine.prologue_ends();
+        if machine.session.is_some_and(|session| session.is_under_way) {
+            self.began.get_or_insert(time);
+            self.now = self.now.max(time);
+        }
+    }
+
+    /// Looks for what stands out.
+    fn look(&mut self) {
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.look(self);
+        self.findings = findings;
     }
 
     /// Takes in the answer to a question, and remembers it if it says something new.
@@ -329,12 +393,13 @@ impl State {
         }
     }
 
-    /// Reads the row that an event will change, so that it is near by then. The processor goes on to the next event
-    /// before it has arrived.
-    fn look_ahead(&self, event: &Event) {
-        if let Body::Retransmit(retransmit) = &event.body {
-            let flow = self.flows.get(&FlowKey { netns: event.netns, endpoints: retransmit.flow });
-            std::hint::black_box(flow.map(Flow::look_ahead));
+    /// Asks for the row that an event will change, so that it is near by then, and says where it is.
+    fn look_ahead(&self, event: &Event) -> Likely {
+        match &event.body {
+            Body::Retransmit(retransmit) => {
+                self.flows.prefetch(&FlowKey { netns: event.netns, endpoints: retransmit.flow })
+            }
+            _ => Likely::NOWHERE,
         }
     }
 
@@ -364,8 +429,8 @@ impl State {
     }
 
     /// Who owns a flow's socket: seen by a hook, or found in user space before or after.
-    pub fn process_of<'a>(&'a self, flow: &'a Flow) -> Option<&'a Process> {
-        self.names.process_of(Socket::from(flow))
+    pub fn process_of<'a>(&'a self, key: &FlowKey, flow: &'a Flow) -> Option<&'a Process> {
+        self.names.process_of(key.netns.node, Socket::from(flow))
     }
 
     /// Whose a flow is: process, container, pod and network namespace, as they were when it was last seen.

@@ -64,7 +64,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     timeout: u64,
 
-    /// A directory of this machine that the guest can write to at /host.
+    /// A directory of this machine that the guest can write to at /host; the sessions of all cases are kept in its
+    /// `sessions`.
     #[arg(long, value_name = "DIRECTORY")]
     share: Option<PathBuf>,
 

@@ -13,11 +13,12 @@ mod sticky;
 
 use anyhow::Result;
 
+pub(super) use self::reuse::drained_and_dialled;
 use self::service::Service;
 use super::{Case, Setting};
 use crate::{need::Need, topology::Family, wait};
 
-const NEEDS: &[Need] = &[Need::FunctionHooks, Need::Nftables, Need::Ipvs];
+pub(super) const NEEDS: &[Need] = &[Need::FunctionHooks, Need::Nftables, Need::Ipvs];
 
 pub(super) const CASES: &[Case] = &[
     // First: it has to unload the module, and namespaces of other cases hold it for a while after they are gone.

@@ -122,6 +122,14 @@ kinds! {
     Container = 82 "container" ContainerRecord,
     /// What conntrack makes of a flow, looked up.
     Translation = 83 "translation" TranslationRecord,
+    /// How the wall clock stands to the boot clock.
+    Clock = 84 "clock" ClockRecord,
+    /// Facts of the machine and of tracer; their text follows.
+    Facts = 85 "facts" FactsRecord,
+    /// The first record of a session file.
+    Session = 86 "session" SessionRecord,
+    /// The end of a session file's prologue.
+    SessionBegin = 87 "session-begin" SessionBeginRecord,
 }
 
 impl RecordKind {

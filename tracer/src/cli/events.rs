@@ -13,6 +13,7 @@ use tokio::time::{self, MissedTickBehavior};
 use super::{
     node::{Blocks, Node},
     playback::Playback,
+    recording::Recording,
     scope::View,
     tell,
 };
@@ -37,6 +38,12 @@ pub(super) struct Arguments {
     /// One JSON object a line, the first of them `ready`.
     #[arg(long)]
     json: bool,
+    /// Also record everything, whatever the filter says, to this new session file.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    record: Option<PathBuf>,
+    /// Replace the session file if there is one.
+    #[arg(long, requires = "record")]
+    force: bool,
     #[command(flatten)]
     view: View,
 }
@@ -47,7 +54,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return print_session(file, arguments);
     }
     let node = Node::find(&arguments.view.scope)?;
-    node.run(async |blocks| print(blocks, arguments).await)
+    let recording =
+        arguments.record.as_deref().map(|path| Recording::create(path, arguments.force)).transpose()?;
+    node.run(async |blocks| print(blocks, arguments, recording).await)
 }
 
 /// Prints a session's events, and on standard error what of it could not be read.
@@ -64,8 +73,12 @@ fn print_session(file: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints this node's events until something ends them.
-async fn print(blocks: &mut Blocks, arguments: &Arguments) -> anyhow::Result<()> {
+/// Prints this node's events, and records them, until something ends them.
+async fn print(
+    blocks: &mut Blocks,
+    arguments: &Arguments,
+    mut recording: Option<Recording>,
+) -> anyhow::Result<()> {
     let mut output = on_stdout(arguments.json, arguments.view.filter.clone());
     let mut reader_check = time::interval(READER_CHECK_INTERVAL);
     reader_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -73,12 +86,18 @@ async fn print(blocks: &mut Blocks, arguments: &Arguments) -> anyhow::Result<()>
         tokio::select! {
             block = blocks.next() => {
                 let Some(block) = block else { break };
+                if let Some(recording) = &mut recording {
+                    recording.append(&block)?;
+                }
                 output.print(&block)?;
             }
             _ = reader_check.tick() => check_reader()?,
         }
     }
     output.finish()?;
+    if let Some(recording) = recording {
+        recording.finish()?;
+    }
     Ok(())
 }
 

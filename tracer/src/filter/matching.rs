@@ -25,6 +25,10 @@ pub(super) fn is_about_tracer(event: &Event) -> bool {
             | Body::Node { .. }
             | Body::Ready
             | Body::Marker(_)
+            | Body::Clock(_)
+            | Body::Facts(_)
+            | Body::Session(_)
+            | Body::SessionBegin
     )
 }
 
@@ -49,11 +53,12 @@ fn meets(condition: &Condition, event: &Event, whose: &Ownership<'_>) -> bool {
         // A look-up is told as what it is about.
         (Condition::Type(RecordKind::Route), Body::RouteLookup(_)) => true,
         (Condition::Type(kind), body) => body.kind() == *kind,
-        (Condition::Netns(inode), _) => event.netns == *inode,
+        (Condition::Netns(inode), _) => event.netns.inode == *inode,
         (Condition::NetnsName(name), _) => {
             let told = whose.namespace.and_then(|namespace| namespace.name.as_ref());
             told.is_some_and(|told| name.fits(told.as_str()))
         }
+        (Condition::Node(name), _) => whose.node.is_some_and(|node| name.fits(node.as_str())),
         (Condition::Process(name), Body::Retransmit(retransmit)) => {
             let process = retransmit.process.as_ref().or(whose.process);
             process.is_some_and(|process| name.fits(process.command.as_str()))
@@ -183,7 +188,11 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         | Body::Namespace(_)
         | Body::Node { .. }
         | Body::Ready
-        | Body::Marker(_) => {}
+        | Body::Marker(_)
+        | Body::Clock(_)
+        | Body::Facts(_)
+        | Body::Session(_)
+        | Body::SessionBegin => {}
     }
     match side {
         Side::Either => source || destination,

@@ -18,7 +18,8 @@ use crate::{
 /// 22–25 ICMP errors, 26–27 packets that go round, 28–29 translations looked up.
 fn matching(filter: &str) -> Vec<usize> {
     let filter = parse(filter).unwrap_or_else(|error| panic!("{error}"));
-    let events: Vec<Event> = events(&every_event()).into_iter().filter(|event| event.netns != 0).collect();
+    let events: Vec<Event> =
+        events(&every_event()).into_iter().filter(|event| event.netns.inode != 0).collect();
     assert_eq!(events.len(), 30);
     events.iter().enumerate().filter(|(_, event)| filter.matches(event)).map(|(place, _)| place).collect()
 }
@@ -102,7 +103,8 @@ fn a_process_may_be_known_from_elsewhere() {
 #[test]
 fn what_is_about_tracer_passes_every_filter() {
     let filter = parse("not host 10.0.0.1 and port 1").unwrap();
-    let events: Vec<Event> = events(&every_event()).into_iter().filter(|event| event.netns == 0).collect();
+    let events: Vec<Event> =
+        events(&every_event()).into_iter().filter(|event| event.netns.inode == 0).collect();
     assert!(events.len() >= 8 && events.iter().all(|event| filter.matches(event)));
 }
 

@@ -108,6 +108,10 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         | RecordKind::Namespace
         | RecordKind::Node
         | RecordKind::Ready
-        | RecordKind::Marker => None,
+        | RecordKind::Marker
+        | RecordKind::Clock
+        | RecordKind::Facts
+        | RecordKind::Session
+        | RecordKind::SessionBegin => None,
     }
 }

@@ -120,17 +120,22 @@ fn tick_ns() -> anyhow::Result<u64> {
         .context("the coarse clock's resolution makes no sense")
 }
 
-/// How far the wall clock is from time since boot now. A pair of readings is off by at most the time between the
-/// readings around it, so the closest of a few counts: one may have been interrupted.
+/// How far the wall clock is from time since boot now.
 pub fn wall_minus_boot_ns() -> anyhow::Result<i64> {
+    clock_difference_ns(ClockId::CLOCK_REALTIME, ClockId::CLOCK_BOOTTIME)
+}
+
+/// How far one clock is from another now. A pair of readings is off by at most the time between the readings around it,
+/// so the closest of a few counts: one may have been interrupted.
+pub(crate) fn clock_difference_ns(clock: ClockId, base: ClockId) -> anyhow::Result<i64> {
     let mut best: Option<(i64, i64)> = None;
     for _ in 0..CLOCK_READINGS {
-        let before_ns = clock_ns(ClockId::CLOCK_BOOTTIME)?;
-        let wall_ns = clock_ns(ClockId::CLOCK_REALTIME)?;
-        let after_ns = clock_ns(ClockId::CLOCK_BOOTTIME)?;
+        let before_ns = clock_ns(base)?;
+        let read_ns = clock_ns(clock)?;
+        let after_ns = clock_ns(base)?;
         let uncertainty_ns = after_ns - before_ns;
         if best.is_none_or(|(least_ns, _)| uncertainty_ns < least_ns) {
-            best = Some((uncertainty_ns, wall_ns - (before_ns + uncertainty_ns / 2)));
+            best = Some((uncertainty_ns, read_ns - (before_ns + uncertainty_ns / 2)));
         }
     }
     best.map(|(_, difference_ns)| difference_ns).context("the clocks were not read")

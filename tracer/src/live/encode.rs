@@ -5,8 +5,8 @@ use nix::time::{ClockId, clock_gettime};
 use tracer_common::{
     counters::KindCounters,
     record::{
-        HookStatusRecord, KERNEL_KINDS, MarkerRecord, NodeRecord, Record, RecordHeader, RecordKind,
-        StatsRecord,
+        FactsRecord, HookStatusRecord, KERNEL_KINDS, MarkerRecord, NodeRecord, Record, RecordHeader,
+        RecordKind, StatsRecord,
     },
 };
 use zerocopy::IntoBytes as _;
@@ -22,6 +22,9 @@ const RECORD_ALIGNMENT: usize = 8;
 
 /// The longest text kept behind a record.
 pub(super) const TEXT_BYTES: usize = 1024;
+
+/// The longest text of facts: that of all offsets takes a quarter of it.
+const FACTS_BYTES: usize = 16 << 10;
 
 /// When a record made in user space is made.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +53,10 @@ pub(super) fn append_record<R: Record>(
     record: &R,
     text: &[u8],
 ) {
-    let text = &text[..text.len().min(TEXT_BYTES)];
+    append_with_text(buffer, stamp, netns, record, &text[..text.len().min(TEXT_BYTES)]);
+}
+
+fn append_with_text<R: Record>(buffer: &mut BytesMut, stamp: Stamp, netns: u32, record: &R, text: &[u8]) {
     let length = (size_of::<R>() + text.len()).next_multiple_of(RECORD_ALIGNMENT);
     let header = RecordHeader {
         time_ns: stamp.boot_ns,
@@ -83,6 +89,20 @@ pub(super) fn append_node(buffer: &mut BytesMut, stamp: Stamp, facts: &Facts) {
     };
     let names = format!("{}\n{}", facts.kernel_release, facts.hostname);
     append_record(buffer, stamp, 0, &record, names.as_bytes());
+}
+
+/// Appends facts of the machine and of tracer.
+pub(super) fn append_facts(buffer: &mut BytesMut, stamp: Stamp, facts: &[(String, String)]) {
+    let mut text = String::new();
+    for (name, value) in facts {
+        // A line that a value broke in two would be another fact.
+        let line = format!("{name}\t{value}").replace('\n', " ");
+        if text.len() + line.len() < FACTS_BYTES {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    append_with_text(buffer, stamp, 0, &FactsRecord::default(), text.as_bytes());
 }
 
 /// Appends how a hook is attached, or why not.

@@ -20,7 +20,7 @@ use self::{
     ipvs::IpvsObject,
     ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
     neighbour::{ClaimObject, NeighbourObject},
-    node::{HookObject, MarkerObject, ReadyObject, StatsObject},
+    node::{ClockObject, HookObject, MarkerObject, ReadyObject, StatsObject},
     path::{
         AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject,
         SysctlObject,
@@ -38,8 +38,8 @@ use crate::{
 pub(super) fn append(buffer: &mut Vec<u8>, context: &Context, event: &Event, shown: Shown) -> io::Result<()> {
     match shown {
         Shown::Nothing => Ok(()),
-        Shown::Ready => object(buffer, &Told::new(context, event), "ready", ReadyObject::new(context)),
-        Shown::Stats => object(buffer, &Told::new(context, event), "stats", StatsObject(context)),
+        Shown::Ready => object(buffer, &Told::new(context, event), "ready", ReadyObject::new(context, event)),
+        Shown::Stats => object(buffer, &Told::new(context, event), "stats", StatsObject::new(context, event)),
         Shown::Event => append_event(buffer, context, event),
     }
 }
@@ -55,7 +55,7 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Conntrack(body) => object(buffer, event, name, ConntrackObject::from(body)),
         Body::ConntrackCounters(body) => object(buffer, event, name, CountersObject::from(&**body)),
         Body::Translation(body) => {
-            object(buffer, event, name, TranslationObject::new(body, event.event.netns))
+            object(buffer, event, name, TranslationObject::new(body, event.event.netns.inode))
         }
         Body::Ipvs(body) => object(buffer, event, name, IpvsObject::from(body)),
         Body::IpvsChange(body) => object(buffer, event, name, IpvsChangeObject::from(body)),
@@ -72,13 +72,17 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::Rule(body) => object(buffer, event, name, RuleObject::from(body)),
         Body::NeighbourEntry(body) => object(buffer, event, name, NeighbourEntryObject::from(body)),
         Body::Sysctl(body) => object(buffer, event, name, SysctlObject::from(body)),
+        Body::Clock(body) => object(buffer, event, name, ClockObject::from(body)),
         Body::Marker(text) => object(buffer, event, name, MarkerObject { text: text.as_str() }),
         Body::Stats(_)
         | Body::Owner(_)
         | Body::Container(_)
         | Body::Namespace(_)
         | Body::Node { .. }
-        | Body::Ready => Ok(()),
+        | Body::Ready
+        | Body::Facts(_)
+        | Body::Session(_)
+        | Body::SessionBegin => Ok(()),
     }
 }
 
@@ -86,20 +90,24 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
 struct Told<'a> {
     event: &'a Event,
     whose: Ownership<'a>,
+    /// The host's name, where there are several nodes.
+    node: Option<&'a Text>,
 }
 
 impl<'a> Told<'a> {
     fn new(context: &'a Context, event: &'a Event) -> Self {
-        Self { event, whose: context.names.of_event(event) }
+        let node = context.names.one_of_several(event.netns.node);
+        Self { event, whose: context.names.of_event(event), node }
     }
 }
 
 fn object(buffer: &mut Vec<u8>, told: &Told<'_>, name: &'static str, body: impl Serialize) -> io::Result<()> {
-    let Told { event, whose } = told;
+    let Told { event, whose, node } = told;
     let whole = Whole {
         name,
         time: Time(event.time),
-        netns: event.netns,
+        node: node.map(Text::as_str),
+        netns: event.netns.inode,
         netns_name: whose.namespace.and_then(|namespace| namespace.name.as_ref()).map(Text::as_str),
         body,
         pod: whose.pod.filter(|pod| pod.is_named()).map(AsText),
@@ -116,6 +124,8 @@ struct Whole<'a, T> {
     #[serde(rename = "type")]
     name: &'static str,
     time: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
     #[serde(skip_serializing_if = "is_zero")]
     netns: u32,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -135,6 +135,9 @@ impl Report {
             | Body::Duplicate(_)
             | Body::IpvsChange(_)
             | Body::Marker(_) => {}
+            Body::Facts(_) | Body::Session(_) | Body::SessionBegin => return,
+            Body::Clock(clock) if clock.change == crate::event::ClockChange::Start => return,
+            Body::Clock(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -168,7 +171,7 @@ impl Report {
 
     /// Counts an event under its subject; gives the word it is counted by.
     fn apply_subject(&mut self, event: &Event) -> &'static str {
-        let netns = event.netns;
+        let netns = event.netns.inode;
         match &event.body {
             Body::Retransmit(body) => {
                 self.flows.with((netns, body.flow), |flow| {
@@ -224,7 +227,11 @@ impl Report {
             Body::Icmp(body) => body.meaning(),
             Body::Duplicate(_) => "goes-round",
             Body::IpvsChange(body) => body.change.name(),
-            Body::Marker(_)
+            Body::Clock(body) => body.change.name(),
+            Body::Facts(_)
+            | Body::Session(_)
+            | Body::SessionBegin
+            | Body::Marker(_)
             | Body::NeighbourEntry(_)
             | Body::ConntrackCounters(_)
             | Body::IpvsService(_)

@@ -1,6 +1,7 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
 mod names;
+mod nodes;
 mod path;
 mod translation;
 
@@ -540,7 +541,7 @@ fn lines_a_second() {
         let started = std::time::Instant::now();
         let mut printed = 0_u32;
         for _ in 0..ROUNDS {
-            for event in events.iter().filter(|event| super::is_shown(event) && event.netns != 0) {
+            for event in events.iter().filter(|event| super::is_shown(event) && event.netns.inode != 0) {
                 printer.print(event).unwrap();
                 printed += 1;
             }

@@ -51,11 +51,12 @@ impl Shelf {
             Body::Ipvs(_) => Some(Self::Ipvs),
             Body::IpvsChange(_) => Some(Self::IpvsChange),
             Body::Icmp(_) | Body::Duplicate(_) => Some(Self::Path),
-            Body::Route(_) | Body::Rule(_) => Some(Self::Routing),
-            Body::Address(_) | Body::Link(_) | Body::Sysctl(_) => {
+            Body::Route(_) => Some(Self::Routing),
+            Body::Address(_) | Body::Link(_) | Body::Rule(_) | Body::Sysctl(_) => {
                 (!body.is_snapshot()).then_some(Self::Routing)
             }
             Body::HookStatus(_) | Body::Marker(_) => Some(Self::Node),
+            Body::Clock(_) => (!body.is_snapshot()).then_some(Self::Node),
             Body::Ruleset(ruleset) => (ruleset.change != RulesetChange::Found).then_some(Self::Node),
             Body::ConntrackCounters(counters) => counters.tells_failures().then_some(Self::Node),
             Body::Retransmit(_)
@@ -70,7 +71,10 @@ impl Shelf {
             | Body::Container(_)
             | Body::Namespace(_)
             | Body::Node { .. }
-            | Body::Ready => None,
+            | Body::Ready
+            | Body::Facts(_)
+            | Body::Session(_)
+            | Body::SessionBegin => None,
         }
     }
 }
@@ -91,6 +95,11 @@ impl Chronicle {
     /// All events kept, sort by sort, oldest first within each.
     pub fn iter(&self) -> impl Iterator<Item = &Event> {
         self.shelves.iter().flatten()
+    }
+
+    /// How many events are kept.
+    pub(super) fn len(&self) -> usize {
+        self.shelves.iter().map(VecDeque::len).sum()
     }
 
     /// Events given up for newer ones.

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::{bounded::Bounded, flows::FlowKey, rates::second_of, span::Span};
 use crate::event::{
-    Conntrack as ConntrackDecision, ConntrackCounter, ConntrackCounters, ConntrackEvent, Endpoints, Timestamp,
+    Conntrack as ConntrackDecision, ConntrackCounter, ConntrackCounters, ConntrackEvent, Endpoints, Netns,
+    Timestamp,
 };
 
 /// Numbers of entries kept of a table, one a second at most.
@@ -20,7 +21,7 @@ pub struct Conntrack {
     /// Entries by the original tuple.
     pub entries: Bounded<FlowKey, ConntrackEntry>,
     /// Tables by the inode number of their namespace.
-    pub tables: Bounded<u32, ConntrackTable>,
+    pub tables: Bounded<Netns, ConntrackTable>,
 }
 
 /// The table of one namespace, by its counters.
@@ -135,7 +136,7 @@ impl Conntrack {
         self.growth[counter as usize]
     }
 
-    pub(super) fn counters(&mut self, netns: u32, time: Timestamp, counters: &ConntrackCounters) {
+    pub(super) fn counters(&mut self, netns: Netns, time: Timestamp, counters: &ConntrackCounters) {
         let table = self.tables.touch(netns, || ConntrackTable {
             first: time,
             last: time,
@@ -157,7 +158,7 @@ impl Conntrack {
         }
     }
 
-    pub(super) fn decision(&mut self, netns: u32, time: Timestamp, decision: &ConntrackDecision) {
+    pub(super) fn decision(&mut self, netns: Netns, time: Timestamp, decision: &ConntrackDecision) {
         let &ConntrackDecision { event, original, reply, previous_reply, tcp_state, status: _, mark, zone } =
             decision;
         self.counts[event as usize] += 1;
@@ -187,6 +188,7 @@ impl Conntrack {
 #[cfg(test)]
 mod tests {
     use super::{CONNTRACK_HISTORY, Conntrack};
+    use crate::event::Netns;
     use crate::{
         event::Body,
         state::fixture::{at, conntrack_counters},
@@ -199,8 +201,8 @@ mod tests {
             let Body::ConntrackCounters(counters) = conntrack_counters(entries, 1_000, 0, 0) else {
                 unreachable!("it makes nothing else")
             };
-            conntrack.counters(7, at(milliseconds), &counters);
-            conntrack.tables.get(&7).unwrap().clone()
+            conntrack.counters(Netns::here(7), at(milliseconds), &counters);
+            conntrack.tables.get(&Netns::here(7)).unwrap().clone()
         };
         assert_eq!(count(1_000, 100).growth_per_second(at(1_000), 10), None);
         assert_eq!(count(3_000, 300).growth_per_second(at(3_000), 10), Some(100));

@@ -19,13 +19,13 @@ use crate::{
         Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Duplicate,
         Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsChange, IpvsChangeKind,
         IpvsDecision, IpvsForward, IpvsService, ListedDestination, ListedWhy, Neighbour, NeighbourState,
-        Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset, RulesetBackend, RulesetChange,
-        RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
+        Netns, Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset, RulesetBackend,
+        RulesetChange, RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
     },
     probe::table::{Family, find},
 };
 
-pub(crate) const NETNS: u32 = 4_026_531_840;
+pub(crate) const NETNS: Netns = Netns::here(4_026_531_840);
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// A time: milliseconds since boot, on a morning in 2026.
@@ -278,11 +278,13 @@ pub(crate) fn hook_status(hook: HookId, attached: Option<Way>, reason: &str) -> 
     Body::HookStatus(HookStatus { hook: Some(hook), attached, is_needed: true, reason: Text::new(reason) })
 }
 
-fn all(events: impl IntoIterator<Item = (u64, Body)>) -> State {
+/// What these amount to, and what stands out of it.
+pub(crate) fn all(events: impl IntoIterator<Item = (u64, Body)>) -> State {
     let mut state = State::default();
     for (milliseconds, body) in events {
         state.apply(&event(milliseconds, body));
     }
+    state.look();
     state
 }
 

@@ -7,13 +7,13 @@ use std::{
 };
 
 use super::{
-    bounded::Bounded,
+    bounded::{Bounded, Likely},
     outage::{Outage, Outages},
     recent::Recent,
     shared::{Interner, Shared},
 };
 use crate::event::{
-    Endpoints, Failure, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
+    Endpoints, Failure, Netns, Process, Retransmit, RetransmitKind, TcpState, Text, Timestamp, Undo,
 };
 
 /// Seconds of history that are kept of every flow: a minute of whole ones, and the one that runs.
@@ -25,8 +25,8 @@ pub const RATE_SPANS_SECONDS: [u64; 3] = [1, 10, 60];
 /// What tells one flow from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FlowKey {
-    /// Inode number of the network namespace of its socket.
-    pub netns: u32,
+    /// The network namespace of its socket.
+    pub netns: Netns,
     /// From this node to the peer.
     pub endpoints: Endpoints,
 }
@@ -45,9 +45,10 @@ impl Hash for FlowKey {
                 halves[0].rotate_left(25) ^ halves[1]
             }
         };
-        state.write_u64(word(source.ip()) ^ (u64::from(*netns) << 32));
+        state.write_u64(word(source.ip()) ^ (u64::from(netns.inode) << 32));
         state.write_u64(word(destination.ip()));
-        let ports = (u64::from(source.port()) << 16) | u64::from(destination.port());
+        let ports =
+            (u64::from(netns.node) << 32) | (u64::from(source.port()) << 16) | u64::from(destination.port());
         state.write_u64((ports << 8) | u64::from(protocol.0));
     }
 }
@@ -137,19 +138,6 @@ impl Flow {
         self.kinds[kind as usize]
     }
 
-    /// Reads a little of every part of it, so that all of it is near when it is changed.
-    pub(super) fn look_ahead(&self) -> u64 {
-        self.first.boot_ns
-            ^ self.segments
-            ^ self.socket_inode.unwrap_or_default()
-            ^ self.cgroup_id.unwrap_or_default()
-            ^ self.rto_us.unwrap_or_default()
-            ^ u64::from(self.kinds[0] ^ self.congestion_window.unwrap_or_default())
-            ^ u64::from(self.device.is_some() ^ self.process.is_some())
-            ^ self.outages.look_ahead()
-            ^ self.recent.look_ahead()
-    }
-
     /// Attempts a second over the last whole `seconds` (60 at most) before `now`, or since the flow was first seen.
     pub fn per_second(&self, now: Timestamp, seconds: u64) -> f64 {
         self.recent.per_second(self.first, now, seconds)
@@ -163,6 +151,14 @@ impl Flow {
     /// The time in which nothing new was acknowledged, if it goes on: `None` once the next attempt is overdue.
     pub fn outage_at(&self, now: Timestamp) -> Option<Outage> {
         self.outages.at(now)
+    }
+
+    /// For how long nothing got through at most, nanoseconds, an outage that goes on included.
+    pub fn longest_outage_ns(&self, now: Timestamp) -> u64 {
+        let longest_ns = self.longest_outage().map_or(0, |outage| outage.duration_ns());
+        let since_ns =
+            self.outage_at(now).map_or(0, |outage| now.boot_ns.saturating_sub(outage.began.boot_ns));
+        longest_ns.max(since_ns)
     }
 
     fn retransmit(&mut self, shared: &mut Shared, time: Timestamp, retransmit: &Retransmit) {
@@ -240,15 +236,16 @@ pub type Flows = Bounded<FlowKey, Flow>;
 pub(super) fn retransmit(
     flows: &mut Flows,
     shared: &mut Shared,
-    netns: u32,
+    row: Likely,
+    netns: Netns,
     time: Timestamp,
     retransmit: &Retransmit,
 ) {
     let key = FlowKey { netns, endpoints: retransmit.flow };
-    flows.touch(key, || Flow::new(time)).retransmit(shared, time, retransmit);
+    flows.touch_at(row, key, || Flow::new(time)).retransmit(shared, time, retransmit);
 }
 
-pub(super) fn undo(flows: &mut Flows, netns: u32, time: Timestamp, undo: &Undo) {
+pub(super) fn undo(flows: &mut Flows, netns: Netns, time: Timestamp, undo: &Undo) {
     let key = FlowKey { netns, endpoints: undo.flow };
     flows.touch(key, || Flow::new(time)).undo(time, undo);
 }

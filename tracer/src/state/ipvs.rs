@@ -6,7 +6,7 @@ use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32};
 
 use super::{bounded::Bounded, rates::Buckets, span::Span};
 use crate::event::{
-    Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Text, Timestamp,
+    Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Netns, Text, Timestamp,
 };
 
 /// Seconds of history that are kept of every real server that is dialled: a minute of whole ones, and the one that runs.
@@ -21,15 +21,15 @@ pub(super) const RECENT_CHANGES: usize = 1_000;
 /// What tells one virtual service from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServiceKey {
-    /// Inode number of the network namespace.
-    pub netns: u32,
+    /// The network namespace.
+    pub netns: Netns,
     /// Which of its services.
     pub service: IpvsService,
 }
 
 impl ServiceKey {
     /// The service a decision is about.
-    pub fn of(netns: u32, decided: &IpvsDecided) -> Self {
+    pub fn of(netns: Netns, decided: &IpvsDecided) -> Self {
         let service = IpvsService::of(decided.protocol, decided.virtual_service, decided.firewall_mark);
         Self { netns, service }
     }
@@ -170,8 +170,8 @@ pub struct Real {
 pub struct RecentDecision {
     /// When.
     pub time: Timestamp,
-    /// Inode number of the network namespace.
-    pub netns: u32,
+    /// The network namespace.
+    pub netns: Netns,
     /// What was decided.
     pub decided: IpvsDecided,
 }
@@ -181,8 +181,8 @@ pub struct RecentDecision {
 pub struct RecentChange {
     /// When.
     pub time: Timestamp,
-    /// Inode number of the network namespace.
-    pub netns: u32,
+    /// The network namespace.
+    pub netns: Netns,
     /// What changed.
     pub change: IpvsChange,
 }
@@ -221,7 +221,7 @@ impl Ipvs {
         }
     }
 
-    pub(super) fn decision(&mut self, netns: u32, time: Timestamp, decided: &IpvsDecided) {
+    pub(super) fn decision(&mut self, netns: Netns, time: Timestamp, decided: &IpvsDecided) {
         self.total.count(decided);
         let key = ServiceKey::of(netns, decided);
         let service = self.services.touch(key, || Service::new(time));

@@ -17,7 +17,7 @@ pub enum MarkerKind {
     Ipvs,
     /// A route or a rule that chooses a routing table changed.
     Route,
-    /// An address, a device or a setting changed.
+    /// An address, a device, a setting or the wall clock changed.
     Surroundings,
 }
 
@@ -30,8 +30,9 @@ impl MarkerKind {
         match body {
             Body::Marker(_) => Some(Self::User),
             Body::IpvsChange(_) => Some(Self::Ipvs),
-            Body::Route(_) | Body::Rule(_) => Some(Self::Route),
-            Body::Address(_) | Body::Link(_) | Body::Sysctl(_) if !body.is_snapshot() => {
+            Body::Route(_) => Some(Self::Route),
+            Body::Rule(_) if !body.is_snapshot() => Some(Self::Route),
+            Body::Address(_) | Body::Link(_) | Body::Sysctl(_) | Body::Clock(_) if !body.is_snapshot() => {
                 Some(Self::Surroundings)
             }
             _ => None,
@@ -54,12 +55,18 @@ pub struct Marker {
 #[derive(Clone, Debug, Default)]
 pub struct Markers {
     kinds: [VecDeque<Marker>; MarkerKind::ALL.len()],
+    noted: [u64; MarkerKind::ALL.len()],
 }
 
 impl Markers {
     /// The markers of a kind, oldest first.
     pub fn of(&self, kind: MarkerKind) -> &VecDeque<Marker> {
         &self.kinds[kind as usize]
+    }
+
+    /// How many markers of a kind there have been, those given up included.
+    pub fn noted(&self, kind: MarkerKind) -> u64 {
+        self.noted[kind as usize]
     }
 
     /// All of them, kind by kind, oldest first within a kind.
@@ -82,6 +89,7 @@ impl Markers {
         if kept.len() == MARKERS_KEPT {
             kept.pop_front();
         }
+        self.noted[kind as usize] += 1;
         kept.push_back(Marker { kind, event: event.clone(), times: 1 });
     }
 }
@@ -89,11 +97,11 @@ impl Markers {
 #[cfg(test)]
 mod tests {
     use super::{MARKERS_KEPT, MarkerKind, Markers};
-    use crate::event::{Body, Event, Link, Text, Timestamp};
+    use crate::event::{Body, Event, Link, Netns, Text, Timestamp};
 
     fn at(second: u64, body: Body) -> Event {
         let time = Timestamp { boot_ns: second * 1_000_000_000, wall_ns: 0 };
-        Event { time, netns: 1, cpu: 0, body }
+        Event { time, netns: Netns::here(1), cpu: 0, body }
     }
 
     fn link(change: crate::event::Change) -> Body {

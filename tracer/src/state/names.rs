@@ -1,9 +1,11 @@
 //! Who is who: processes, containers, pods and network namespaces by the numbers events have of them.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use super::{bounded::Bounded, flows::Flow};
-use crate::event::{Address, Body, Change, Container, Event, Namespace, Pod, Process, Retransmit, Timestamp};
+use crate::event::{
+    Address, Body, Change, Container, Event, Namespace, Netns, Pod, Process, Retransmit, Text, Timestamp,
+};
 
 /// How many of each are remembered, if nothing else is asked for.
 const SOCKETS: usize = 65_536;
@@ -16,15 +18,17 @@ const HOLDERS: usize = 4;
 /// What was told of names so far. Bounded: what was not heard of for longest goes first.
 #[derive(Clone, Debug)]
 pub struct Names {
-    /// Processes by the inode of their socket.
-    processes: Bounded<u64, Process>,
-    /// By the id of a cgroup.
-    containers: Bounded<u64, Arc<Container>>,
-    /// By process id, where no cgroup told.
-    containers_of_processes: Bounded<u32, Arc<Container>>,
-    namespaces: Bounded<u32, Told>,
+    /// Host names by the node's number; few.
+    nodes: BTreeMap<u16, Text>,
+    /// Processes by the node and inode of their socket.
+    processes: Bounded<(u16, u64), Process>,
+    /// By node and the id of a cgroup.
+    containers: Bounded<(u16, u64), Arc<Container>>,
+    /// By node and process id, where no cgroup told.
+    containers_of_processes: Bounded<(u16, u32), Arc<Container>>,
+    namespaces: Bounded<Netns, Told>,
     /// Network namespaces that have or had an address.
-    holders: Bounded<IpAddr, Vec<u32>>,
+    holders: Bounded<IpAddr, Vec<Netns>>,
 }
 
 /// What was told last of a network namespace of one inode number.
@@ -48,6 +52,8 @@ pub struct Ownership<'a> {
     pub pod: Option<&'a Pod>,
     /// Names of the network namespace.
     pub namespace: Option<&'a Namespace>,
+    /// The host's name.
+    pub node: Option<&'a Text>,
 }
 
 /// What a socket says about its owner.
@@ -85,6 +91,7 @@ impl Names {
     /// At most that many sockets, containers, and network namespaces.
     pub fn new(sockets: usize, containers: usize, namespaces: usize) -> Self {
         Self {
+            nodes: BTreeMap::new(),
             processes: Bounded::new(sockets),
             containers: Bounded::new(containers),
             containers_of_processes: Bounded::new(containers),
@@ -96,17 +103,21 @@ impl Names {
     /// Remembers what an event tells of names, if it does.
     pub fn take_in(&mut self, event: &Event) {
         match &event.body {
-            Body::Owner(owner) => {
-                *self.processes.touch(owner.socket_inode, || owner.process.clone()) = owner.process.clone();
+            Body::Node { host, .. } => {
+                self.nodes.insert(event.netns.node, host.clone());
             }
-            Body::Container(container) => self.container(container),
+            Body::Owner(owner) => {
+                let socket = (event.netns.node, owner.socket_inode);
+                *self.processes.touch(socket, || owner.process.clone()) = owner.process.clone();
+            }
+            Body::Container(container) => self.container(event.netns.node, container),
             Body::Namespace(namespace) => self.namespace_told(event.netns, event.time, namespace),
             Body::Address(address) => self.address(event.netns, address),
             _ => {}
         }
     }
 
-    fn address(&mut self, netns: u32, told: &Address) {
+    fn address(&mut self, netns: Netns, told: &Address) {
         if !leads_to_one(told.address) {
             return;
         }
@@ -118,16 +129,16 @@ impl Names {
         }
     }
 
-    fn container(&mut self, container: &Arc<Container>) {
+    fn container(&mut self, node: u16, container: &Arc<Container>) {
         let clone = || Arc::clone(container);
         if let Some(id) = container.cgroup_id {
-            *self.containers.touch(id, clone) = clone();
+            *self.containers.touch((node, id), clone) = clone();
         } else if let Some(id) = container.process_id {
-            *self.containers_of_processes.touch(id, clone) = clone();
+            *self.containers_of_processes.touch((node, id), clone) = clone();
         }
     }
 
-    fn namespace_told(&mut self, netns: u32, time: Timestamp, namespace: &Arc<Namespace>) {
+    fn namespace_told(&mut self, netns: Netns, time: Timestamp, namespace: &Arc<Namespace>) {
         let first = || Told { namespace: Arc::clone(namespace), since: None, until: None };
         let told = self.namespaces.touch(netns, first);
         if namespace.change == Change::Removed {
@@ -141,34 +152,50 @@ impl Names {
         told.namespace = Arc::clone(namespace);
     }
 
+    /// The host's name of a node.
+    pub fn node(&self, node: u16) -> Option<&Text> {
+        self.nodes.get(&node).filter(|host| !host.is_empty())
+    }
+
+    /// The same, but only where there are several nodes to tell apart.
+    pub fn one_of_several(&self, node: u16) -> Option<&Text> {
+        self.node(node).filter(|_| self.nodes.len() > 1)
+    }
+
+    /// All nodes that told their names, by their numbers.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (u16, &Text)> {
+        self.nodes.iter().map(|(&node, host)| (node, host))
+    }
+
     /// Names of the network namespace that had that inode number then.
-    pub fn namespace(&self, netns: u32, then: Timestamp) -> Option<&Namespace> {
+    pub fn namespace(&self, netns: Netns, then: Timestamp) -> Option<&Namespace> {
         let Told { namespace, since, until } = self.namespaces.get(&netns)?;
         let is_meant = since.is_none_or(|since| then >= since) && until.is_none_or(|until| then <= until);
         is_meant.then_some(&**namespace)
     }
 
-    /// The process that opened a socket, where a hook saw it, or the one that was found to hold it.
-    pub fn process_of<'a>(&'a self, socket: Socket<'a>) -> Option<&'a Process> {
-        socket.process.or_else(|| self.processes.get(&socket.inode?))
+    /// The process that opened a socket of a node, where a hook saw it, or the one that was found to hold it.
+    pub fn process_of<'a>(&'a self, node: u16, socket: Socket<'a>) -> Option<&'a Process> {
+        socket.process.or_else(|| self.processes.get(&(node, socket.inode?)))
     }
 
     /// Who is behind a socket in a network namespace, at some time.
-    pub fn of_socket<'a>(&'a self, netns: u32, then: Timestamp, socket: Socket<'a>) -> Ownership<'a> {
-        let process = self.process_of(socket);
+    pub fn of_socket<'a>(&'a self, netns: Netns, then: Timestamp, socket: Socket<'a>) -> Ownership<'a> {
+        let node = netns.node;
+        let process = self.process_of(node, socket);
         let container = socket
             .cgroup_id
-            .and_then(|id| self.containers.get(&id))
-            .or_else(|| self.containers_of_processes.get(&process?.id))
+            .and_then(|id| self.containers.get(&(node, id)))
+            .or_else(|| self.containers_of_processes.get(&(node, process?.id)))
             .map(|container| &**container);
         let namespace = self.namespace(netns, then);
         let pod = container
             .and_then(|container| container.pod.as_ref())
             .or_else(|| namespace.and_then(|namespace| namespace.pod.as_ref()));
-        Ownership { process, container, pod, namespace }
+        Ownership { process, container, pod, namespace, node: self.node(node) }
     }
 
-    /// The pod of this node that has an address at some time; `None` too if several have it, on networks of their own.
+    /// The pod that has an address at some time; `None` too if several have it, on networks of their own.
     pub fn pod_at(&self, address: IpAddr, then: Timestamp) -> Option<&Pod> {
         let holders = self.holders.get(&address)?.iter();
         let mut pods = holders.filter_map(|&netns| self.namespace(netns, then)?.pod.as_ref());
@@ -184,6 +211,15 @@ impl Names {
             _ => Socket::default(),
         };
         self.of_socket(event.netns, event.time, socket)
+    }
+
+    /// Bytes of the entries.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.processes.memory_bytes()
+            + self.containers.memory_bytes()
+            + self.containers_of_processes.memory_bytes()
+            + self.namespaces.memory_bytes()
+            + self.holders.memory_bytes()
     }
 
     /// Entries given up for newer ones.
@@ -210,7 +246,7 @@ mod tests {
 
     use super::{Names, Socket};
     use crate::event::{
-        Address, Body, Change, Container, Event, Namespace, Owner, Pod, Process, Text, Timestamp,
+        Address, Body, Change, Container, Event, Namespace, Netns, Owner, Pod, Process, Text, Timestamp,
     };
 
     fn at(boot_ns: u64) -> Timestamp {
@@ -222,7 +258,7 @@ mod tests {
     }
 
     fn told(names: &mut Names, time: u64, netns: u32, body: Body) {
-        names.take_in(&Event { time: at(time), netns, cpu: 0, body });
+        names.take_in(&Event { time: at(time), netns: Netns::here(netns), cpu: 0, body });
     }
 
     fn namespace(change: Change, name: &str) -> Body {
@@ -252,7 +288,10 @@ mod tests {
         told(&mut names, 10, 7, namespace(Change::Present, "old"));
         told(&mut names, 20, 7, namespace(Change::Removed, "old"));
         let name = |names: &Names, time| {
-            names.namespace(7, at(time)).and_then(|found| found.name.clone()).map(|name| name.to_string())
+            names
+                .namespace(Netns::here(7), at(time))
+                .and_then(|found| found.name.clone())
+                .map(|name| name.to_string())
         };
         // What happened before it was told counts too.
         assert_eq!([5, 10, 20, 21].map(|time| name(&names, time).is_some()), [true, true, true, false]);
@@ -333,13 +372,36 @@ mod tests {
             (nobody, 7, (None, None, Some("of-the-namespace"))),
             (nobody, 8, (None, None, None)),
         ] {
-            let found = names.of_socket(netns, at(2), socket);
+            let found = names.of_socket(Netns::here(netns), at(2), socket);
             let texts = (
                 found.process.map(|process| process.command.as_str()),
                 found.container.map(Container::label),
                 found.pod.map(|pod| pod.name.as_str()),
             );
             assert_eq!(texts, expected, "{socket:?}");
+        }
+    }
+
+    #[test]
+    fn equal_numbers_of_two_nodes_are_two() {
+        let mut names = Names::default();
+        for (node, name) in [(0, "here"), (1, "there")] {
+            let process = Process { id: 1, command: Text::new(name) };
+            for body in [
+                Body::Owner(Owner { socket_inode: 5, process }),
+                container(Some(9), None, name),
+                namespace(Change::Present, name),
+            ] {
+                names.take_in(&Event { time: at(1), netns: Netns { node, inode: 7 }, cpu: 0, body });
+            }
+        }
+        let socket = Socket { inode: Some(5), cgroup_id: Some(9), ..Socket::default() };
+        for (node, name) in [(0, Some("here")), (1, Some("there")), (2, None)] {
+            let found = names.of_socket(Netns { node, inode: 7 }, at(1), socket);
+            assert_eq!(found.process.map(|process| process.command.as_str()), name);
+            assert_eq!(found.container.map(Container::label), name);
+            let namespace = found.namespace.and_then(|namespace| namespace.name.as_ref());
+            assert_eq!(namespace.map(Text::as_str), name);
         }
     }
 
@@ -354,6 +416,9 @@ mod tests {
             told(&mut names, 1, 0, Body::Owner(Owner { socket_inode: number.into(), process }));
         }
         assert_eq!(names.evicted(), 80);
-        assert!(names.namespace(20, at(1)).is_none() && names.namespace(21, at(1)).is_some());
+        assert!(
+            names.namespace(Netns::here(20), at(1)).is_none()
+                && names.namespace(Netns::here(21), at(1)).is_some()
+        );
     }
 }

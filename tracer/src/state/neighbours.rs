@@ -4,8 +4,8 @@ use std::{collections::VecDeque, net::IpAddr};
 
 use super::bounded::Bounded;
 use crate::event::{
-    Claim, Direction, HardwareAddress, Neighbour as NeighbourEvent, NeighbourEntry, NeighbourState, Text,
-    Timestamp, Verdict,
+    Claim, Direction, HardwareAddress, Neighbour as NeighbourEvent, NeighbourEntry, NeighbourState, Netns,
+    Text, Timestamp, Verdict,
 };
 
 /// Proposals that are kept of one neighbour.
@@ -17,8 +17,8 @@ pub const ANSWERERS: usize = 8;
 /// What tells one neighbour entry from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NeighbourKey {
-    /// Inode number of the network namespace.
-    pub netns: u32,
+    /// The network namespace.
+    pub netns: Netns,
     /// Index of the device it is reached by.
     pub interface_index: u32,
     /// The neighbour's address.
@@ -113,6 +113,13 @@ impl Neighbour {
         self.answerers.len() > 1
     }
 
+    /// How much is wrong with it: second answerers weigh more than changes, changes more than silence.
+    pub fn trouble(&self) -> u64 {
+        let count = |verdict| u64::from(self.with_verdict(verdict));
+        let contested = if self.is_contested() { 1_000_000 } else { 0 };
+        contested + count(Verdict::Ignored) * 100 + count(Verdict::Changed) * 10 + count(Verdict::Failed)
+    }
+
     fn proposal(&mut self, time: Timestamp, event: &NeighbourEvent) {
         let &NeighbourEvent { proposed, previous, verdict, new_state, .. } = event;
         self.last = self.last.max(time);
@@ -191,12 +198,12 @@ impl Neighbour {
 /// The table of neighbours.
 pub type Neighbours = Bounded<NeighbourKey, Neighbour>;
 
-pub(super) fn proposal(neighbours: &mut Neighbours, netns: u32, time: Timestamp, event: &NeighbourEvent) {
+pub(super) fn proposal(neighbours: &mut Neighbours, netns: Netns, time: Timestamp, event: &NeighbourEvent) {
     let key = NeighbourKey { netns, interface_index: event.interface_index, address: event.address };
     neighbours.touch(key, || Neighbour::new(time, &event.device)).proposal(time, event);
 }
 
-pub(super) fn claim(neighbours: &mut Neighbours, netns: u32, time: Timestamp, claim: &Claim) {
+pub(super) fn claim(neighbours: &mut Neighbours, netns: Netns, time: Timestamp, claim: &Claim) {
     // Who probes for a free address claims none yet.
     if claim.address.is_unspecified() {
         return;
@@ -207,7 +214,7 @@ pub(super) fn claim(neighbours: &mut Neighbours, netns: u32, time: Timestamp, cl
 
 /// What the kernel's table had when it was looked at. Only what is not known yet is taken from it: what happened since tells
 /// more.
-pub(super) fn entry(neighbours: &mut Neighbours, netns: u32, time: Timestamp, entry: &NeighbourEntry) {
+pub(super) fn entry(neighbours: &mut Neighbours, netns: Netns, time: Timestamp, entry: &NeighbourEntry) {
     let key = NeighbourKey { netns, interface_index: entry.interface_index, address: entry.address };
     if neighbours.get(&key).is_some() {
         return;

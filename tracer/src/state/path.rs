@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{bounded::Bounded, flows::FlowKey};
-use crate::event::{Direction, Duplicate, Icmp, IcmpClass, Quoted, Text, Timestamp};
+use crate::event::{Direction, Duplicate, Icmp, IcmpClass, Netns, Quoted, Text, Timestamp};
 
 /// The ways of packets, as far as something was wrong with them.
 #[derive(Clone, Debug)]
@@ -18,8 +18,8 @@ pub struct Path {
 /// Whom ICMP errors are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IcmpKey {
-    /// Inode number of the network namespace.
-    pub netns: u32,
+    /// The network namespace.
+    pub netns: Netns,
     /// Whether this node sent them.
     pub is_sent: bool,
     /// Where the packets were to go; `None` gathers messages too short to say.
@@ -78,7 +78,7 @@ impl Path {
         self.counts[class as usize]
     }
 
-    pub(super) fn icmp(&mut self, netns: u32, time: Timestamp, icmp: &Icmp) {
+    pub(super) fn icmp(&mut self, netns: Netns, time: Timestamp, icmp: &Icmp) {
         let class = icmp.class() as usize;
         self.counts[class] += 1;
         let key = IcmpKey {
@@ -103,7 +103,7 @@ impl Path {
         subject.mtu_bytes = [subject.mtu_bytes, icmp.mtu_bytes].into_iter().flatten().min();
     }
 
-    pub(super) fn duplicate(&mut self, netns: u32, time: Timestamp, duplicate: &Duplicate) {
+    pub(super) fn duplicate(&mut self, netns: Netns, time: Timestamp, duplicate: &Duplicate) {
         const FIRST_AGAIN: u32 = 2;
         let key = FlowKey { netns, endpoints: duplicate.flow };
         let found = self.loops.touch(key, || Loop {

@@ -4,15 +4,15 @@ use std::net::IpAddr;
 
 use super::bounded::Bounded;
 use crate::event::{
-    Address, Change, HardwareAddress, Link, LookupResult, NeighbourState, Route, RouteLookup, Sysctl, Text,
-    Timestamp,
+    Address, Change, HardwareAddress, Link, LookupResult, NeighbourState, Netns, Route, RouteLookup, Sysctl,
+    Text, Timestamp,
 };
 
 /// What tells one look-up's subject from another: a peer, seen from a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerKey {
-    /// Inode number of the network namespace.
-    pub netns: u32,
+    /// The network namespace.
+    pub netns: Netns,
     /// The peer.
     pub peer: IpAddr,
 }
@@ -43,11 +43,11 @@ pub struct Routes {
     pub peers: Bounded<PeerKey, Reached>,
     /// Addresses, by namespace, index of the device, address and length of the prefix, as last told: those that are gone
     /// say so.
-    pub addresses: Bounded<(u32, u32, IpAddr, u8), Address>,
+    pub addresses: Bounded<(Netns, u32, IpAddr, u8), Address>,
     /// Devices, by namespace and index, as last told.
-    pub links: Bounded<(u32, u32), Link>,
+    pub links: Bounded<(Netns, u32), Link>,
     /// Settings, by namespace and name.
-    pub sysctls: Bounded<(u32, Text), Sysctl>,
+    pub sysctls: Bounded<(Netns, Text), Sysctl>,
     /// Routes added, removed and replaced, of all namespaces.
     pub changes: RouteChanges,
 }
@@ -76,12 +76,12 @@ impl Routes {
     }
 
     /// How a peer is reached from a namespace, if that was asked.
-    pub fn reached(&self, netns: u32, peer: IpAddr) -> Option<&Reached> {
+    pub fn reached(&self, netns: Netns, peer: IpAddr) -> Option<&Reached> {
         self.peers.get(&PeerKey { netns, peer })
     }
 
     /// The value of a setting, by its name as sysctl(8) writes it.
-    pub fn sysctl(&self, netns: u32, name: &str) -> Option<&Text> {
+    pub fn sysctl(&self, netns: Netns, name: &str) -> Option<&Text> {
         self.sysctls.get(&(netns, Text::new(name))).map(|sysctl| &sysctl.value)
     }
 
@@ -99,7 +99,7 @@ impl Routes {
     }
 
     /// Takes in an answer; whether it is the first about this peer, or another than before.
-    pub(super) fn lookup(&mut self, netns: u32, time: Timestamp, lookup: &RouteLookup) -> bool {
+    pub(super) fn lookup(&mut self, netns: Netns, time: Timestamp, lookup: &RouteLookup) -> bool {
         let key = PeerKey { netns, peer: lookup.flow.destination.ip() };
         let new = || Reached {
             time,
@@ -126,17 +126,17 @@ impl Routes {
         is_news || is_other
     }
 
-    pub(super) fn address(&mut self, netns: u32, address: &Address) {
+    pub(super) fn address(&mut self, netns: Netns, address: &Address) {
         let key = (netns, address.interface_index, address.address, address.prefix_bits);
         *self.addresses.touch(key, || address.clone()) = address.clone();
     }
 
-    pub(super) fn link(&mut self, netns: u32, link: &Link) {
+    pub(super) fn link(&mut self, netns: Netns, link: &Link) {
         let key = (netns, link.interface_index);
         *self.links.touch(key, || link.clone()) = link.clone();
     }
 
-    pub(super) fn sysctl_told(&mut self, netns: u32, sysctl: &Sysctl) {
+    pub(super) fn sysctl_told(&mut self, netns: Netns, sysctl: &Sysctl) {
         *self.sysctls.touch((netns, sysctl.name.clone()), || sysctl.clone()) = sysctl.clone();
     }
 }
@@ -146,7 +146,7 @@ mod tests {
     use tracer_common::record::{Flow, RouteLookupRecord};
 
     use super::Routes;
-    use crate::event::{LookupResult, RouteLookup, RouteType, Timestamp};
+    use crate::event::{LookupResult, Netns, RouteLookup, RouteType, Timestamp};
 
     fn lookup(route_type: u8) -> RouteLookup {
         let flow = Flow { source: [1; 16], destination: [2; 16], ..Flow::default() };
@@ -165,11 +165,11 @@ mod tests {
             (25, 1, 2, Some(30)),
             (40, 2, 2, Some(30)),
         ] {
-            routes.lookup(7, at(time), &lookup(route_type));
-            let reached = routes.reached(7, peer).unwrap();
+            routes.lookup(Netns::here(7), at(time), &lookup(route_type));
+            let reached = routes.reached(Netns::here(7), peer).unwrap();
             assert_eq!(reached.result, LookupResult::Route(RouteType(expected)), "at {time}");
             assert_eq!(reached.changed, changed.map(at), "at {time}");
         }
-        assert!(routes.reached(8, peer).is_none());
+        assert!(routes.reached(Netns::here(8), peer).is_none());
     }
 }

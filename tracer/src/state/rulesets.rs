@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::bounded::Bounded;
 use crate::event::{
-    ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily, Text, Timestamp,
+    ChainEntries, Netns, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily, Text,
+    Timestamp,
 };
 
 /// Counts kept of a table.
@@ -14,7 +15,7 @@ pub const RULESET_HISTORY: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TableKey {
     /// Inode number of the namespace.
-    pub netns: u32,
+    pub netns: Netns,
     /// Where the table is.
     pub backend: RulesetBackend,
     /// What packets it is for.
@@ -81,7 +82,7 @@ impl Table {
 }
 
 /// Takes a count in.
-pub(super) fn counted(rulesets: &mut Rulesets, netns: u32, time: Timestamp, counted: &Ruleset) {
+pub(super) fn counted(rulesets: &mut Rulesets, netns: Netns, time: Timestamp, counted: &Ruleset) {
     let key =
         TableKey { netns, backend: counted.backend, family: counted.family, table: counted.table.clone() };
     let table = rulesets.touch(key, || Table {
@@ -130,15 +131,15 @@ mod tests {
     #[test]
     fn growth_is_since_the_first_count() {
         let mut rulesets = Bounded::new(4);
-        counted(&mut rulesets, 1, fixture::at(1_000), &filter(10, None));
-        counted(&mut rulesets, 1, fixture::at(9_000), &filter(110, Some(10)));
+        counted(&mut rulesets, Netns::here(1), fixture::at(1_000), &filter(10, None));
+        counted(&mut rulesets, Netns::here(1), fixture::at(9_000), &filter(110, Some(10)));
         let (_, table) = rulesets.iter().next().expect("one table");
         assert_eq!((table.entries, table.growth(), table.most_entries), (110, 100, 110));
         assert_eq!((table.first, table.changed), (fixture::at(1_000), Some(fixture::at(8_500))));
         // The same name elsewhere is another table.
-        counted(&mut rulesets, 2, fixture::at(9_000), &filter(7, Some(0)));
+        counted(&mut rulesets, Netns::here(2), fixture::at(9_000), &filter(7, Some(0)));
         assert_eq!(rulesets.len(), 2);
-        let other = rulesets.iter().find(|(key, _)| key.netns == 2).expect("the other");
+        let other = rulesets.iter().find(|(key, _)| key.netns.inode == 2).expect("the other");
         assert_eq!(other.1.growth(), 7);
     }
 
@@ -147,7 +148,12 @@ mod tests {
         let mut rulesets = Bounded::new(1);
         for step in 0..1_000_u32 {
             let previous = step.checked_sub(1);
-            counted(&mut rulesets, 1, fixture::at(u64::from(step) * 1_000), &filter(step, previous));
+            counted(
+                &mut rulesets,
+                Netns::here(1),
+                fixture::at(u64::from(step) * 1_000),
+                &filter(step, previous),
+            );
         }
         let (_, table) = rulesets.iter().next().expect("one table");
         assert!(table.history.len() <= RULESET_HISTORY);

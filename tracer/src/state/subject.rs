@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use tracer_common::hook::HookId;
 
 use super::{FlowKey, NeighbourKey, RealKey, ServiceKey};
-use crate::event::{Body, Event, Prefix};
+use crate::event::{Body, Event, Netns, Prefix};
 
 /// One thing everything known of can be gathered about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ pub enum Subject {
     /// An address, or a network of them.
     Network(NetworkKey),
     /// A network namespace.
-    Namespace(u32),
+    Namespace(Netns),
     /// A hook.
     Hook(HookId),
 }
@@ -29,15 +29,15 @@ pub enum Subject {
 /// A network seen from a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NetworkKey {
-    /// Inode number of the network namespace.
-    pub netns: u32,
+    /// The network namespace.
+    pub netns: Netns,
     /// Its addresses.
     pub prefix: Prefix,
 }
 
 impl NetworkKey {
     /// Of a single address.
-    pub fn host(netns: u32, address: IpAddr) -> Self {
+    pub fn host(netns: Netns, address: IpAddr) -> Self {
         Self { netns, prefix: Prefix::host(address) }
     }
 }
@@ -61,7 +61,7 @@ impl Subject {
             Body::Duplicate(duplicate) => flow(duplicate.flow),
             Body::RouteLookup(lookup) => flow(lookup.flow),
             Body::Translation(found) => {
-                Self::Flow(FlowKey { netns: found.flow_netns, endpoints: *found.flow() })
+                Self::Flow(FlowKey { netns: netns.beside(found.flow_netns), endpoints: *found.flow() })
             }
             Body::Neighbour(told) => neighbour(told.interface_index, told.address),
             Body::Claim(claim) => neighbour(claim.interface_index, claim.address),
@@ -89,14 +89,18 @@ impl Subject {
             | Body::Node { .. }
             | Body::Ready
             | Body::Marker(_)
+            | Body::Clock(_)
+            | Body::Facts(_)
+            | Body::Session(_)
+            | Body::SessionBegin
             | Body::Container(_) => {
                 return None;
             }
         })
     }
 
-    /// Inode number of the network namespace it is in; `None` for a hook.
-    pub fn netns(self) -> Option<u32> {
+    /// The network namespace it is in; `None` for a hook.
+    pub fn netns(self) -> Option<Netns> {
         Some(match self {
             Self::Flow(key) => key.netns,
             Self::Neighbour(key) => key.netns,

@@ -130,8 +130,9 @@ fn owners_are_known_whether_they_are_found_before_or_after() {
     ]);
     let owners = [1, 2, 3, 4].map(|port| {
         let endpoints = endpoints(&format!("10.0.0.1:{port}"), B);
-        let flow = state.flows.get(&FlowKey { netns: NETNS, endpoints }).unwrap();
-        state.process_of(flow).map(|process| process.command.as_str())
+        let key = FlowKey { netns: NETNS, endpoints };
+        let flow = state.flows.get(&key).unwrap();
+        state.process_of(&key, flow).map(|process| process.command.as_str())
     });
     assert_eq!(owners, [Some("before"), Some("after"), Some("hook"), None]);
 }

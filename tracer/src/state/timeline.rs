@@ -42,10 +42,11 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Icmp(_)
         | Body::Duplicate(_)
         | Body::Route(_)
-        | Body::Rule(_)
         | Body::Marker(_)
         | Body::HookStatus(_) => true,
-        Body::Address(_) | Body::Link(_) | Body::Sysctl(_) => !body.is_snapshot(),
+        Body::Address(_) | Body::Link(_) | Body::Rule(_) | Body::Sysctl(_) | Body::Clock(_) => {
+            !body.is_snapshot()
+        }
         // Tables that are found at the start are no change.
         Body::Ruleset(ruleset) => ruleset.change != RulesetChange::Found,
         Body::ConntrackCounters(counters) => counters.tells_failures(),
@@ -59,6 +60,9 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Ready
         | Body::RouteLookup(_)
         | Body::Translation(_)
-        | Body::NeighbourEntry(_) => false,
+        | Body::NeighbourEntry(_)
+        | Body::Facts(_)
+        | Body::Session(_)
+        | Body::SessionBegin => false,
     }
 }

@@ -12,7 +12,9 @@ use std::{
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
-use crate::event::{Conntrack, Endpoints, Ipvs, IpvsForward, IpvsService, Protocol, Timestamp, Translation};
+use crate::event::{
+    Conntrack, Endpoints, Ipvs, IpvsForward, IpvsService, Netns, Protocol, Timestamp, Translation,
+};
 
 /// Who translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,8 +73,8 @@ impl Learnt {
 /// One connection where it is translated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// Inode number of the network namespace it is translated in.
-    pub netns: u32,
+    /// The network namespace it is translated in.
+    pub netns: Netns,
     /// What was learnt last.
     pub learnt: Learnt,
     /// How packets went on before, if that was another way.
@@ -180,7 +182,7 @@ impl Translations {
 
     /// Takes in how a connection is translated in a namespace; whether that is news. What is not translated is not
     /// kept.
-    pub fn learn(&mut self, netns: u32, time: Timestamp, learnt: &Learnt) -> bool {
+    pub fn learn(&mut self, netns: Netns, time: Timestamp, learnt: &Learnt) -> bool {
         match self.position_of(netns, learnt) {
             // Events of different CPUs may come a little out of order.
             Some(position) if time < self.mappings[position as usize].last => false,
@@ -194,7 +196,7 @@ impl Translations {
     }
 
     /// Takes in a decision of conntrack: the mapping it made or kept, and the one it gave up.
-    pub(super) fn conntrack(&mut self, netns: u32, time: Timestamp, decision: &Conntrack) {
+    pub(super) fn conntrack(&mut self, netns: Netns, time: Timestamp, decision: &Conntrack) {
         let Some(original) = decision.original else { return };
         for reply in [decision.previous_reply, decision.reply].into_iter().flatten() {
             self.learn(netns, time, &Learnt::by_conntrack(original, reply));
@@ -202,12 +204,12 @@ impl Translations {
     }
 
     /// Takes in what conntrack answered about a flow; whether that is news.
-    pub(super) fn looked_up(&mut self, netns: u32, time: Timestamp, found: &Translation) -> bool {
+    pub(super) fn looked_up(&mut self, netns: Netns, time: Timestamp, found: &Translation) -> bool {
         self.learn(netns, time, &Learnt::by_conntrack(found.original, found.reply))
     }
 
     /// Takes in a decision of IPVS.
-    pub(super) fn ipvs(&mut self, netns: u32, time: Timestamp, decided: &Ipvs) {
+    pub(super) fn ipvs(&mut self, netns: Netns, time: Timestamp, decided: &Ipvs) {
         if let Some(learnt) = Learnt::by_ipvs(decided) {
             self.learn(netns, time, &learnt);
         }
@@ -216,7 +218,7 @@ impl Translations {
     /// The mappings of the connection that has this tuple in this namespace, in the order packets pass them. The same
     /// tuple in another namespace is taken for the same connection, for packets pass several; not so loopback and
     /// link-local addresses, which every namespace or link has for itself.
-    pub fn of(&self, netns: u32, tuple: &Endpoints) -> Vec<&Mapping> {
+    pub fn of(&self, netns: Netns, tuple: &Endpoints) -> Vec<&Mapping> {
         let mut found: Vec<&Mapping> = Vec::new();
         let mut asked = vec![*tuple];
         let mut next = 0;
@@ -251,7 +253,7 @@ impl Translations {
     }
 
     /// The ends of the connection that has this tuple in this namespace; `None` if nobody is known to translate it.
-    pub fn ends(&self, netns: u32, tuple: &Endpoints) -> Option<Ends> {
+    pub fn ends(&self, netns: Netns, tuple: &Endpoints) -> Option<Ends> {
         Ends::of(&self.of(netns, tuple))
     }
 
@@ -270,6 +272,11 @@ impl Translations {
         self.mappings.iter()
     }
 
+    /// Bytes of the mappings and of what they are found by.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.mappings.len() * size_of::<Mapping>() + self.names.len() * size_of::<Name>()
+    }
+
     /// Mappings given up for newer ones.
     pub fn evicted(&self) -> u64 {
         self.evicted
@@ -277,7 +284,7 @@ impl Translations {
 
     /// The mappings with a tuple, seen from a namespace: those of that namespace first, of each the surest and newest
     /// first.
-    fn named(&self, netns: u32, tuple: &Endpoints) -> Vec<&Mapping> {
+    fn named(&self, netns: Netns, tuple: &Endpoints) -> Vec<&Mapping> {
         let key = unordered(tuple);
         let is_everywhere = !is_local(key.0.ip()) && !is_local(key.1.ip());
         let mut named: Vec<(Part, &Mapping)> = self
@@ -293,7 +300,7 @@ impl Translations {
         named.into_iter().map(|(_, mapping)| mapping).collect()
     }
 
-    fn position_of(&self, netns: u32, learnt: &Learnt) -> Option<u32> {
+    fn position_of(&self, netns: Netns, learnt: &Learnt) -> Option<u32> {
         let is_it = |name: &Name| {
             let mapping = &self.mappings[name.position as usize];
             name.part == Part::Original
@@ -383,12 +390,12 @@ mod tests {
 
     use super::{Learnt, Translations, Translator};
     use crate::{
-        event::{Endpoints, IpvsService, Protocol},
+        event::{Endpoints, IpvsService, Netns, Protocol},
         state::fixture::{at, endpoints},
     };
 
-    const HOST: u32 = 1;
-    const POD: u32 = 2;
+    const HOST: Netns = Netns::here(1);
+    const POD: Netns = Netns::here(2);
     const CLIENT: &str = "10.0.0.1:40000";
     const VIRTUAL: &str = "10.9.9.9:80";
     const REAL: &str = "10.2.1.2:8080";
@@ -399,7 +406,7 @@ mod tests {
         Learnt { by: Translator::Ipvs, original, onward, server: onward.destination, service: Some(service) }
     }
 
-    fn told(translations: &Translations, netns: u32, source: &str, destination: &str) -> Vec<String> {
+    fn told(translations: &Translations, netns: Netns, source: &str, destination: &str) -> Vec<String> {
         translations
             .of(netns, &endpoints(source, destination))
             .iter()
@@ -449,7 +456,7 @@ mod tests {
             "Conntrack in 1: 10.0.0.254:61000 → 10.2.1.2:8080",
         ];
         assert_eq!(told(&translations, POD, CLIENT, VIRTUAL), expected);
-        assert_eq!(told(&translations, 3, REAL, MASQUERADED), expected);
+        assert_eq!(told(&translations, Netns::here(3), REAL, MASQUERADED), expected);
     }
 
     #[test]

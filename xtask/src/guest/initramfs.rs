@@ -82,6 +82,9 @@ fn settings(content: &Content<'_>) -> String {
 
 fn command_script(content: &Content<'_>) -> String {
     let mut script = "#!/bin/sh\nexec /bin/scenarios".to_owned();
+    if content.share {
+        script.push_str(" --sessions /host/sessions");
+    }
     // Writing to a String cannot fail.
     if content.told > 0 {
         let _ = write!(script, " --without-first {}", content.told);
@@ -117,14 +120,16 @@ mod tests {
     #[test]
     fn cases_reach_the_scenarios_as_they_were_given() {
         let cases = ["s2-reuse", "it's; $(x)"].map(str::to_owned);
-        for (cases, told, expected) in [
-            (&cases[..], 0, "'s2-reuse' 'it'\\''s; $(x)'\n"),
-            (&cases[..1], 61, "--without-first 61 's2-reuse'\n"),
+        for (cases, told, share, expected) in [
+            (&cases[..], 0, false, "'s2-reuse' 'it'\\''s; $(x)'\n"),
+            (&cases[..1], 61, false, "--without-first 61 's2-reuse'\n"),
+            (&cases[..1], 0, true, "--sessions /host/sessions 's2-reuse'\n"),
         ] {
-            let script = command_script(&Content { cases, told, ..content(Path::new("")) });
+            let script = command_script(&Content { cases, told, share, ..content(Path::new("")) });
             assert_eq!(script, format!("#!/bin/sh\nexec /bin/scenarios {expected}"));
         }
-        assert_eq!(command_script(&content(Path::new(""))), "#!/bin/sh\nexec /bin/scenarios\n");
+        let nothing = Content { share: false, ..content(Path::new("")) };
+        assert_eq!(command_script(&nothing), "#!/bin/sh\nexec /bin/scenarios\n");
     }
 
     #[test]

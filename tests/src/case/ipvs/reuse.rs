@@ -64,6 +64,35 @@ pub(super) fn reused(setting: &Setting, family: Family) -> Result<()> {
     service.wait_for_count(1, 0)
 }
 
+/// A rollout: the first server is drained in favour of the other, yet gets every connection from a port used before, and
+/// dies; with `conn_reuse_mode` 1 all reach the other. Truth: the servers that accept.
+pub(in crate::case) fn drained_and_dialled(setting: &Setting) -> Result<()> {
+    const DIALLED: u16 = 40;
+    let service = Service::new(Family::V4, false)?;
+    service.set("conn_reuse_mode", 0)?;
+    service.add_server(0, 1)?;
+    let tracer = setting.trace(&[])?;
+    ensure!(service.connect_and_close_all(DIALLED)? == [DIALLED.into(), 0], "not all reached the one server");
+    service.add_server(1, 1)?;
+    service.set_weight(0, 0)?;
+    ensure!(service.connect_and_close_all(DIALLED)? == [DIALLED.into(), 0], "IPVS has forgotten its entries");
+    service.silence(0)?;
+    // The last port: its entry waits for the server's answer from now on, and is none to be reused.
+    let dialling = service.dial(DIALLED - 1)?;
+    tracer.wait_for("SYNs nobody answers", |events| {
+        events.of("retransmit", &service.cluster.client).with("kind", "syn").count() >= 2
+    })?;
+    drop(dialling);
+    service.set("conn_reuse_mode", 1)?;
+    let accepted = service.connect_and_close_all(DIALLED - 1)?;
+    ensure!(accepted == [0, (DIALLED - 1).into()], "accepted {accepted:?} after the repair");
+    let events = finish(tracer)?;
+    let onto_drained = service.all_told(&events, "reused").with("real", service.server(0).to_string());
+    ensure!(onto_drained.count() > DIALLED.into(), "{} of {DIALLED} told", onto_drained.count());
+    onto_drained.all_have("weight", 0)?;
+    Ok(())
+}
+
 /// `conn_reuse_mode` 1: the same connections are scheduled anew. Truth: the server that accepts them, and the
 /// connections `ipvsadm` counts for it.
 pub(super) fn rescheduled(setting: &Setting) -> Result<()> {

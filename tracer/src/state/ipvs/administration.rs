@@ -4,11 +4,13 @@
 //! of the newest word on it, and what is older changes nothing.
 
 use super::{Connections, Ipvs, RECENT_CHANGES, Real, RealKey, RecentChange, Service, ServiceKey};
-use crate::event::{IpvsChange, IpvsChangeKind, ListedDestination, ListedService, ListedWhy, Timestamp};
+use crate::event::{
+    IpvsChange, IpvsChangeKind, ListedDestination, ListedService, ListedWhy, Netns, Timestamp,
+};
 
 impl Ipvs {
     /// A service or a real server was added or removed, or a weight changed.
-    pub(in crate::state) fn change(&mut self, netns: u32, time: Timestamp, change: &IpvsChange) {
+    pub(in crate::state) fn change(&mut self, netns: Netns, time: Timestamp, change: &IpvsChange) {
         let key = ServiceKey { netns, service: change.service };
         // A change of a real server makes its service known as well.
         let service = self.services.touch(key, || Service::new(time));
@@ -25,7 +27,7 @@ impl Ipvs {
     }
 
     /// A service as it was when the kernel was asked.
-    pub(in crate::state) fn listed_service(&mut self, netns: u32, time: Timestamp, listed: &ListedService) {
+    pub(in crate::state) fn listed_service(&mut self, netns: Netns, time: Timestamp, listed: &ListedService) {
         let key = ServiceKey { netns, service: listed.service };
         if listed.why == ListedWhy::Gone && self.services.get(&key).is_none() {
             return;
@@ -47,7 +49,7 @@ impl Ipvs {
     /// A real server as it was when the kernel was asked.
     pub(in crate::state) fn listed_destination(
         &mut self,
-        netns: u32,
+        netns: Netns,
         time: Timestamp,
         listed: &ListedDestination,
     ) {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use rustc_hash::FxHashSet;
 
 use crate::{
-    event::{Body, Endpoints, Event, Ipvs, IpvsChange, Route, Text},
+    event::{Body, Endpoints, Event, Ipvs, IpvsChange, Netns, Route, Text},
     state::{
         Mapping, NetworkKey, Reached, RealKey, ServiceKey, State, Subject, Translator,
         translations::{Unordered, is_local, unordered},
@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct Scope {
     subject: Subject,
     /// Namespaces its packets pass.
-    namespaces: Vec<u32>,
+    namespaces: Vec<Netns>,
     /// Tuples of its connections.
     tuples: Vec<Endpoints>,
     named: FxHashSet<Unordered>,
@@ -58,7 +58,7 @@ impl Scope {
             }
             Subject::Neighbour(key) => {
                 scope.next_hops.push(key.address);
-                let is_by = |netns: u32, peer: IpAddr, reached: &Reached| {
+                let is_by = |netns: Netns, peer: IpAddr, reached: &Reached| {
                     netns == key.netns && reached.gateway.unwrap_or(peer) == key.address
                 };
                 let behind = state
@@ -91,7 +91,7 @@ impl Scope {
         self.subject
     }
 
-    pub(super) fn namespaces(&self) -> &[u32] {
+    pub(super) fn namespaces(&self) -> &[Netns] {
         &self.namespaces
     }
 
@@ -104,7 +104,7 @@ impl Scope {
         &self.addresses
     }
 
-    pub(super) fn add_namespaces(&mut self, namespaces: impl Iterator<Item = u32>) {
+    pub(super) fn add_namespaces(&mut self, namespaces: impl Iterator<Item = Netns>) {
         if matches!(self.subject, Subject::Flow(_)) {
             for netns in namespaces {
                 add(&mut self.namespaces, netns);
@@ -158,12 +158,12 @@ impl Scope {
         }
     }
 
-    fn has_namespace(&self, netns: u32) -> bool {
+    fn has_namespace(&self, netns: Netns) -> bool {
         self.namespaces.contains(&netns)
     }
 
     /// Whether a flow in a namespace belongs to it.
-    pub(super) fn has_flow(&self, netns: u32, flow: &Endpoints) -> bool {
+    pub(super) fn has_flow(&self, netns: Netns, flow: &Endpoints) -> bool {
         match self.subject {
             Subject::Neighbour(_) => {
                 self.has_namespace(netns) && self.behind.contains(&flow.destination.ip())
@@ -186,12 +186,12 @@ impl Scope {
     }
 
     /// Whether an address in a namespace can be the one that is meant: loopback is another in every namespace.
-    fn may_mean(&self, netns: u32, address: IpAddr) -> bool {
+    fn may_mean(&self, netns: Netns, address: IpAddr) -> bool {
         !is_local(address) || self.has_namespace(netns)
     }
 
     /// Whether a neighbour is one its packets are handed to, or has one of its addresses.
-    pub(super) fn has_neighbour(&self, netns: u32, address: IpAddr) -> bool {
+    pub(super) fn has_neighbour(&self, netns: Netns, address: IpAddr) -> bool {
         match self.subject {
             Subject::Network(NetworkKey { prefix, .. }) => {
                 self.has_namespace(netns) && prefix.contains(address)
@@ -210,7 +210,7 @@ impl Scope {
         let has = |flow: &Endpoints| self.has_flow(netns, flow);
         match (&event.body, self.subject) {
             (Body::HookStatus(status), Subject::Hook(hook)) => status.hook == Some(hook),
-            (Body::HookStatus(_) | Body::Marker(_), _) | (_, Subject::Hook(_)) => false,
+            (Body::HookStatus(_) | Body::Marker(_) | Body::Clock(_), _) | (_, Subject::Hook(_)) => false,
             (_, Subject::Namespace(namespace)) => netns == namespace,
             (Body::Retransmit(retransmit), _) => has(&retransmit.flow),
             (Body::Undo(undo), _) => has(&undo.flow),
@@ -249,7 +249,7 @@ impl Scope {
     }
 
     /// Whether a packet without known ports went between its addresses.
-    fn has_ends(&self, netns: u32, flow: &Endpoints) -> bool {
+    fn has_ends(&self, netns: Netns, flow: &Endpoints) -> bool {
         let [source, destination] = [flow.source.ip(), flow.destination.ip()];
         match self.subject {
             Subject::Flow(_) => {
@@ -261,7 +261,7 @@ impl Scope {
         }
     }
 
-    fn has_decision(&self, netns: u32, decided: &Ipvs) -> bool {
+    fn has_decision(&self, netns: Netns, decided: &Ipvs) -> bool {
         let service = ServiceKey::of(netns, decided);
         match self.subject {
             Subject::Service(key) => service == key,
@@ -277,7 +277,7 @@ impl Scope {
         }
     }
 
-    fn has_change(&self, netns: u32, change: &IpvsChange) -> bool {
+    fn has_change(&self, netns: Netns, change: &IpvsChange) -> bool {
         let service = ServiceKey { netns, service: change.service };
         match self.subject {
             Subject::Service(key) => service == key,
@@ -299,7 +299,7 @@ impl Scope {
         }
     }
 
-    fn has_route(&self, netns: u32, route: &Route) -> bool {
+    fn has_route(&self, netns: Netns, route: &Route) -> bool {
         let by_next_hop = route
             .gateway
             .into_iter()

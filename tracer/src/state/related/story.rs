@@ -3,7 +3,7 @@
 use crate::{
     event::{
         Body, Conntrack, ConntrackEvent, Direction, Event, HardwareAddress, Ipvs, IpvsChangeKind,
-        IpvsDecision, IpvsForward, ListedWhy, LookupResult, NeighbourState, Process, Retransmit,
+        IpvsDecision, IpvsForward, ListedWhy, LookupResult, NeighbourState, Netns, Process, Retransmit,
         RetransmitKind, RouteLookup, RouteType, TcpState, Text, Verdict,
     },
     state::{
@@ -15,15 +15,15 @@ use crate::{
 };
 
 /// The namespaces of the pods that dial and that are dialled.
-pub(crate) const CLIENT_POD: u32 = 4_026_532_100;
-pub(crate) const SERVER_POD: u32 = 4_026_532_200;
+pub(crate) const CLIENT_POD: Netns = Netns::here(4_026_532_100);
+pub(crate) const SERVER_POD: Netns = Netns::here(4_026_532_200);
 
 pub(crate) const CLIENT: &str = "10.42.1.17:40000";
 pub(crate) const VIRTUAL: &str = "10.96.0.10:443";
 pub(crate) const REAL: &str = "10.42.2.17:8443";
 pub(crate) const MASQUERADED: &str = "10.42.1.1:61000";
 
-pub(crate) fn within(netns: u32, milliseconds: u64, body: Body) -> Event {
+pub(crate) fn within(netns: Netns, milliseconds: u64, body: Body) -> Event {
     Event { netns, ..event(milliseconds, body) }
 }
 

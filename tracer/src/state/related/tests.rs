@@ -3,8 +3,8 @@
 use super::story::{CLIENT, CLIENT_POD, MASQUERADED, REAL, SERVER_POD, VIRTUAL, lookup, story, within};
 use crate::{
     event::{
-        Address, Body, Change, ConntrackEvent, Direction, Event, IpvsDecision, Link, LookupResult, Prefix,
-        RetransmitKind, Route, RouteType, Text, Verdict,
+        Address, Body, Change, ConntrackEvent, Direction, Event, IpvsDecision, Link, LookupResult, Netns,
+        Prefix, RetransmitKind, Route, RouteType, Text, Verdict,
     },
     state::{
         FlowKey, NeighbourKey, NetworkKey, RELATED_FLOWS, RealKey, ServiceKey, State, Subject,
@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// A namespace that has nothing to do with it.
-const ELSEWHERE: u32 = 77;
+const ELSEWHERE: Netns = Netns::here(77);
 
-fn flow(netns: u32, source: &str, destination: &str) -> Subject {
+fn flow(netns: Netns, source: &str, destination: &str) -> Subject {
     Subject::Flow(FlowKey { netns, endpoints: endpoints(source, destination) })
 }
 
@@ -30,7 +30,7 @@ fn real(address: &str) -> Subject {
     Subject::Real(RealKey { service: service(), address: Some(address.parse().unwrap()) })
 }
 
-fn network(netns: u32, address: &str, bits: u8) -> Subject {
+fn network(netns: Netns, address: &str, bits: u8) -> Subject {
     Subject::Network(NetworkKey { netns, prefix: Prefix { address: address.parse().unwrap(), bits } })
 }
 
@@ -70,7 +70,7 @@ fn link(device: &str) -> Body {
 }
 
 /// Whether an event that happens after the story belongs to a subject of it.
-fn is_related(subject: Subject, netns: u32, body: Body) -> bool {
+fn is_related(subject: Subject, netns: Netns, body: Body) -> bool {
     let mut state = story();
     let told = within(netns, 99_000, body);
     state.apply(&told);
@@ -164,10 +164,10 @@ fn every_other_subject_is_told_with_its_own() {
         assert_eq!(is_related(subject, netns, body.clone()), expected, "{subject:?} in {netns}: {body:?}");
     }
     let hook = tracer_common::hook::HookId::NeighbourTimer;
-    assert!(is_related(Subject::Hook(hook), 0, hook_status(hook, None, "")));
+    assert!(is_related(Subject::Hook(hook), Netns::default(), hook_status(hook, None, "")));
     assert!(!is_related(
         Subject::Hook(hook),
-        0,
+        Netns::default(),
         hook_status(tracer_common::hook::HookId::SocketState, None, "")
     ));
 }

@@ -5,9 +5,10 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use rustc_hash::FxHashMap;
 
 use crate::{
+    event::Netns,
     filter::Named,
+    findings::peers::most_resent_to,
     state::{Ownership, State},
-    tui::peers::most_resent_to,
 };
 
 /// Names offered at most, of each source they come from.
@@ -40,12 +41,13 @@ pub(super) fn names(state: &State, named: Named) -> Vec<String> {
                 .chain(state.neighbours.iter().map(|(key, _)| key.netns))
                 .chain(state.ipvs.services.iter().map(|(key, _)| key.netns))
                 .chain(state.conntrack.entries.iter().map(|(key, _)| key.netns));
-            sorted(all.collect::<BTreeSet<u32>>().into_iter().map(|netns| {
+            sorted(all.collect::<BTreeSet<Netns>>().into_iter().map(|netns| {
                 let namespace = state.names.namespace(netns, state.now());
                 let name = namespace.and_then(|namespace| namespace.name.as_ref());
                 name.map_or_else(|| netns.to_string(), ToString::to_string)
             }))
         }
+        Named::Node => sorted(state.names.nodes().map(|(_, host)| host.as_str())),
         Named::Process => sorted(owners(state).filter_map(|owner| Some(owner.process?.command.as_str()))),
         Named::Container => {
             let labels = owners(state).filter_map(|owner| Some(owner.container?.label()));

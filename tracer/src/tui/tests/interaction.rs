@@ -106,12 +106,12 @@ fn a_filter_is_typed_completed_and_applied_to_what_happened_before() {
     assert_eq!(model.filter, None);
     key(&mut model, KeyCode::Enter, KeyModifiers::NONE);
     assert_eq!((model.filter.as_deref(), model.prompt.is_none()), (Some("kind syn and failed"), true));
-    let told = model.shown().timeline.events().iter().filter(|event| event.netns != 0).count();
+    let told = model.shown().timeline.events().iter().filter(|event| event.netns.inode != 0).count();
     assert_eq!(told, 4);
     assert!(picture(&model).contains("showing only: kind syn and failed"));
 
     model.take(&sample_at(30 * SECOND_NS));
-    assert_eq!(model.shown().timeline.events().iter().filter(|event| event.netns != 0).count(), 6);
+    assert_eq!(model.shown().timeline.events().iter().filter(|event| event.netns.inode != 0).count(), 6);
 
     keys(&mut model, "/");
     key(&mut model, KeyCode::Char('u'), KeyModifiers::CONTROL);
@@ -189,9 +189,9 @@ fn other_moments_are_shown_as_they_were() {
     at(far_left.0, far_left.1);
     keys(&mut model, "/failed");
     key(&mut model, KeyCode::Enter, KeyModifiers::NONE);
-    assert_eq!(model.shown().timeline.events().iter().filter(|event| event.netns != 0).count(), 6);
+    assert_eq!(model.shown().timeline.events().iter().filter(|event| event.netns.inode != 0).count(), 6);
     keys(&mut model, "p");
-    assert_eq!(model.shown().timeline.events().iter().filter(|event| event.netns != 0).count(), 8);
+    assert_eq!(model.shown().timeline.events().iter().filter(|event| event.netns.inode != 0).count(), 8);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{COLOURLESS, draw, press, text};
 use crate::{
     event::{
-        Address, Body, Change, Container, Event, Namespace, Pod, Process, RetransmitKind, Runtime, Text,
-        Verdict,
+        Address, Body, Change, Container, Event, Namespace, Netns, Pod, Process, RetransmitKind, Runtime,
+        Text, Verdict,
     },
     state::{
         State,
@@ -86,7 +86,7 @@ fn named() -> State {
         (5_000, NODE, syn("192.0.2.1:40002", 13, "node-agent")),
         (6_000, POD, proposal("10.244.1.1", Verdict::Learned, Some(mac(1)), None)),
     ] {
-        state.apply(&Event { time: at(milliseconds), netns, cpu: 0, body });
+        state.apply(&Event { time: at(milliseconds), netns: Netns::here(netns), cpu: 0, body });
     }
     state
 }

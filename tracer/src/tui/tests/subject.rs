@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 
 use super::{COLOURLESS, draw, press, snapshot, text};
 use crate::{
-    event::{Body, Direction, RetransmitKind},
+    event::{Body, Direction, Netns, RetransmitKind},
     state::{
         FlowKey, NetworkKey, RealKey, ServiceKey, Subject,
         fixture::{NETNS, at, busy, endpoints, event, icmp, retransmit, tcp_service},
@@ -23,7 +23,7 @@ fn opened(subject: Subject) -> Model {
     model
 }
 
-fn flow(netns: u32, source: &str, destination: &str) -> Subject {
+fn flow(netns: Netns, source: &str, destination: &str) -> Subject {
     Subject::Flow(FlowKey { netns, endpoints: endpoints(source, destination) })
 }
 

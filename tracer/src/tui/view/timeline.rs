@@ -117,7 +117,8 @@ fn role(body: &Body) -> Role {
         | Body::Address(_)
         | Body::Link(_)
         | Body::Sysctl(_)
-        | Body::Ruleset(_) => Role::Warning,
+        | Body::Ruleset(_)
+        | Body::Clock(_) => Role::Warning,
         Body::Marker(_) => Role::Title,
         _ => Role::Plain,
     }

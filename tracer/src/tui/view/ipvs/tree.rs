@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::{
-    event::{IpvsDecision, Timestamp},
+    event::{IpvsDecision, Netns, Timestamp},
     state::{Decisions, Real, RealKey, Service, State},
     tui::{
         owner_text::netns_column,
@@ -21,7 +21,7 @@ use crate::{
 /// The columns for rows, as of the state's time.
 pub(super) fn columns<'a>(state: &State, rows: &[IpvsRow<'a>]) -> Vec<Column<IpvsRow<'a>>> {
     let now = state.now();
-    let names: FxHashMap<u32, String> = rows.iter().filter_map(|row| netns(state, row)).collect();
+    let names: FxHashMap<Netns, String> = rows.iter().filter_map(|row| netns(state, row)).collect();
     let decision = |rank, role, decision: IpvsDecision| {
         number(decision.name(), decision.name().len(), rank, move |row: &IpvsRow<'_>| {
             count(decisions(row).of(decision), role)
@@ -61,7 +61,7 @@ pub(super) fn columns<'a>(state: &State, rows: &[IpvsRow<'a>]) -> Vec<Column<Ipv
 }
 
 /// The namespace of a service and what it is called.
-fn netns(state: &State, row: &IpvsRow<'_>) -> Option<(u32, String)> {
+fn netns(state: &State, row: &IpvsRow<'_>) -> Option<(Netns, String)> {
     match row {
         IpvsRow::Service(key, service) => Some((key.netns, netns_column(state, key.netns, service.last))),
         IpvsRow::Real(..) => None,

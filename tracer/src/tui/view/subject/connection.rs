@@ -2,7 +2,7 @@
 
 use super::facts::{add, real_line, span, way_lines};
 use crate::{
-    event::Endpoints,
+    event::{Endpoints, Netns},
     state::{
         ConntrackEntry, Flow, FlowKey, Mapping, RATE_SPANS_SECONDS, RealKey, Related, ServiceKey, State,
         Subject,
@@ -69,7 +69,7 @@ fn route_line(related: &Related<'_>) -> Option<Line> {
 }
 
 /// What a first look is for, if that is anything, and the rest.
-fn mapping_lines(state: &State, netns: u32, mapping: &Mapping) -> (Option<Line>, Line) {
+fn mapping_lines(state: &State, netns: Netns, mapping: &Mapping) -> (Option<Line>, Line) {
     let learnt = &mapping.learnt;
     let place = if mapping.netns == netns {
         String::new()

@@ -6,7 +6,7 @@ use tracer_common::hook::{HookId, Way};
 
 use super::connection;
 use crate::{
-    event::Timestamp,
+    event::{Netns, Timestamp},
     probe::table,
     state::{
         ANSWERERS, Neighbour, NeighbourKey, NetworkKey, PeerKey, Reached, Real, RealKey, Related, ServiceKey,
@@ -279,7 +279,7 @@ fn network_lines(state: &State, key: &NetworkKey) -> Vec<Line> {
     lines
 }
 
-fn namespace_lines(state: &State, netns: u32) -> Vec<Line> {
+fn namespace_lines(state: &State, netns: Netns) -> Vec<Line> {
     let mut lines = vec![Line::new("names", namespace_words(state, netns, state.now()))];
     let mut devices: Vec<_> = state.routes.links.iter().filter(|((of, _), _)| *of == netns).collect();
     devices.sort_unstable_by_key(|(key, _)| **key);

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use crate::{
-    event::{Container, Namespace, Process, Timestamp},
+    event::{Container, Namespace, Netns, Process, Timestamp},
     state::{Flow, FlowKey, Ownership, State},
 };
 
 /// In a column: the pod where there is one, else the container, else the process with its id.
 pub(crate) fn owner_column(state: &State, key: &FlowKey, flow: &Flow) -> Option<String> {
-    let Ownership { process, container, pod, namespace: _ } = state.ownership_of(key, flow);
+    let Ownership { process, container, pod, .. } = state.ownership_of(key, flow);
     let container = || container.map(Container::label).filter(|label| !label.is_empty()).map(str::to_owned);
     let process = || process.map(|process| format!("{}/{}", process.command, process.id));
     pod.filter(|pod| pod.is_named()).map(|pod| pod.name.to_string()).or_else(container).or_else(process)
@@ -17,7 +17,7 @@ pub(crate) fn owner_column(state: &State, key: &FlowKey, flow: &Flow) -> Option<
 
 /// All that is known, the nearest first: process, container, pod, cgroup, socket, network namespace.
 pub(crate) fn owner_words(state: &State, key: &FlowKey, flow: &Flow) -> Vec<String> {
-    let Ownership { process, container, pod, namespace: _ } = state.ownership_of(key, flow);
+    let Ownership { process, container, pod, .. } = state.ownership_of(key, flow);
     let mut words = Vec::new();
     words.extend(process.map(|process| format!("{} (pid {})", process.command, process.id)));
     words.extend(container.filter(|container| !container.id.is_empty()).map(container_words));
@@ -40,13 +40,17 @@ fn container_words(container: &Container) -> String {
 }
 
 /// A network namespace by its inode number and, where known, the name it had then.
-pub(crate) fn netns_words(state: &State, netns: u32, then: Timestamp) -> String {
+pub(crate) fn netns_words(state: &State, netns: Netns, then: Timestamp) -> String {
     let names = state.names.namespace(netns, then).and_then(names_of);
-    names.map_or_else(|| netns.to_string(), |names| format!("{netns} ({names})"))
+    let words = names.map_or_else(|| netns.to_string(), |names| format!("{netns} ({names})"));
+    match state.names.one_of_several(netns.node) {
+        Some(node) => format!("{words} of {node}"),
+        None => words,
+    }
 }
 
 /// All names of a network namespace.
-pub(crate) fn namespace_words(state: &State, netns: u32, then: Timestamp) -> Vec<String> {
+pub(crate) fn namespace_words(state: &State, netns: Netns, then: Timestamp) -> Vec<String> {
     let Some(namespace) = state.names.namespace(netns, then) else { return Vec::new() };
     let Namespace { is_of_node, name, process, pod, change: _ } = namespace;
     let mut words = Vec::new();
@@ -58,9 +62,18 @@ pub(crate) fn namespace_words(state: &State, netns: u32, then: Timestamp) -> Vec
     words
 }
 
-/// A network namespace in a column: its name or whose it is, the number where neither is known.
-pub(crate) fn netns_column(state: &State, netns: u32, then: Timestamp) -> String {
-    state.names.namespace(netns, then).and_then(names_of).unwrap_or_else(|| netns.to_string())
+/// A network namespace in a column: its name or whose it is, the number where neither is known. Where there are several
+/// nodes, the node's name stands before it, or alone for the node itself.
+pub(crate) fn netns_column(state: &State, netns: Netns, then: Timestamp) -> String {
+    let namespace = state.names.namespace(netns, then);
+    let words = namespace.and_then(names_of).unwrap_or_else(|| netns.to_string());
+    match state.names.one_of_several(netns.node) {
+        Some(node) if netns.inode == 0 || namespace.is_some_and(|namespace| namespace.is_of_node) => {
+            node.to_string()
+        }
+        Some(node) => format!("{node}: {words}"),
+        None => words,
+    }
 }
 
 /// A pod tells more than the name a network plugin gave its namespace.
@@ -78,13 +91,19 @@ mod tests {
     use super::{namespace_words, netns_column, netns_words, owner_column, owner_words};
     use crate::{
         event::{
-            Body, Change, Container, Event, Namespace, Pod, Process, RetransmitKind, Runtime, Text, Timestamp,
+            Body, Change, Container, Event, Namespace, Netns, Pod, Process, RetransmitKind, Runtime, Text,
+            Timestamp,
         },
         state::{FlowKey, State, fixture::retransmit},
     };
 
     fn apply(state: &mut State, netns: u32, body: Body) {
-        state.apply(&Event { time: Timestamp { boot_ns: 1, wall_ns: 1 }, netns, cpu: 0, body });
+        state.apply(&Event {
+            time: Timestamp { boot_ns: 1, wall_ns: 1 },
+            netns: Netns::here(netns),
+            cpu: 0,
+            body,
+        });
     }
 
     fn pod(name: &str) -> Pod {
@@ -101,7 +120,7 @@ mod tests {
         let mut told = retransmit(RetransmitKind::Syn, "10.0.0.1:4242", "10.0.0.2:80");
         told.process = Some(Process { id: 42, command: Text::new("nginx") });
         (told.cgroup_id, told.socket_inode) = (cgroup_id, Some(7));
-        let key = FlowKey { netns, endpoints: told.flow };
+        let key = FlowKey { netns: Netns::here(netns), endpoints: told.flow };
         apply(state, netns, Body::Retransmit(told));
         key
     }
@@ -165,12 +184,39 @@ mod tests {
             (4, "4", "4", "of pod 3fa0"),
             (5, "5", "5", ""),
         ] {
-            let whole = namespace_words(&state, netns, now).join(" · ");
+            let whole = namespace_words(&state, Netns::here(netns), now).join(" · ");
             assert_eq!(whole, all);
             assert_eq!(
-                (&*netns_column(&state, netns, now), &*netns_words(&state, netns, now)),
+                (
+                    &*netns_column(&state, Netns::here(netns), now),
+                    &*netns_words(&state, Netns::here(netns), now)
+                ),
                 (column, words)
             );
+        }
+    }
+
+    #[test]
+    fn of_several_nodes_each_is_named() {
+        let mut state = State::default();
+        for (node, name) in [(0, "edge-1"), (1, "edge-2")] {
+            for body in [
+                Body::Node { kernel: Text::new("6.12"), host: Text::new(name) },
+                namespace(Some("blue"), None, false),
+            ] {
+                let time = Timestamp { boot_ns: 1, wall_ns: 1 };
+                state.apply(&Event { time, netns: Netns { node, inode: 5 }, cpu: 0, body });
+            }
+            let now = state.now();
+            let both = node == 1;
+            for (inode, alone, among) in
+                [(5, "blue", "edge-2: blue"), (6, "6", "edge-2: 6"), (0, "0", "edge-2")]
+            {
+                let told = netns_column(&state, Netns { node, inode }, now);
+                assert_eq!(told, if both { among } else { alone });
+            }
+            let words = netns_words(&state, Netns { node, inode: 5 }, now);
+            assert_eq!(words, if both { "5 (blue) of edge-2" } else { "5 (blue)" });
         }
     }
 }
