@@ -38,7 +38,6 @@ mod translations;
 #[cfg(test)]
 pub(crate) use self::related::story;
 pub(crate) use self::top::top;
-use self::{bounded::Likely, shared::Shared};
 pub use self::{
     accounting::Accounting,
     batch::Batch,
@@ -67,6 +66,7 @@ pub use self::{
     timeline::Timeline,
     translations::{Ends, Learnt, Mapping, Translations, Translator},
 };
+use self::{bounded::Likely, shared::Shared};
 use crate::{
     decode::DecodeCounts,
     event::{Body, Event, Netns, Process, Stats, Text, Timestamp},

@@ -1,6 +1,10 @@
 //! Sessions written and read back: whole, cut, damaged and hostile.
 
+mod arrangement;
+mod compatibility;
 mod file;
+mod hostile;
+mod writer;
 
 use std::{
     fs::{self, OpenOptions},
