@@ -2,7 +2,6 @@
 
 use std::{
     hash::{Hash, Hasher},
-    net::IpAddr,
     sync::Arc,
 };
 
@@ -32,23 +31,12 @@ pub struct FlowKey {
 }
 
 impl Hash for FlowKey {
-    /// Few words in the place of the many that its parts would write one by one. Equal flows hash alike; flows that
-    /// differ only in what is left out (scope and flow label of IPv6 addresses, which no record has) do too.
+    /// Few words in the place of the many that its parts would write one by one. Equal flows hash alike.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { netns, endpoints: Endpoints { source, destination, protocol } } = self;
-        let word = |address: IpAddr| match address {
-            IpAddr::V4(address) => u64::from(address.to_bits()),
-            IpAddr::V6(address) => {
-                let bits = address.to_bits();
-                #[expect(clippy::cast_possible_truncation, reason = "both halves count")]
-                let halves = [(bits >> 64) as u64, bits as u64];
-                halves[0].rotate_left(25) ^ halves[1]
-            }
-        };
-        state.write_u64(word(source.ip()) ^ (u64::from(netns.inode) << 32));
-        state.write_u64(word(destination.ip()));
-        let ports =
-            (u64::from(netns.node) << 32) | (u64::from(source.port()) << 16) | u64::from(destination.port());
+        state.write_u64(source.word() ^ (u64::from(netns.inode) << 32));
+        state.write_u64(destination.word());
+        let ports = (u64::from(netns.node) << 32) | (u64::from(source.port()) << 16) | u64::from(destination.port());
         state.write_u64((ports << 8) | u64::from(protocol.0));
     }
 }
