@@ -14,6 +14,8 @@ mod file;
 mod format;
 mod frame;
 mod reader;
+mod recorder;
+mod standing;
 mod tape;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,8 @@ pub use self::{
     format::{MAJOR_VERSION, MINOR_VERSION},
     frame::Frame,
     reader::{Damage, OpenError, SessionReader},
+    recorder::{Condition, Prologue, Recorder, RecorderOptions, RecorderStatus, Rotation},
+    standing::Standing,
     tape::{Chapter, Source, Tape, TapeError},
     writer::{CreateError, SessionWriter},
 };

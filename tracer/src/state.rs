@@ -314,6 +314,7 @@ impl State {
             | Body::Marker(_)
             | Body::Session(_)
             | Body::SessionBegin => {}
+            Body::Gap(gap) => self.accounting.unrecorded += gap.records,
             Body::Node { kernel, host } => {
                 self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
             }

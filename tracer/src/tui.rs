@@ -45,6 +45,7 @@ use crate::{
     filter::Filter,
     history::{History, USUAL_HISTORY_BYTES},
     live::{Stamp, marker},
+    session::RecorderStatus,
     signals::StopSignals,
     state::{Limits, State},
 };
@@ -58,6 +59,15 @@ pub enum Feed {
     Block(Block),
     /// Something to tell the user: damage of a session, a recording that ended.
     Notice(String),
+    /// How the recording goes, if there is one.
+    Recording(Option<RecorderStatus>),
+}
+
+/// What the user asks of whoever has the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Begin to record, or end it.
+    Record,
 }
 
 /// How the screens behave.
@@ -77,6 +87,8 @@ pub struct Options {
     pub has_mouse: bool,
     /// Takes the markers the user sets, to be put among the blocks.
     pub markers: Option<Sender<Block>>,
+    /// Takes what else the user asks for.
+    pub commands: Option<Sender<Command>>,
 }
 
 impl Default for Options {
@@ -89,6 +101,7 @@ impl Default for Options {
             filter: None,
             has_mouse: false,
             markers: None,
+            commands: None,
         }
     }
 }
@@ -141,6 +154,7 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
                     Some(Feed::Notice(notice)) => {
                         update(&mut desk.model, Input::Notice(Text::new(&notice)));
                     }
+                    Some(Feed::Recording(status)) => desk.model.recording = status,
                     None if source == Source::Node => return Ok(()),
                     None => { update(&mut desk.model, Input::Ended); }
                 }
@@ -166,6 +180,7 @@ struct Desk {
     model: Model,
     screens: Screens,
     markers: Option<Sender<Block>>,
+    commands: Option<Sender<Command>>,
     /// When the user began to set a marker.
     moment: Option<Stamp>,
     theme: Theme,
@@ -174,7 +189,7 @@ struct Desk {
 
 impl Desk {
     fn open(options: Options) -> Result<Self> {
-        let Options { limits, history_bytes, source, theme, filter, has_mouse, markers } = options;
+        let Options { limits, history_bytes, source, theme, filter, has_mouse, markers, commands } = options;
         let theme = Theme::find(theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
         let mut screens = Screens::open()?;
         if theme.asks_background {
@@ -189,7 +204,7 @@ impl Desk {
             screens.take_mouse(true)?;
         }
         update(&mut model, Input::Height(screens.height()?));
-        Ok(Self { model, screens, markers, moment: None, theme, answers: Answers::default() })
+        Ok(Self { model, screens, markers, commands, moment: None, theme, answers: Answers::default() })
     }
 
     fn take_input(&mut self, input: &TerminalEvent) -> Result<Next> {
@@ -239,6 +254,7 @@ impl Desk {
             Some(Effect::Mark(text)) => self.mark(&text),
             Some(Effect::Copy(text)) => Screens::copy(&text)?,
             Some(Effect::Mouse(take)) => self.screens.take_mouse(take)?,
+            Some(Effect::Record) => self.command(Command::Record),
             None => {}
         }
         let began = Instant::now();
@@ -246,6 +262,13 @@ impl Desk {
             self.model.history.work();
         }
         Ok(Next::Stay)
+    }
+
+    fn command(&mut self, command: Command) {
+        let is_taken = self.commands.as_ref().is_some_and(|commands| commands.try_send(command).is_ok());
+        if !is_taken {
+            update(&mut self.model, Input::Notice(Text::new("the screens cannot record now")));
+        }
     }
 
     fn mark(&mut self, text: &Text) {

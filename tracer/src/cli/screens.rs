@@ -43,6 +43,15 @@ impl Screens {
         let history_bytes =
             self.history.map_or(USUAL_HISTORY_BYTES, |mebibytes| usize::from(mebibytes) << 20);
         let theme = self.theme.unwrap_or_default();
-        Options { limits, history_bytes, source, theme, filter, has_mouse: self.mouse, markers: None }
+        Options {
+            limits,
+            history_bytes,
+            source,
+            theme,
+            filter,
+            has_mouse: self.mouse,
+            markers: None,
+            commands: None,
+        }
     }
 }

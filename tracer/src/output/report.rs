@@ -137,7 +137,7 @@ impl Report {
             | Body::Marker(_) => {}
             Body::Facts(_) | Body::Session(_) | Body::SessionBegin => return,
             Body::Clock(clock) if clock.change == crate::event::ClockChange::Start => return,
-            Body::Clock(_) => {}
+            Body::Clock(_) | Body::Gap(_) => {}
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
@@ -231,6 +231,7 @@ impl Report {
             Body::Facts(_)
             | Body::Session(_)
             | Body::SessionBegin
+            | Body::Gap(_)
             | Body::Marker(_)
             | Body::NeighbourEntry(_)
             | Body::ConntrackCounters(_)

@@ -15,6 +15,8 @@ pub struct Accounting {
     others: Vec<(RecordKind, KindCounters)>,
     /// Records the decoder could and could not read.
     pub decoded: DecodeCounts,
+    /// Records a session lacks because they could not be written.
+    pub unrecorded: u64,
 }
 
 impl Accounting {

@@ -40,6 +40,8 @@ pub enum Action {
     Copy(Extent),
     /// Take the mouse, or leave it to the terminal.
     Mouse,
+    /// Begin to record to a file, or end it.
+    Record,
 }
 
 /// How far in time.
@@ -114,7 +116,7 @@ const fn key<A>(
 }
 
 /// Every key there is, while nothing is typed.
-pub const BINDINGS: [Binding; 33] = [
+pub const BINDINGS: [Binding; 34] = [
     key(
         &[(KeyCode::Char('q'), NONE), (KeyCode::Char('c'), CONTROL)],
         Action::Quit,
@@ -215,6 +217,13 @@ pub const BINDINGS: [Binding; 33] = [
         "m",
         Some(("m", "mark")),
         "mark this moment",
+    ),
+    key(
+        &[(KeyCode::Char('r'), NONE)],
+        Action::Record,
+        "r",
+        Some(("r", "record")),
+        "record to a file, or end",
     ),
     key(&[(KeyCode::Char('F'), NONE)], Action::Follow, "F", None, "follow the newest event"),
     key(

@@ -146,6 +146,18 @@ pub(crate) fn rate(per_second: f64) -> String {
     short(whole)
 }
 
+/// Bytes: `0 B`, `12.3 KiB`, `1.2 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match UNITS.into_iter().find(|(shift, _)| bytes >> shift != 0) {
+        None => format!("{bytes} B"),
+        Some((shift, unit)) => {
+            let tenths = (u128::from(bytes) * 10) >> shift;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+    }
+}
+
 /// How long ago: `0.2s`, `12s`, `3m05`, `2h09`, `4d03h`.
 pub(super) fn age(now: Timestamp, then: Timestamp) -> String {
     duration(now.boot_ns.saturating_sub(then.boot_ns))
@@ -201,8 +213,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        clip_end, clip_middle, clock, duration, exact, fitting, microseconds, rate, short, width, within,
-        wrapped,
+        clip_end, clip_middle, clock, duration, exact, fitting, microseconds, rate, short, size, width,
+        within, wrapped,
     };
 
     #[test]
@@ -219,6 +231,19 @@ mod tests {
         assert_eq!(clock(252_000_000_000), "00:04:12");
         let times = [850, 1_250, 204_000, 1_632_000, 120_000_000];
         assert_eq!(times.map(microseconds), ["850µs", "1.2ms", "204ms", "1.6s", "120s"]);
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1.0 KiB"),
+            (1_300_000, "1.2 MiB"),
+            (u64::MAX, "17179869183.9 GiB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use tracer_common::record::RecordKind;
 
 use super::AsText;
 use crate::{
-    event::{Clock, HookStatus},
+    event::{Clock, Gap, HookStatus},
     output::context::Context,
     probe::table,
 };
@@ -119,5 +119,18 @@ impl From<&Clock> for ClockObject {
             synchronised: clock.is_synchronised,
             largest_error_us: clock.largest_error_us,
         }
+    }
+}
+
+/// Records that could not be recorded.
+#[derive(Serialize)]
+pub(super) struct GapObject {
+    records: u64,
+    duration_ns: u64,
+}
+
+impl From<&Gap> for GapObject {
+    fn from(&Gap { records, duration_ns }: &Gap) -> Self {
+        Self { records, duration_ns }
     }
 }
