@@ -18,6 +18,8 @@ mod format;
 mod frame;
 mod index;
 mod reader;
+mod recorder;
+mod standing;
 mod tape;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,8 @@ pub use self::{
     format::{MAJOR_VERSION, MINOR_VERSION},
     frame::Frame,
     reader::{Damage, OpenError, SessionReader},
+    recorder::{Condition, Prologue, Recorder, RecorderOptions, RecorderStatus, Rotation},
+    standing::Standing,
     tape::{Chapter, Shift, Source, Tape, TapeError},
     writer::{CreateError, SessionWriter},
 };

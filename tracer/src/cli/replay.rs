@@ -63,7 +63,7 @@ fn open(arguments: &Arguments) -> anyhow::Result<Arc<dyn Recorded>> {
     if let [path] = arguments.files.as_slice()
         && fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
     {
-        return Ok(Arc::new(Loaded::read(Playback::open(path, &arguments.view.scope)?)?));
+        return Ok(Arc::new(Loaded::read(Playback::open(&arguments.files, &Shifts::default(), &arguments.view.scope)?)?));
     }
     Ok(Arc::new(Tape::open(&arguments.files)?))
 }
