@@ -2,6 +2,8 @@
 
 mod doctor;
 mod events;
+mod flight;
+mod keyboard;
 mod limits;
 mod live;
 mod log;

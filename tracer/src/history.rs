@@ -14,6 +14,8 @@
 //! arrived the one before it is shown.
 
 mod cursor;
+mod flight;
+mod kept;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ use self::{
     cursor::Cursor,
     ring::{Place, Ring},
 };
+pub(crate) use self::{flight::Flight, kept::Kept};
 use crate::{
     block::Block,
     event::Timestamp,
@@ -163,6 +166,11 @@ impl History {
     /// Since when the filter applies, if it came when older records had been given up.
     pub fn filtered_since(&self) -> Option<Timestamp> {
         self.filtered_since
+    }
+
+    /// All records that are kept, and what held before them.
+    pub(crate) fn kept(&self) -> Kept {
+        self.ring.kept()
     }
 
     /// Bytes the records take.

@@ -10,20 +10,24 @@
 //!
 //! Frames are independent: a file cut anywhere reads up to its last whole frame, and a damaged frame costs no other.
 
+mod capture;
 mod file;
 mod format;
 mod frame;
 mod reader;
+mod standing;
 mod tape;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub(crate) use self::capture::{Capture, Ending, Written};
 pub use self::{
     file::{ReadError, SessionFile},
     format::{MAJOR_VERSION, MINOR_VERSION},
     frame::Frame,
     reader::{Damage, OpenError, SessionReader},
+    standing::Standing,
     tape::{Chapter, Source, Tape, TapeError},
     writer::{CreateError, SessionWriter},
 };

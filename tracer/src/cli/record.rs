@@ -6,6 +6,7 @@ use clap::Args;
 use tokio::time::{self, MissedTickBehavior};
 
 use super::{
+    flight,
     node::{Blocks, Node},
     recording::Recording,
     scope::Scope,
@@ -24,11 +25,16 @@ pub(super) struct Arguments {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    flight: flight::Arguments,
+    #[command(flatten)]
     scope: Scope,
 }
 
 /// Records until a signal, the duration or an error ends it.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(plan) = arguments.flight.plan() {
+        return flight::run(plan, &arguments.scope, arguments.output.clone(), None);
+    }
     let node = Node::find(&arguments.scope)?;
     let recording = Recording::create(&arguments.output, arguments.force)?;
     node.run(async |blocks| record(blocks, recording).await)

@@ -81,16 +81,21 @@ impl Tally {
         clock(self.last.boot_ns.saturating_sub(ready.boot_ns))
     }
 
+    /// What was not told: `3 lost, 1 suppressed`.
+    pub(super) fn losses(&self) -> String {
+        let total = self.accounting.total();
+        match total.suppressed {
+            0 => format!("{} lost", short(total.lost)),
+            suppressed => format!("{} lost, {} suppressed", short(total.lost), short(suppressed)),
+        }
+    }
+
     /// How it goes, in a line; the losses stand before what a narrow terminal cuts.
     pub(super) fn line(&self, bytes: u64) -> String {
         if self.ready.is_none() {
             return format!("attaching hooks: {} tried", self.hooks.tried());
         }
-        let total = self.accounting.total();
-        let mut losses = format!("{} lost", short(total.lost));
-        if total.suppressed != 0 {
-            losses = format!("{losses}, {} suppressed", short(total.suppressed));
-        }
+        let losses = self.losses();
         let families: Vec<String> = COUNTED_FAMILIES
             .iter()
             .zip(self.families)
@@ -128,7 +133,7 @@ impl Tally {
 }
 
 /// Bytes: `0 B`, `12.3 KiB`, `1.2 GiB`.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     match UNITS.into_iter().find(|(shift, _)| bytes >> shift != 0) {
         None => format!("{bytes} B"),
