@@ -15,14 +15,24 @@
 
 mod cursor;
 mod flight;
+mod indexer;
 mod kept;
+mod landmarks;
+mod moments;
+mod records;
+mod reel;
+mod replay;
 mod ring;
 #[cfg(test)]
 mod tests;
 
-use self::{
-    cursor::Cursor,
-    ring::{Place, Ring},
+use self::{cursor::Cursor, records::Place, ring::Ring};
+pub use self::{
+    indexer::{Found, Indexer},
+    landmarks::{Landmark, LandmarkKind, Landmarks},
+    moments::Moments,
+    reel::Recorded,
+    replay::{Replay, USUAL_CHECKPOINT_BYTES},
 };
 pub(crate) use self::{flight::Flight, kept::Kept};
 use crate::{

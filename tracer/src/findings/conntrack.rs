@@ -1,12 +1,10 @@
 //! Connections that conntrack dropped, and tables that are nearly full.
 
-use std::net::SocketAddr;
-
 use rustc_hash::FxHashMap;
 
 use super::{About, Finding, MOST_OF_A_RULE, Severity};
 use crate::{
-    event::{ConntrackCounter, ConntrackEvent, Netns},
+    event::{ConntrackCounter, ConntrackEvent, Endpoint, Netns},
     state::{ConntrackTable, FlowKey, State, Subject, top},
     words::{exact, owner::netns_column},
 };
@@ -47,8 +45,8 @@ fn failed_fact(state: &State, event: ConntrackEvent, id: &'static str) -> Option
 }
 
 /// The server most connections failed at, and one of them.
-fn most_failed(state: &State, event: ConntrackEvent) -> (Option<SocketAddr>, Option<FlowKey>) {
-    let mut servers: FxHashMap<SocketAddr, (u64, FlowKey)> = FxHashMap::default();
+fn most_failed(state: &State, event: ConntrackEvent) -> (Option<Endpoint>, Option<FlowKey>) {
+    let mut servers: FxHashMap<Endpoint, (u64, FlowKey)> = FxHashMap::default();
     for (key, entry) in state.conntrack.entries.iter() {
         let count = u64::from(entry.counts[event as usize]);
         if count > 0 {

@@ -1,12 +1,12 @@
 //! Whom segments are resent to: flows gathered by their peer, so that three thousand callers of one dead address are
 //! one line.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
 use crate::{
-    event::{Netns, RetransmitKind, Timestamp},
+    event::{Endpoint, Netns, RetransmitKind, Timestamp},
     state::{Flow, FlowKey, NetworkKey, State, Subject},
     words::{describe::flow_name, exact, owner::owner_column},
 };
@@ -89,7 +89,7 @@ impl<'a> Peer<'a> {
         match (self.flows, self.port) {
             (1, _) => flow_name(&self.worst.endpoints),
             (flows, Some(port)) => {
-                format!("{} flows → {}", exact(flows), SocketAddr::new(self.address, port))
+                format!("{} flows → {}", exact(flows), Endpoint::new(self.address, port))
             }
             (flows, None) => format!("{} flows → {}, several ports", exact(flows), self.address),
         }

@@ -2,8 +2,6 @@
 
 pub(crate) mod hostile;
 
-use std::net::SocketAddr;
-
 use tracer_common::{
     counters::KindCounters,
     hook::{HookId, Way},
@@ -17,7 +15,7 @@ use super::State;
 use crate::{
     event::{
         Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Duplicate,
-        Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsChange, IpvsChangeKind,
+        Endpoint, Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsChange, IpvsChangeKind,
         IpvsDecision, IpvsForward, IpvsService, ListedDestination, ListedWhy, Neighbour, NeighbourState,
         Netns, Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset, RulesetBackend,
         RulesetChange, RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
@@ -152,7 +150,7 @@ pub(crate) fn ipvs(
     real: Option<&str>,
     weight: i32,
 ) -> Body {
-    let real: Option<SocketAddr> = real.map(|real| real.parse().unwrap());
+    let real: Option<Endpoint> = real.map(|real| real.parse().unwrap());
     Body::Ipvs(Ipvs {
         decision,
         client: client.parse().unwrap(),

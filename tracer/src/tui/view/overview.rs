@@ -17,6 +17,7 @@ use ratatui::{
 };
 use tracer_common::hook::HookId;
 
+pub(super) use self::rates::marker_mark;
 use super::{Picture, describe::hook_name};
 use crate::{
     event::HookState,
