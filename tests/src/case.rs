@@ -12,6 +12,7 @@ mod conntrack;
 mod conntrack_counters;
 mod conntrack_race;
 mod fallback;
+mod flight;
 mod icmp;
 mod incident;
 mod ipvs;
@@ -96,6 +97,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         storm::CASES,
         translation::CASES,
         screen::CASES,
+        flight::CASES,
         fallback::CASES,
     ]
     .into_iter()

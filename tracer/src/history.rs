@@ -27,6 +27,7 @@ mod ring;
 mod tests;
 
 use self::{cursor::Cursor, records::Place, ring::Ring};
+pub(crate) use self::{flight::Flight, kept::Kept};
 pub use self::{
     indexer::{Found, Indexer},
     landmarks::{Landmark, LandmarkKind, Landmarks},
@@ -34,7 +35,6 @@ pub use self::{
     reel::Recorded,
     replay::{Replay, USUAL_CHECKPOINT_BYTES},
 };
-pub(crate) use self::{flight::Flight, kept::Kept};
 use crate::{
     block::Block,
     event::Timestamp,

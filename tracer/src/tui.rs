@@ -21,6 +21,7 @@ pub mod update;
 pub mod view;
 pub mod when;
 mod widget;
+mod writings;
 
 use crate::words::owner as owner_text;
 
@@ -48,6 +49,7 @@ use self::{
     theme::{Answers, Choice, QUERY, Taken, Theme},
     update::{Effect, Input, take_found, update},
     when::When,
+    writings::Writings,
 };
 use crate::{
     block::Block,
@@ -220,6 +222,8 @@ struct Desk {
     moment: Option<Stamp>,
     theme: Theme,
     answers: Answers,
+    /// What is kept, being written.
+    written: Writings,
     /// Tells the thread that goes through the session to end.
     indexing: Option<Arc<AtomicBool>>,
 }
@@ -246,7 +250,16 @@ impl Desk {
             screens.take_mouse(true)?;
         }
         update(&mut model, Input::Height(screens.height()?));
-        Ok(Self { model, screens, markers, moment: None, theme, answers: Answers::default(), indexing: None })
+        Ok(Self {
+            model,
+            screens,
+            markers,
+            moment: None,
+            theme,
+            answers: Answers::default(),
+            written: Writings::default(),
+            indexing: None,
+        })
     }
 
     /// Begins to go through the session, where that is wanted: at first, and under every new filter.
@@ -275,6 +288,7 @@ impl Desk {
     fn take_incoming(&mut self, incoming: Option<Feed>) {
         match incoming {
             Some(Feed::Block(block)) => {
+                self.written.tell(&mut self.model);
                 self.model.take(&block);
                 self.model.history.work();
             }
@@ -335,6 +349,7 @@ impl Desk {
             Some(Effect::Mark(text)) => self.mark(&text),
             Some(Effect::Copy(text)) => Screens::copy(&text)?,
             Some(Effect::Mouse(take)) => self.screens.take_mouse(take)?,
+            Some(Effect::WriteHistory) => self.written.begin(&mut self.model),
             None => {}
         }
         let began = Instant::now();

@@ -92,7 +92,6 @@ async fn fly(blocks: &mut Blocks, plan: Plan, captures: Captures) -> anyhow::Res
         signal: if plan.triggers.signal { Some(signal(SignalKind::user_defined1())?) } else { None },
     };
     let mut recorder = Recorder::new(plan, hand.keyboard.is_some(), captures);
-    tell(&recorder.armed());
     let mut status = StatusLine::on_stderr();
     let mut ticks = time::interval(STATUS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -104,7 +103,7 @@ async fn fly(blocks: &mut Blocks, plan: Plan, captures: Captures) -> anyhow::Res
             }
             why = hand.asked() => recorder.trigger(why),
             _ = ticks.tick() => {
-                for told in recorder.captures.reap() {
+                for told in recorder.reap() {
                     status.clear();
                     tell(&told);
                 }
@@ -154,6 +153,8 @@ struct Recorder {
     span_ns: u64,
     /// The triggers, in words.
     triggers: String,
+    /// Whether it was told what they are.
+    is_told: bool,
 }
 
 impl Recorder {
@@ -166,6 +167,7 @@ impl Recorder {
             captures,
             tally: Tally::default(),
             span_ns,
+            is_told: false,
         }
     }
 
@@ -183,7 +185,17 @@ impl Recorder {
         captures.trigger(why, flight.newest_ns(), Timestamp::now(), || flight.kept());
     }
 
-    /// What is told at the start.
+    /// What there is to tell.
+    fn reap(&mut self) -> Vec<String> {
+        let mut told = self.captures.reap();
+        if self.tally.is_ready() && !self.is_told {
+            self.is_told = true;
+            told.insert(0, self.armed());
+        }
+        told
+    }
+
+    /// What is told once the hooks have been tried.
     fn armed(&self) -> String {
         let tail = in_words(self.captures.tail_ns());
         let span = in_words(self.span_ns);
@@ -192,6 +204,9 @@ impl Recorder {
 
     /// How it goes; what does not hold stands before what a narrow terminal cuts.
     fn line(&self) -> String {
+        if !self.tally.is_ready() {
+            return self.tally.line(0);
+        }
         let held = self.flight.held();
         let (duration, span) = (in_words(held.duration_ns), in_words(self.span_ns));
         let bytes = size(held.bytes as u64);

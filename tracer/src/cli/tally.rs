@@ -81,6 +81,11 @@ impl Tally {
         clock(self.last.boot_ns.saturating_sub(ready.boot_ns))
     }
 
+    /// Whether all hooks have been tried.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.is_some()
+    }
+
     /// What was not told: `3 lost, 1 suppressed`.
     pub(super) fn losses(&self) -> String {
         let total = self.accounting.total();

@@ -99,9 +99,9 @@ impl Captures {
         self.running.as_ref().map(|running| running.end_ns.saturating_sub(now_ns))
     }
 
-    /// Files so far.
+    /// Files that are finished.
     pub(super) fn count(&self) -> usize {
-        self.files + self.ending.len() + usize::from(self.running.is_some())
+        self.files
     }
 
     /// Writes what is kept, or goes on writing if it is at it already.

@@ -42,9 +42,8 @@ pub(super) fn fate(
             .map(|(status, _)| holds(header, record, &[status.hook.as_bytes()])),
         RecordKind::Stats => read::<StatsRecord>(record)
             .map(|(stats, _)| holds(header, record, &[stats.counted_kind.as_bytes()])),
-        RecordKind::Owner => {
-            read::<OwnerRecord>(record).map(|(owner, _)| holds(header, record, &[owner.socket_inode.as_bytes()]))
-        }
+        RecordKind::Owner => read::<OwnerRecord>(record)
+            .map(|(owner, _)| holds(header, record, &[owner.socket_inode.as_bytes()])),
         RecordKind::Container => read::<ContainerRecord>(record).map(|(container, _)| {
             holds(header, record, &[container.cgroup_id.as_bytes(), container.process_id.as_bytes()])
         }),
@@ -64,7 +63,8 @@ pub(super) fn fate(
         RecordKind::Ruleset => ruleset(header, record),
         RecordKind::ConntrackCounters => counters(header, record),
         RecordKind::Translation => read::<TranslationRecord>(record).map(|(found, _)| {
-            let name: [&[u8]; 3] = [found.original.as_bytes(), found.flow_netns.as_bytes(), found.zone.as_bytes()];
+            let name: [&[u8]; 3] =
+                [found.original.as_bytes(), found.flow_netns.as_bytes(), found.zone.as_bytes()];
             let identity = Identity::within(header, &name);
             Fate::Holds(kind, identity, Bytes::copy_from_slice(record))
         }),
@@ -142,7 +142,11 @@ fn sysctl(header: RecordHeader, record: &[u8]) -> Option<Fate> {
 }
 
 fn present(kind: RecordKind, identity: Identity, became: u8, record: impl FnOnce() -> Bytes) -> Fate {
-    if became == change::REMOVED { Fate::Ended(kind, identity) } else { Fate::Holds(kind, identity, record()) }
+    if became == change::REMOVED {
+        Fate::Ended(kind, identity)
+    } else {
+        Fate::Holds(kind, identity, record())
+    }
 }
 
 fn neighbour_identity(header: RecordHeader, interface_index: u32, address: &[u8; 16]) -> Identity {
@@ -165,7 +169,11 @@ fn neighbour(header: RecordHeader, record: &[u8]) -> Option<Fate> {
         address: proposal.address,
         interface_index: proposal.interface_index,
         state: state.0,
-        hardware_address_length: if hardware_address.is_some() { proposal.hardware_address_length } else { 0 },
+        hardware_address_length: if hardware_address.is_some() {
+            proposal.hardware_address_length
+        } else {
+            0
+        },
         hardware_address: hardware_address.unwrap_or_default(),
         device: proposal.device,
         ..NeighbourEntryRecord::default()
