@@ -83,16 +83,26 @@ impl Tally {
         clock(self.last.boot_ns.saturating_sub(ready.boot_ns))
     }
 
+    /// Whether all hooks have been tried.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.is_some()
+    }
+
+    /// What was not told: `3 lost, 1 suppressed`.
+    pub(super) fn losses(&self) -> String {
+        let total = self.accounting.total();
+        match total.suppressed {
+            0 => format!("{} lost", short(total.lost)),
+            suppressed => format!("{} lost, {} suppressed", short(total.lost), short(suppressed)),
+        }
+    }
+
     /// How it goes, in a line; the losses stand before what a narrow terminal cuts.
     pub(super) fn line(&self, recorded: &RecorderStatus) -> String {
         if self.ready.is_none() {
             return format!("attaching hooks: {} tried", self.hooks.tried());
         }
-        let total = self.accounting.total();
-        let mut losses = format!("{} lost", short(total.lost));
-        if total.suppressed != 0 {
-            losses = format!("{losses}, {} suppressed", short(total.suppressed));
-        }
+        let losses = self.losses();
         let families: Vec<String> = COUNTED_FAMILIES
             .iter()
             .zip(self.families)
