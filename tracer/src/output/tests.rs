@@ -1,8 +1,8 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
-mod names;
-mod nodes;
-mod path;
+pub(crate) mod names;
+pub(crate) mod nodes;
+pub(crate) mod path;
 mod translation;
 
 use std::io;
