@@ -26,7 +26,10 @@ mod tests;
 mod text;
 mod topic;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use self::{answering::Answering, counts::Counts, log::Log, series::Series, servers::Servers};
 use crate::{
@@ -40,6 +43,10 @@ use crate::{
 
 /// Buckets of the rates of a whole session.
 const RATE_BUCKETS: usize = 480;
+
+/// Entries of the timeline that people read in Markdown, and on a page; of events, and as many of findings.
+const ENTRIES_PASTED: usize = 60;
+const ENTRIES_ON_A_PAGE: usize = 250;
 
 /// What a report tells of the events it was given. It knows no clock and no file: equal events make an equal report.
 #[derive(Debug, Default)]
@@ -56,6 +63,10 @@ pub struct Report {
 struct Collected {
     began: Option<Timestamp>,
     prologues: Prologues,
+    /// Nodes on which every hook has been tried.
+    ready: BTreeSet<u16>,
+    /// Nodes that told what became of their events.
+    accounted: BTreeSet<u16>,
     rates: Option<Series<{ COUNTED_FAMILIES.len() }>>,
     log: Log,
     answering: Answering,
@@ -83,6 +94,11 @@ impl Report {
         state.set_decoded(decoder.counts());
     }
 
+    /// Records read so far.
+    pub fn records(&self) -> u64 {
+        self.decoder.counts().decoded
+    }
+
     /// Tells what of the session could not be read, a sentence each.
     pub fn note_damage(&mut self, damage: impl IntoIterator<Item = String>) {
         self.damage.extend(damage);
@@ -90,12 +106,12 @@ impl Report {
 
     /// It as Markdown.
     pub fn markdown(&self) -> impl fmt::Display {
-        markdown::Markdown(self.document())
+        markdown::Markdown(self.document(ENTRIES_PASTED))
     }
 
     /// It as a page that needs nothing else: no network, no script.
     pub fn html(&self) -> String {
-        html::page(&self.document())
+        html::page(&self.document(ENTRIES_ON_A_PAGE))
     }
 
     /// It as one JSON object, as docs/report.md describes it.
@@ -104,7 +120,7 @@ impl Report {
     ///
     /// Never in practice: everything in it can be written as JSON.
     pub fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(&self.document())
+        serde_json::to_string_pretty(&self.document(usize::MAX))
     }
 }
 
@@ -120,7 +136,17 @@ impl Collected {
         if let Some(place) = family(&event.body).and_then(place) {
             self.rates.get_or_insert_with(|| Series::new(began, RATE_BUCKETS)).add(event.time, place, 1);
         }
-        self.log.note(event);
+        // Which hooks were attached when it began is told with the node.
+        match &event.body {
+            Body::Ready => {
+                self.ready.insert(event.netns.node);
+            }
+            Body::HookStatus(_) if !self.ready.contains(&event.netns.node) => {}
+            Body::Stats(_) => {
+                self.accounted.insert(event.netns.node);
+            }
+            _ => self.log.note(event),
+        }
     }
 }
 

@@ -82,6 +82,8 @@ pub(super) struct Node {
     pub(super) facts: Vec<Fact>,
     pub(super) hooks_attached: u64,
     pub(super) hooks_missing: Vec<MissingHook>,
+    /// Whether it told what became of its events.
+    pub(super) is_accounted: bool,
     pub(super) accounting: Vec<Account>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) settings: Vec<Fact>,

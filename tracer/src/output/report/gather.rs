@@ -21,18 +21,18 @@ use crate::{
 const ROWS: usize = 20;
 
 impl Report {
-    /// What it says of everything so far.
-    pub(super) fn document(&self) -> Document {
+    /// What it says of everything so far, with so many entries of the timeline at most, of events and of findings each.
+    pub(super) fn document(&self, entries: usize) -> Document {
         let state = &*self.state;
         let span = self.collected.began.map(|began| extent(began, state.now().max(began)));
         let mut document = Document {
             report: SHAPE,
             summary: Vec::new(),
             span,
-            nodes: node::nodes(state),
+            nodes: node::nodes(state, &self.collected.accounted),
             findings: findings::findings(state),
             rates: rates(self.collected.began, self.collected.rates.as_ref()),
-            timeline: timeline::timeline(state, &self.collected.log),
+            timeline: timeline::timeline(state, &self.collected.log, entries),
             peers: subjects::peers(state),
             flows: subjects::flows(state),
             neighbours: subjects::neighbours(state, &self.collected.answering),

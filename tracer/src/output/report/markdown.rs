@@ -9,7 +9,7 @@ use super::{
 use crate::words::exact;
 
 /// Rows of a table at most: more is read in HTML, or from JSON.
-const ROWS: usize = 60;
+const ROWS: usize = 150;
 
 /// It as text.
 pub(super) struct Markdown(pub(super) Document);

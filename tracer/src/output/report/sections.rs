@@ -1,5 +1,7 @@
 //! What Markdown and HTML have in common: titles, sentences and tables.
 
+use std::collections::BTreeSet;
+
 use super::{
     document::{Document, Entry, Finding, Ranking},
     text::{bucket, seconds_of_day, span, time_of_day},
@@ -55,7 +57,43 @@ pub(super) fn sections(document: &Document) -> Vec<Section> {
         node(document),
         events(document),
     ];
-    all.into_iter().filter(|section| !section.sentences.is_empty() || !section.tables.is_empty()).collect()
+    let mut all: Vec<Section> = all.into_iter().filter(Section::says_something).collect();
+    if is_of_one_namespace(&all) {
+        all.iter_mut().flat_map(|section| &mut section.tables).for_each(|table| table.leave_out(NETNS));
+    }
+    all
+}
+
+/// The title of columns that say in which network namespace something was.
+const NETNS: &str = "netns";
+
+/// Whether it would be said in every row that everything is in the same one.
+fn is_of_one_namespace(sections: &[Section]) -> bool {
+    let names = sections.iter().flat_map(|section| &section.tables).flat_map(|table| table.cells(NETNS));
+    names.filter(|name| !name.is_empty()).collect::<BTreeSet<_>>().len() < 2
+}
+
+impl Section {
+    fn says_something(&self) -> bool {
+        !self.sentences.is_empty() || !self.tables.is_empty()
+    }
+}
+
+impl Table {
+    /// The cells of a column.
+    fn cells(&self, title: &str) -> impl Iterator<Item = &str> {
+        let place = self.columns.iter().position(|column| column.title == title);
+        self.rows.iter().filter_map(move |row| row.get(place?).map(String::as_str))
+    }
+
+    fn leave_out(&mut self, title: &str) {
+        if let Some(place) = self.columns.iter().position(|column| column.title == title) {
+            self.columns.remove(place);
+            for row in &mut self.rows {
+                row.remove(place);
+            }
+        }
+    }
 }
 
 fn section(id: &'static str, title: &'static str, tables: Vec<Table>) -> Section {
@@ -119,7 +157,7 @@ fn rates(document: &Document) -> Section {
 
 fn timeline(document: &Document) -> Section {
     let columns =
-        [words("from (UTC)"), words("to"), words("type"), number("events"), words("netns"), words("what")];
+        [words("from (UTC)"), words("to"), words("type"), number("events"), words(NETNS), words("what")];
     let rows = document.timeline.entries.iter().map(entry_row).collect();
     section("timeline", "Timeline", vec![table(&columns, rows, document.timeline.more)])
 }
@@ -130,7 +168,7 @@ fn entry_row(entry: &Entry) -> Vec<String> {
         time_of_day(entry.first),
         if lasts { time_of_day(entry.last) } else { String::new() },
         entry.kind.to_owned(),
-        exact(entry.events),
+        if entry.kind == "finding" { String::new() } else { exact(entry.events) },
         entry.netns.clone(),
         entry.text.clone(),
     ]
@@ -139,7 +177,7 @@ fn entry_row(entry: &Entry) -> Vec<String> {
 fn resent(document: &Document) -> Section {
     let columns = [
         words("to"),
-        words("netns"),
+        words(NETNS),
         number("attempts"),
         words("kinds"),
         number("in a row"),
@@ -162,7 +200,7 @@ fn resent(document: &Document) -> Section {
     });
     let columns = [
         words("flow"),
-        words("netns"),
+        words(NETNS),
         number("attempts"),
         words("kinds"),
         words("state"),
@@ -189,7 +227,7 @@ fn neighbours(document: &Document) -> Section {
     let columns = [
         words("address"),
         words("device"),
-        words("netns"),
+        words(NETNS),
         words("answered by"),
         number("taken"),
         number("ignored"),
@@ -219,7 +257,7 @@ fn servers(document: &Document) -> Section {
     let columns = [
         words("service"),
         words("real server"),
-        words("netns"),
+        words(NETNS),
         number("new connections"),
         number("while drained"),
         number("turned away"),
@@ -252,7 +290,7 @@ fn others(document: &Document) -> Section {
     let conntrack = Table { caption, ..table(&columns, rows.collect(), 0) };
     let columns = [
         words("packets to"),
-        words("netns"),
+        words(NETNS),
         words("message"),
         words("direction"),
         number("messages"),
@@ -268,7 +306,7 @@ fn others(document: &Document) -> Section {
             span(told.span),
         ]
     });
-    let columns = [words("table"), words("netns"), number("rules"), number("most rules"), number("repeated")];
+    let columns = [words("table"), words(NETNS), number("rules"), number("most rules"), number("repeated")];
     let rulesets = ranked(Some("Tables of rules"), &columns, &document.rulesets, |told| {
         vec![
             told.table.clone(),
@@ -303,7 +341,7 @@ fn gaps(document: &Document) -> Section {
         if node.hooks_attached == 0 && node.hooks_missing.is_empty() {
             told.sentences.push("The session does not say which hooks were attached.".to_owned());
         }
-        if node.accounting.is_empty() {
+        if !node.is_accounted {
             told.sentences.push("The session does not say whether events were lost.".to_owned());
         }
     }

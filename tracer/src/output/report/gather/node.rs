@@ -13,8 +13,8 @@ use crate::{
 /// Settings told at most.
 const SETTINGS: usize = 60;
 
-/// The nodes of the session.
-pub(super) fn nodes(state: &State) -> Vec<Node> {
+/// The nodes of the session; `accounted` are those that told what became of their events.
+pub(super) fn nodes(state: &State, accounted: &BTreeSet<u16>) -> Vec<Node> {
     let names = state.node.as_ref();
     let accounting = state.accounting.seen().map(|(kind, counters)| Account {
         kind: kind.name(),
@@ -33,6 +33,7 @@ pub(super) fn nodes(state: &State) -> Vec<Node> {
         facts: state.machines.of(0).map(facts).unwrap_or_default(),
         hooks_attached: state.hooks.attached() as u64,
         hooks_missing: missing.collect(),
+        is_accounted: accounted.contains(&0),
         accounting: accounting.collect(),
         settings: settings(state),
     }]

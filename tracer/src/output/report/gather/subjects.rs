@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Flows told at most: where they go to says more of most.
+const FLOWS: usize = 15;
+
 /// Real servers told at most, and addresses with several answerers.
 const DRAWN: usize = 40;
 
@@ -38,7 +41,7 @@ pub(super) fn peers(state: &State) -> Ranking<Peer> {
 
 /// The flows with the most attempts.
 pub(super) fn flows(state: &State) -> Ranking<Flow> {
-    let flows = top(state.flows.iter(), state::Flow::attempts, ROWS);
+    let flows = top(state.flows.iter(), state::Flow::attempts, FLOWS);
     Ranking::new(flows.into_iter().map(|(key, flow)| flow_row(state, key, flow)).collect(), state.flows.len())
 }
 

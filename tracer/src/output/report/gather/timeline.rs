@@ -2,7 +2,7 @@
 
 use super::{extent_of, netns_name};
 use crate::{
-    event::{Body, Prefix},
+    event::Body,
     findings::FindingChange,
     output::report::{
         document::{Entry, Moment, Timeline},
@@ -10,19 +10,20 @@ use crate::{
     },
     state::{MarkerKind, Span, State},
     tui::view::event_fact,
-    words::{counted, describe::kinds_text, exact},
+    words::{
+        counted,
+        describe::{HOOKS_SCREEN, kinds_text},
+        exact,
+    },
 };
 
-/// Entries of events, and as many of findings at most.
-const ENTRIES: usize = 250;
-
-/// Everything there is room for.
-pub(super) fn timeline(state: &State, log: &Log) -> Timeline {
-    let chosen = log::telling(log.entries(), ENTRIES);
+/// Everything there is room for: so many entries of events, and as many of findings.
+pub(super) fn timeline(state: &State, log: &Log, most: usize) -> Timeline {
+    let chosen = log::telling(log.entries(), most);
     let left_out = log.entries().len() - chosen.len();
     let mut entries: Vec<Entry> = chosen.into_iter().map(|entry| of_events(state, entry)).collect();
     let changes = state.findings.log();
-    let skipped = changes.len().saturating_sub(ENTRIES);
+    let skipped = changes.len().saturating_sub(most);
     entries.extend(changes.iter().skip(skipped).map(of_finding));
     // Stable: what is noticed at the same moment comes after what it was noticed by.
     entries.sort_by_key(|entry| entry.first);
@@ -32,13 +33,14 @@ pub(super) fn timeline(state: &State, log: &Log) -> Timeline {
 
 fn of_finding(change: &FindingChange) -> Entry {
     let FindingChange { time, status, finding } = change;
+    let what = finding.what.replace(HOOKS_SCREEN, "");
     Entry {
         first: Moment(*time),
         last: Moment(*time),
         kind: "finding",
         events: 1,
         netns: String::new(),
-        text: format!("{}: {} {}: {}", status.name(), finding.severity.names().0, finding.who, finding.what),
+        text: format!("{} ({}): {}: {what}", status.name(), finding.severity.names().0, finding.who),
         marker: false,
     }
 }
@@ -64,7 +66,8 @@ fn text(entry: &log::Entry) -> String {
         if entry.events == 1 {
             return first;
         }
-        let peer = Prefix::host(resent.flow.destination.ip()).address;
+        let peer = resent.flow.destination.ip();
+        let peer = if entry.topic.is_of_others() { "many other peers".to_owned() } else { peer.to_string() };
         let kinds = kinds_text(kinds, *failed, 0);
         return format!("{} to {peer} ({kinds}); the first: {first}", counted(entry.events, "attempt"));
     }
