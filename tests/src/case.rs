@@ -11,6 +11,7 @@ mod claim;
 mod conntrack;
 mod conntrack_counters;
 mod conntrack_race;
+mod export;
 mod fallback;
 mod icmp;
 mod incident;
@@ -95,6 +96,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         incident::CASES,
         storm::CASES,
         translation::CASES,
+        export::CASES,
         screen::CASES,
         fallback::CASES,
     ]

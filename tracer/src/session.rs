@@ -24,6 +24,6 @@ pub use self::{
     format::{MAJOR_VERSION, MINOR_VERSION},
     frame::Frame,
     reader::{Damage, OpenError, SessionReader},
-    tape::{Chapter, Source, Tape, TapeError},
+    tape::{Chapter, Shift, Source, Tape, TapeError},
     writer::{CreateError, SessionWriter},
 };

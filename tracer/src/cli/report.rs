@@ -8,17 +8,20 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::{playback::Playback, scope::View, tell};
+use super::{playback::{Playback, Shifts}, scope::View, tell};
 use crate::output::report::Report;
 
 /// `tracer report`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The session.
-    file: PathBuf,
+    /// The sessions: parts of one recording, or of several nodes; needs no root.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// How it is written.
     #[arg(long, value_enum, default_value_t = Format::Markdown)]
     format: Format,
+    #[command(flatten)]
+    shifts: Shifts,
     #[command(flatten)]
     view: View,
 }
@@ -35,7 +38,8 @@ enum Format {
 
 /// Reads the session and prints the report on standard output.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut playback = Playback::open(&arguments.file, &arguments.view.scope)?;
+    let mut playback = Playback::open(&arguments.files, &arguments.shifts, &arguments.view.scope)?;
+    playback.clocks().iter().for_each(|sentence| tell(sentence));
     let mut report = Report::new(arguments.view.for_session()?);
     for block in &mut playback {
         report.take(&block?);
