@@ -27,11 +27,11 @@ mod text;
 mod topic;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
 };
 
-use self::{answering::Answering, counts::Counts, log::Log, series::Series, servers::Servers};
+use self::{answering::Answering, counts::Counts, gather::Told, log::Log, series::Series, servers::Servers};
 use crate::{
     block::Block,
     decode::Decoder,
@@ -56,6 +56,7 @@ pub struct Report {
     state: Box<State>,
     collected: Collected,
     damage: Vec<String>,
+    clocks: Vec<String>,
 }
 
 /// What the state does not keep of a whole session.
@@ -63,10 +64,8 @@ pub struct Report {
 struct Collected {
     began: Option<Timestamp>,
     prologues: Prologues,
-    /// Nodes on which every hook has been tried.
-    ready: BTreeSet<u16>,
-    /// Nodes that told what became of their events.
-    accounted: BTreeSet<u16>,
+    /// By its number, what each node told of itself.
+    nodes: BTreeMap<u16, Told>,
     rates: Option<Series<{ COUNTED_FAMILIES.len() }>>,
     log: Log,
     answering: Answering,
@@ -104,6 +103,11 @@ impl Report {
         self.damage.extend(damage);
     }
 
+    /// Tells how the clocks of several nodes stand to each other, a sentence each.
+    pub fn note_clocks(&mut self, clocks: impl IntoIterator<Item = String>) {
+        self.clocks.extend(clocks);
+    }
+
     /// It as Markdown.
     pub fn markdown(&self) -> impl fmt::Display {
         markdown::Markdown(self.document(ENTRIES_PASTED))
@@ -129,24 +133,31 @@ impl Collected {
         let began = *self.began.get_or_insert(event.time);
         self.answering.note(began, event);
         self.servers.note(began, event);
-        if self.prologues.has(event) {
+        if self.is_of_node(event) | self.prologues.has(event) {
             return;
         }
         self.counts.note(event);
         if let Some(place) = family(&event.body).and_then(place) {
             self.rates.get_or_insert_with(|| Series::new(began, RATE_BUCKETS)).add(event.time, place, 1);
         }
-        // Which hooks were attached when it began is told with the node.
+        self.log.note(event);
+    }
+
+    /// Takes in what a node tells of itself, and says whether that is all there is to an event.
+    fn is_of_node(&mut self, event: &Event) -> bool {
+        let number = event.netns.node;
         match &event.body {
-            Body::Ready => {
-                self.ready.insert(event.netns.node);
+            Body::Node { kernel, host } => {
+                let told = self.nodes.entry(number).or_default();
+                (told.kernel, told.host) = (kernel.clone(), host.clone());
             }
-            Body::HookStatus(_) if !self.ready.contains(&event.netns.node) => {}
-            Body::Stats(_) => {
-                self.accounted.insert(event.netns.node);
-            }
-            _ => self.log.note(event),
+            Body::Ready => self.nodes.entry(number).or_default().is_ready = true,
+            Body::Stats(_) => self.nodes.entry(number).or_default().is_accounted = true,
+            // Which hooks were attached when it began is told with the node.
+            Body::HookStatus(_) => return self.nodes.get(&number).is_none_or(|told| !told.is_ready),
+            _ => return false,
         }
+        true
     }
 }
 

@@ -6,9 +6,10 @@ mod subjects;
 mod summary;
 mod timeline;
 
+pub(super) use self::node::Told;
 use super::{
     Netns, Report,
-    document::{Conntrack, Document, Extent, Forgotten, Gaps, Moment, Rate, Rates, SHAPE},
+    document::{Conntrack, Document, Extent, Forgotten, Gaps, Moment, Place, Rate, Rates, SHAPE},
     series::Series,
 };
 use crate::{
@@ -29,7 +30,8 @@ impl Report {
             report: SHAPE,
             summary: Vec::new(),
             span,
-            nodes: node::nodes(state, &self.collected.accounted),
+            nodes: node::nodes(state, &self.collected.nodes),
+            clocks: self.clocks.clone(),
             findings: findings::findings(state),
             rates: rates(self.collected.began, self.collected.rates.as_ref()),
             timeline: timeline::timeline(state, &self.collected.log, entries),
@@ -72,9 +74,15 @@ fn extent_of(span: Span) -> Extent {
     extent(span.first, span.last)
 }
 
-/// A network namespace by name, empty for the whole node.
-fn netns_name(state: &State, netns: Netns, then: Timestamp) -> String {
-    if netns == Netns::default() { String::new() } else { netns_column(state, netns, then) }
+/// Where something was, by the names known then.
+fn place(state: &State, netns: Netns, then: Timestamp) -> Place {
+    let name = if netns.inode == 0 { String::new() } else { netns_column(state, netns, then) };
+    Place { node: node_name(state, netns), netns: name }
+}
+
+/// The node something was on, if there are several.
+fn node_name(state: &State, netns: Netns) -> Option<String> {
+    state.names.one_of_several(netns.node).map(ToString::to_string)
 }
 
 fn rates(begin: Option<Timestamp>, series: Option<&Series<{ COUNTED_FAMILIES.len() }>>) -> Rates {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tracer_common::record::RecordKind;
 
-use super::extent_of;
+use super::{extent_of, node_name};
 use crate::{
     event::Event,
     findings::Finding as Found,
@@ -53,6 +53,7 @@ fn finding(state: &State, found: &Found, events: &[&Event]) -> Finding {
         severity,
         mark,
         status: if found.is_past(state.now()) { "past" } else { "open" },
+        node: found.subject.and_then(Subject::netns).and_then(|netns| node_name(state, netns)),
         who: found.who.clone(),
         // A report has a section of its own for that.
         what: found.what.replace(HOOKS_SCREEN, ""),

@@ -171,7 +171,7 @@ fn filled_with(text: &str) -> Document {
         finding.evidence.iter_mut().for_each(|one| fill(&mut one.text));
     }
     for entry in &mut document.timeline.entries {
-        fill(&mut entry.netns);
+        fill(&mut entry.place.netns);
         fill(&mut entry.text);
     }
     for flow in &mut document.flows.rows {
