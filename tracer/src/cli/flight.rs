@@ -24,7 +24,7 @@ use super::{
     tally::Tally,
     tell,
 };
-use crate::{block::Block, findings::watch::Watch, history::Flight, tui::text::duration as in_words};
+use crate::{block::Block, findings::watch::Watch, history::Flight, tui::text::{duration as in_words, size}};
 
 /// The key that writes, the same as in the screens.
 const KEY: char = 'f';
