@@ -24,7 +24,12 @@ use super::{
     tally::Tally,
     tell,
 };
-use crate::{block::Block, findings::watch::Watch, history::Flight, tui::text::{duration as in_words, size}};
+use crate::{
+    block::Block,
+    findings::watch::Watch,
+    history::Flight,
+    tui::text::{duration as in_words, size},
+};
 
 /// The key that writes, the same as in the screens.
 const KEY: char = 'f';
@@ -205,7 +210,7 @@ impl Recorder {
     /// How it goes; what does not hold stands before what a narrow terminal cuts.
     fn line(&self) -> String {
         if !self.tally.is_ready() {
-            return self.tally.line(0);
+            return self.tally.attaching();
         }
         let held = self.flight.held();
         let (duration, span) = (in_words(held.duration_ns), in_words(self.span_ns));
@@ -234,7 +239,7 @@ impl Recorder {
             1 => "1 file".to_owned(),
             files => format!("{files} files"),
         };
-        tell(&format!("{files}; {}", tally.summary(outcome.bytes)));
+        tell(&format!("{files}; {}", tally.summary_of(&size(outcome.bytes), "")));
         outcome.failure.map_or(Ok(()), Err)
     }
 }

@@ -10,11 +10,10 @@ use jiff::Timestamp;
 
 use crate::{
     block::Block,
-    cli::tally::size,
     event::Text,
     history::Kept,
     session::{Capture, Ending, Written},
-    tui::text::exact,
+    tui::text::{exact, size},
 };
 
 /// What is being written, and what was.
