@@ -27,12 +27,15 @@ fn main() {
 }
 
 fn build() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var_os("CARGO_FEATURE_KERNEL_SIDE").is_none() {
+        return Ok(());
+    }
     let toolchain =
         toolchain::detect(&Places::of_this_machine()).map_err(|missing| no_toolchain(&missing))?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let out =
         PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: cargo runs this program")?);
-    println!("cargo::rerun-if-changed=build.rs");
     for source in SOURCES {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }

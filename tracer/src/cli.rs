@@ -2,6 +2,7 @@
 
 mod doctor;
 mod events;
+mod export;
 mod limits;
 mod live;
 mod log;
@@ -30,8 +31,8 @@ use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
 
 /// Live tracer for a misbehaving Linux node: what is going wrong, for whom, and why.
 ///
-/// Without a command it shows the live screens. Needs root; replay, report, events of a session and every --help do
-/// not.
+/// Without a command it shows the live screens. Needs root; replay, report, export, events of a session and every
+/// --help do not.
 #[derive(Debug, Parser)]
 #[command(name = "tracer", version, max_term_width = 100)]
 struct CommandLine {
@@ -53,6 +54,8 @@ enum Command {
     Report(report::Arguments),
     /// A line for each event, as it happens or from a session.
     Events(events::Arguments),
+    /// A session's events for other programs: JSON lines, Parquet, pcapng; needs no root.
+    Export(export::Arguments),
     /// Which hooks work on this kernel, which do not and why.
     Doctor(doctor::Arguments),
 }
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Events(arguments) => events::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match result {

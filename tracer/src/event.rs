@@ -10,6 +10,7 @@ mod conntrack;
 mod conntrack_counters;
 mod container;
 mod duplicate;
+mod endpoint;
 mod facts;
 mod failure;
 mod flow;
@@ -43,6 +44,7 @@ pub use self::{
     conntrack_counters::{ConntrackCounter, ConntrackCounters, Count},
     container::{Container, Pod, Runtime},
     duplicate::Duplicate,
+    endpoint::Endpoint,
     facts::Facts,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},

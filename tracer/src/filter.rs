@@ -5,13 +5,13 @@
 //! conjunction = negation { "and" negation }
 //! negation    = "not" negation | "(" expression ")" | condition
 //! condition   = [ "src" | "dst" ] ( "host" ADDRESS[/LENGTH] | "net" ADDRESS/LENGTH | "port" N[-M] )
-//!             | "kind" WORD | "family" WORD | "netns" (N | NAME) | "dev" NAME | "mac" ADDRESS
+//!             | "kind" WORD | "family" WORD | "netns" (N | NAME) | "node" NAME | "dev" NAME | "mac" ADDRESS
 //!             | "process" NAME | "container" NAME | "pod" [NAMESPACE/]NAME
 //!             | "verdict" WORD | "decision" WORD | "event" WORD | "state" WORD | "weight" [ "<" ] N | "failed"
 //!             | "retransmit" | "retransmit-undo" | "neighbour" | "claim" | "conntrack" | "ipvs"
 //! ```
 //!
-//! In names of processes, containers, pods and network namespaces, `*` stands for any characters or none. A name with
+//! In names of nodes, processes, containers, pods and network namespaces, `*` stands for any characters or none. A name with
 //! spaces, brackets, quotes or `<` stands in double quotes, where `\` takes the next character as it is.
 
 mod completion;

@@ -14,13 +14,23 @@
 //! arrived the one before it is shown.
 
 mod cursor;
+mod indexer;
+mod landmarks;
+mod moments;
+mod records;
+mod reel;
+mod replay;
 mod ring;
 #[cfg(test)]
 mod tests;
 
-use self::{
-    cursor::Cursor,
-    ring::{Place, Ring},
+use self::{cursor::Cursor, records::Place, ring::Ring};
+pub use self::{
+    indexer::{Found, Indexer},
+    landmarks::{Landmark, LandmarkKind, Landmarks},
+    moments::Moments,
+    reel::Recorded,
+    replay::{Replay, USUAL_CHECKPOINT_BYTES},
 };
 use crate::{
     block::Block,

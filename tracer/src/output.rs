@@ -1,6 +1,7 @@
 //! What the commands print: a line or a JSON object an event, and the report of a session.
 
 mod context;
+pub mod export;
 mod json;
 mod lines;
 mod printer;

@@ -15,10 +15,12 @@ mod hooks;
 mod ipvs;
 mod machine;
 mod markers;
+mod memory;
 mod names;
 mod neighbours;
 mod outage;
 mod path;
+mod prefetch;
 mod rates;
 mod recent;
 mod related;
@@ -30,11 +32,12 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod top;
 mod translations;
 
 #[cfg(test)]
 pub(crate) use self::related::story;
-use self::shared::Shared;
+pub(crate) use self::top::top;
 pub use self::{
     accounting::Accounting,
     batch::Batch,
@@ -63,9 +66,11 @@ pub use self::{
     timeline::Timeline,
     translations::{Ends, Learnt, Mapping, Translations, Translator},
 };
+use self::{bounded::Likely, shared::Shared};
 use crate::{
     decode::DecodeCounts,
-    event::{Body, Event, Netns, Process, Text, Timestamp},
+    event::{Body, Event, Netns, Process, Stats, Text, Timestamp},
+    findings::Findings,
     probe::table::Family,
 };
 
@@ -144,7 +149,7 @@ pub struct Node {
 /// What all events so far amount to.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The names of the node, once a record told them.
+    /// The names of the node, once a record told them; of the first, where there are several.
     pub node: Option<Node>,
     /// Each machine's clocks and facts, and the session they were kept in.
     pub machines: Machines,
@@ -178,6 +183,8 @@ pub struct State {
     pub names: Names,
     /// The last events of every sort but retransmits.
     pub chronicle: Chronicle,
+    /// What stands out of all this.
+    pub findings: Findings,
     /// Namespaces that have had flows, so that a flow can be looked for in all of them.
     flow_namespaces: Bounded<Netns, ()>,
     shared: Shared,
@@ -213,6 +220,7 @@ impl State {
             timeline: Timeline::new(limits.timeline),
             names: Names::new(limits.owners, limits.containers, limits.namespaces),
             chronicle: Chronicle::new(limits.chronicle),
+            findings: Findings::default(),
             flow_namespaces: Bounded::new(limits.conntrack_tables),
             shared: Shared::default(),
             began: None,
@@ -241,20 +249,21 @@ impl State {
 
     /// Takes one event in. Events of different CPUs may come a little out of order.
     pub fn apply(&mut self, event: &Event) {
-        if self.count_in(event) {
+        if self.count_in(event, Likely::NOWHERE) {
             self.timeline.push(event.clone());
         }
     }
 
-    /// The same with an event nobody else needs, which spares the timeline a copy.
-    fn apply_owned(&mut self, event: Event) {
-        if self.count_in(&event) {
+    /// The same with an event nobody else needs, which spares the timeline a copy; `row` is what
+    /// [`look_ahead`](Self::look_ahead) said of it.
+    fn apply_owned(&mut self, event: Event, row: Likely) {
+        if self.count_in(&event, row) {
             self.timeline.push(event);
         }
     }
 
     /// Takes an event in everywhere but in the timeline, and says whether it belongs there.
-    fn count_in(&mut self, event: &Event) -> bool {
+    fn count_in(&mut self, event: &Event, row: Likely) -> bool {
         let &Event { time, netns, cpu: _, ref body } = event;
         match body {
             Body::Session(part) => {
@@ -276,7 +285,7 @@ impl State {
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
-                flows::retransmit(&mut self.flows, &mut self.shared, netns, time, retransmit);
+                flows::retransmit(&mut self.flows, &mut self.shared, row, netns, time, retransmit);
             }
             Body::Undo(undo) => flows::undo(&mut self.flows, netns, time, undo),
             Body::Neighbour(neighbour) => {
@@ -303,11 +312,11 @@ impl State {
                 self.rates.count(Family::Path, time);
                 self.path.duplicate(netns, time, duplicate);
             }
-            Body::Stats(stats) => self.accounting.sample(stats),
+            Body::Stats(stats) => self.accounting.sample(netns.node, stats),
             Body::IpvsChange(change) => self.ipvs.change(netns, time, change),
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
-            Body::HookStatus(status) => self.hooks.status_of(status),
+            Body::HookStatus(status) => self.hooks.status_of(netns.node, status),
             Body::Owner(_)
             | Body::Container(_)
             | Body::Namespace(_)
@@ -316,9 +325,12 @@ impl State {
             | Body::SessionBegin => {}
             Body::Gap(gap) => self.accounting.unrecorded += gap.records,
             Body::Node { kernel, host } => {
-                self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
+                // Of several, the first one stands for all.
+                if netns.node == 0 || self.node.is_none() {
+                    self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
+                }
             }
-            Body::Ready => self.hooks.ready = true,
+            Body::Ready => self.hooks.set_ready(netns.node),
             Body::Clock(clock) => self.machines.of_mut(netns.node).clock = Some(*clock),
             Body::Facts(facts) => self.machines.of_mut(netns.node).told(facts),
             Body::Route(route) => {
@@ -343,6 +355,9 @@ impl State {
         }
         self.markers.note(event);
         self.chronicle.note(event);
+        if matches!(body, Body::Ready | Body::Stats(Stats { last_of_batch: true, .. })) {
+            self.look();
+        }
         let is_told = timeline::is_told(body);
         self.events += u64::from(is_told);
         is_told
@@ -359,6 +374,13 @@ impl State {
         }
     }
 
+    /// Looks for what stands out.
+    fn look(&mut self) {
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.look(self);
+        self.findings = findings;
+    }
+
     /// Takes in the answer to a question, and remembers it if it says something new.
     fn looked_up(&mut self, event: &Event) {
         let &Event { time, netns, ref body, .. } = event;
@@ -372,12 +394,13 @@ impl State {
         }
     }
 
-    /// Reads the row that an event will change, so that it is near by then. The processor goes on to the next event
-    /// before it has arrived.
-    fn look_ahead(&self, event: &Event) {
-        if let Body::Retransmit(retransmit) = &event.body {
-            let flow = self.flows.get(&FlowKey { netns: event.netns, endpoints: retransmit.flow });
-            std::hint::black_box(flow.map(Flow::look_ahead));
+    /// Asks for the row that an event will change, so that it is near by then, and says where it is.
+    fn look_ahead(&self, event: &Event) -> Likely {
+        match &event.body {
+            Body::Retransmit(retransmit) => {
+                self.flows.prefetch(&FlowKey { netns: event.netns, endpoints: retransmit.flow })
+            }
+            _ => Likely::NOWHERE,
         }
     }
 

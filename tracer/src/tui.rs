@@ -7,10 +7,8 @@ mod copy;
 pub mod keys;
 pub mod model;
 pub mod mouse;
-mod notable;
 mod opened;
-mod owner_text;
-mod peers;
+pub mod player;
 pub mod prompt;
 mod rows;
 mod terminal;
@@ -18,17 +16,28 @@ mod terminal;
 mod tests;
 pub(crate) mod text;
 pub mod theme;
+mod travel;
 pub mod update;
 pub mod view;
+pub mod when;
 mod widget;
 
-use std::time::{Duration, Instant};
+use crate::words::owner as owner_text;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use tokio::{
-    sync::mpsc::{Receiver, Sender},
+    sync::mpsc::{Receiver, Sender, channel},
     task::yield_now,
     time::{MissedTickBehavior, interval},
 };
@@ -37,13 +46,14 @@ use self::{
     model::Model,
     terminal::Screens,
     theme::{Answers, Choice, QUERY, Taken, Theme},
-    update::{Effect, Input, update},
+    update::{Effect, Input, take_found, update},
+    when::When,
 };
 use crate::{
     block::Block,
     event::Text,
     filter::Filter,
-    history::{History, USUAL_HISTORY_BYTES},
+    history::{Found, History, Indexer, Moments, Recorded, Replay, USUAL_HISTORY_BYTES},
     live::{Stamp, marker},
     session::RecorderStatus,
     signals::StopSignals,
@@ -53,10 +63,12 @@ use crate::{
 pub use self::{model::Source, terminal::require_terminal};
 
 /// What comes in besides the user's input.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Feed {
     /// Records.
     Block(Block),
+    /// What the indexer of a session found.
+    Found(Found),
     /// Something to tell the user: damage of a session, a recording that ended.
     Notice(String),
     /// How the recording goes, if there is one.
@@ -106,24 +118,66 @@ impl Default for Options {
     }
 }
 
+/// A session to show.
+#[derive(Debug)]
+pub struct Session {
+    /// Its records.
+    pub recorded: Arc<dyn Recorded>,
+    /// Records from this time on, in nanoseconds since boot, are left out.
+    pub until_ns: Option<u64>,
+    /// The moment to begin with; its end if there is none.
+    pub from: Option<When>,
+    /// Whether to play it at once, from the beginning if nothing else is said.
+    pub is_playing: bool,
+}
+
 /// Shows what the blocks tell until the user leaves, a signal asks to, or a node's blocks end. At the end of a session
 /// it stays.
 ///
 /// The terminal is as it was when this returns, whatever it returns. Fails if standard output is not a terminal, or
 /// if the terminal fails.
-pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
+pub async fn run(feed: Receiver<Feed>, options: Options) -> Result<()> {
+    let Options { limits, history_bytes, filter, .. } = &options;
+    let history = History::new(State::new(*limits), filter.clone(), *limits, *history_bytes);
+    let mut desk = Desk::open(history.into(), options)?;
+    serve(&mut desk, feed, None).await
+}
+
+/// Shows a session until the user leaves or a signal asks to. The bytes of history that the options tell are those for
+/// states to begin at.
+///
+/// Fails as [`run`] does.
+pub async fn replay(session: Session, options: Options) -> Result<()> {
+    /// Finds ahead of the screens.
+    const FOUND_AHEAD: usize = 4;
+
+    let Session { recorded, until_ns, from, is_playing } = session;
+    let Options { limits, history_bytes, filter, .. } = &options;
+    let replay = Replay::new(recorded, until_ns, filter.clone(), *limits, *history_bytes);
+    let mut desk = Desk::open(replay.into(), options)?;
+    desk.model.player.start = from.or(is_playing.then_some(When::Share(0)));
+    desk.model.player.is_playing = is_playing;
+    let (sender, receiver) = channel(FOUND_AHEAD);
+    serve(&mut desk, receiver, Some(sender)).await
+}
+
+/// Takes in what comes, from the user first of all. Whoever goes through a session tells through `finds`.
+async fn serve(desk: &mut Desk, mut feed: Receiver<Feed>, finds: Option<Sender<Feed>>) -> Result<()> {
     /// At most ten frames a second.
     const FRAME: Duration = Duration::from_millis(100);
 
-    let source = options.source;
-    let mut desk = Desk::open(options)?;
+    let source = desk.model.source;
     let mut inputs = EventStream::new();
     let mut stop = StopSignals::listen().context("listening for signals")?;
     let mut frames = interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_stale = true;
+    let mut played = Instant::now();
 
     loop {
+        if let Some(finds) = &finds {
+            desk.index(finds)?;
+        }
         // In this order: however many blocks wait, a key is taken next and a frame is never late by more than one
         // block. Work comes last, but a little is done with every block.
         tokio::select! {
@@ -137,26 +191,21 @@ pub async fn run(mut feed: Receiver<Feed>, options: Options) -> Result<()> {
                 }
                 is_stale = true;
             }
-            _ = frames.tick(), if is_stale => {
+            _ = frames.tick(), if is_stale || desk.model.player.is_playing => {
                 desk.model.hold_selection();
                 desk.screens.draw(|frame| view::draw(frame, &desk.model, desk.theme))?;
                 // The next one a whole interval after this: a picture that takes long to draw must not keep blocks
                 // waiting.
                 frames.reset();
                 is_stale = false;
+                // While nothing plays, the time that passes is nobody's.
+                update(&mut desk.model, Input::Elapsed(played.elapsed().min(2 * FRAME)));
+                played = Instant::now();
             }
-            incoming = feed.recv(), if !desk.model.ended => {
-                match incoming {
-                    Some(Feed::Block(block)) => {
-                        desk.model.take(&block);
-                        desk.model.history.work();
-                    }
-                    Some(Feed::Notice(notice)) => {
-                        update(&mut desk.model, Input::Notice(Text::new(&notice)));
-                    }
-                    Some(Feed::Recording(status)) => desk.model.recording = status,
-                    None if source == Source::Node => return Ok(()),
-                    None => { update(&mut desk.model, Input::Ended); }
+            incoming = feed.recv(), if finds.is_some() || !desk.model.ended => {
+                desk.take_incoming(incoming);
+                if desk.model.ended && source == Source::Node {
+                    return Ok(());
                 }
                 is_stale = true;
             }
@@ -185,18 +234,26 @@ struct Desk {
     moment: Option<Stamp>,
     theme: Theme,
     answers: Answers,
+    /// Tells the thread that goes through the session to end.
+    indexing: Option<Arc<AtomicBool>>,
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.end_indexing();
+    }
 }
 
 impl Desk {
-    fn open(options: Options) -> Result<Self> {
-        let Options { limits, history_bytes, source, theme, filter, has_mouse, markers, commands } = options;
+    fn open(history: Moments, options: Options) -> Result<Self> {
+        let Options { limits: _, history_bytes: _, source, theme, filter, has_mouse, markers, commands } =
+            options;
         let theme = Theme::find(theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
         let mut screens = Screens::open()?;
         if theme.asks_background {
             Screens::ask(QUERY)?;
         }
         let text = filter.as_ref().map(ToString::to_string);
-        let history = History::new(State::new(limits), filter, limits, history_bytes);
         let mut model = Model::with_history(history, source);
         model.filter = text;
         model.has_mouse = has_mouse;
@@ -204,7 +261,48 @@ impl Desk {
             screens.take_mouse(true)?;
         }
         update(&mut model, Input::Height(screens.height()?));
-        Ok(Self { model, screens, markers, commands, moment: None, theme, answers: Answers::default() })
+        let answers = Answers::default();
+        Ok(Self { model, screens, markers, commands, moment: None, theme, answers, indexing: None })
+    }
+
+    /// Begins to go through the session, where that is wanted: at first, and under every new filter.
+    fn index(&mut self, finds: &Sender<Feed>) -> Result<()> {
+        let Some(indexer) = self.model.history.session_mut().and_then(Replay::take_indexer) else {
+            return Ok(());
+        };
+        self.end_indexing();
+        let is_given_up = Arc::new(AtomicBool::new(false));
+        self.indexing = Some(Arc::clone(&is_given_up));
+        let finds = finds.clone();
+        thread::Builder::new()
+            .name("indexer".to_owned())
+            .spawn(move || index(indexer, &finds, &is_given_up))
+            .context("cannot start the thread that goes through the session")?;
+        Ok(())
+    }
+
+    fn end_indexing(&mut self) {
+        if let Some(is_given_up) = self.indexing.take() {
+            is_given_up.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes in what comes besides the user's input; `None` is its end.
+    fn take_incoming(&mut self, incoming: Option<Feed>) {
+        match incoming {
+            Some(Feed::Block(block)) => {
+                self.model.take(&block);
+                self.model.history.work();
+            }
+            Some(Feed::Found(found)) => take_found(&mut self.model, found),
+            Some(Feed::Recording(status)) => self.model.recording = status,
+            Some(Feed::Notice(notice)) => {
+                update(&mut self.model, Input::Notice(Text::new(&notice)));
+            }
+            None => {
+                update(&mut self.model, Input::Ended);
+            }
+        }
     }
 
     fn take_input(&mut self, input: &TerminalEvent) -> Result<Next> {
@@ -278,6 +376,15 @@ impl Desk {
         };
         if !is_marked {
             update(&mut self.model, Input::Notice(Text::new("the marker could not be set")));
+        }
+    }
+}
+
+/// Goes through a session to its end, or until nobody wants to know.
+fn index(indexer: Indexer, finds: &Sender<Feed>, is_given_up: &AtomicBool) {
+    for found in indexer {
+        if is_given_up.load(Ordering::Relaxed) || finds.blocking_send(Feed::Found(found)).is_err() {
+            return;
         }
     }
 }

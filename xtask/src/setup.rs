@@ -37,6 +37,11 @@ pub(crate) fn for_build(no_install: bool) -> Result<()> {
     see_to(&[Group::Build], no_install)
 }
 
+/// Whether nothing is missing of what building the program needs.
+pub(crate) fn is_ready_to_build() -> bool {
+    Plan::of(&[Group::Build]).is_empty()
+}
+
 /// Sees to what all checks, tests and guests need.
 ///
 /// Fails as [`for_build`] does.

@@ -8,6 +8,11 @@ use crate::kernel::{Paths, facts::Facts};
 
 /// The node's facts, if this process may attach hooks; else an error with the line to run instead.
 pub(super) fn facts(paths: &Paths) -> anyhow::Result<Facts> {
+    if !cfg!(feature = "kernel-side") {
+        bail!(
+            "this tracer was built without its kernel side and only reads sessions; `cargo xtask run` builds all of it"
+        );
+    }
     let facts = Facts::read(paths)?;
     let missing = facts.privileges.missing();
     if missing.is_empty() {

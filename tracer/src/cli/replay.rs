@@ -1,25 +1,29 @@
 //! `tracer replay`: the screens on a session.
 
-use std::{
-    path::PathBuf,
-    thread::{self, JoinHandle},
-};
+mod loaded;
 
-use anyhow::{Context as _, anyhow};
+use std::{path::PathBuf, sync::Arc};
+
 use clap::Args;
-use tokio::sync::mpsc;
 
+use self::loaded::Loaded;
 use super::{limits::LimitArguments, playback::Playback, scope::View, screens::Screens, tell};
-use crate::tui::{self, Feed, Source};
-
-/// Blocks read ahead of the screens.
-const BLOCKS_AHEAD: usize = 4;
+use crate::{
+    history::{Recorded, USUAL_CHECKPOINT_BYTES},
+    tui::{self, Source, when::When},
+};
 
 /// `tracer replay`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The session.
     file: PathBuf,
+    /// Begin at this moment and not at the end: 14:03:22, +30s (after the beginning), 50%, 2026-03-14T14:03:22Z.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<When>,
+    /// Play at once, from the beginning if --from says nothing else.
+    #[arg(long)]
+    play: bool,
     #[command(flatten)]
     screens: Screens,
     #[command(flatten)]
@@ -28,51 +32,24 @@ pub(super) struct Arguments {
     limits: LimitArguments,
 }
 
-/// Plays the whole session and stays on its last state until the user leaves.
+/// Shows the session until the user leaves; then tells what could not be read.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tui::require_terminal()?;
     let playback = Playback::open(&arguments.file, &arguments.view.scope)?;
     let filter = arguments.view.for_session()?;
-    let options = arguments.screens.options(Source::Session, filter, arguments.limits.limits());
-    let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
-    let reader = read(playback, sender)?;
+    let mut options = arguments.screens.options(Source::Session, filter, arguments.limits.limits());
+    options.history_bytes = arguments.screens.history_bytes().unwrap_or(USUAL_CHECKPOINT_BYTES);
+    let recorded: Arc<dyn Recorded> = Arc::new(Loaded::read(playback)?);
+    let session = tui::Session {
+        recorded: Arc::clone(&recorded),
+        until_ns: None,
+        from: arguments.from,
+        is_playing: arguments.play,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tui::run(receiver, options))?;
-    // It ends by itself: nobody takes its blocks any more.
-    let damage = reader.join().map_err(|_| anyhow!("the thread that reads the session panicked"))??;
-    for damage in &damage {
-        tell(damage);
+    runtime.block_on(tui::replay(session, options))?;
+    for damage in recorded.damage() {
+        tell(&damage);
     }
     Ok(())
-}
-
-/// Begins to read; at the end it tells the screens what was damaged, and returns it.
-fn read(
-    mut playback: Playback,
-    screens: mpsc::Sender<Feed>,
-) -> anyhow::Result<JoinHandle<anyhow::Result<Vec<String>>>> {
-    thread::Builder::new()
-        .name("reader".to_owned())
-        .spawn(move || {
-            for block in &mut playback {
-                match block {
-                    Ok(block) => {
-                        if screens.blocking_send(Feed::Block(block)).is_err() {
-                            break;
-                        }
-                    }
-                    Err(error) => {
-                        let _ = screens.blocking_send(Feed::Notice(format!("{error:#}")));
-                        return Err(error);
-                    }
-                }
-            }
-            let damage = playback.damage();
-            for notice in &damage {
-                // Screens that are gone leave it to the caller.
-                let _ = screens.blocking_send(Feed::Notice(notice.clone()));
-            }
-            Ok(damage)
-        })
-        .context("cannot start the thread that reads the session")
 }

@@ -12,8 +12,8 @@ use crate::{
 /// How the screens behave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Args)]
 pub(super) struct Screens {
-    /// Keep about so many mebibytes of past records, compressed, to go back in time and to apply another filter to.
-    /// Usually 64.
+    /// Keep about so many mebibytes of past records, compressed, to go back in time and to apply another filter to;
+    /// in a replay, of states to begin at on the way to a moment. Usually 64, in a replay 512.
     #[arg(long, value_name = "MIB")]
     history: Option<u16>,
     #[arg(
@@ -38,10 +38,14 @@ impl Screens {
         Self { history: self.history.or(before.history), theme, mouse: self.mouse || before.mouse }
     }
 
+    /// How much history was asked for, in bytes.
+    pub(super) fn history_bytes(self) -> Option<usize> {
+        self.history.map(|mebibytes| usize::from(mebibytes) << 20)
+    }
+
     /// What that means for the screens.
     pub(super) fn options(self, source: Source, filter: Option<Filter>, limits: Limits) -> Options {
-        let history_bytes =
-            self.history.map_or(USUAL_HISTORY_BYTES, |mebibytes| usize::from(mebibytes) << 20);
+        let history_bytes = self.history_bytes().unwrap_or(USUAL_HISTORY_BYTES);
         let theme = self.theme.unwrap_or_default();
         Options {
             limits,

@@ -39,13 +39,13 @@ impl Tally {
     fn apply(&mut self, event: &Event) {
         self.last = self.last.max(event.time);
         match &event.body {
-            Body::HookStatus(status) => self.hooks.status_of(status),
+            Body::HookStatus(status) => self.hooks.status_of(event.netns.node, status),
             Body::Ready => {
                 self.ready = Some(event.time);
                 self.sampled.1 = event.time;
             }
             Body::Stats(stats) => {
-                self.accounting.sample(stats);
+                self.accounting.sample(event.netns.node, stats);
                 if stats.last_of_batch {
                     self.sample(event.time);
                 }

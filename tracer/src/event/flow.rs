@@ -2,18 +2,20 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr},
 };
 
 use tracer_common::record::Flow;
+
+use super::Endpoint;
 
 /// Where a flow goes from and to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoints {
     /// Where it comes from.
-    pub source: SocketAddr,
+    pub source: Endpoint,
     /// Where it goes.
-    pub destination: SocketAddr,
+    pub destination: Endpoint,
     /// By which protocol.
     pub protocol: Protocol,
 }
@@ -29,8 +31,8 @@ impl Endpoints {
 impl From<&Flow> for Endpoints {
     fn from(flow: &Flow) -> Self {
         Self {
-            source: SocketAddr::new(address(flow.source), flow.source_port),
-            destination: SocketAddr::new(address(flow.destination), flow.destination_port),
+            source: Endpoint::new(address(flow.source), flow.source_port),
+            destination: Endpoint::new(address(flow.destination), flow.destination_port),
             protocol: Protocol(flow.protocol),
         }
     }

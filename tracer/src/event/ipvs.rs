@@ -1,10 +1,10 @@
 //! Decisions of IPVS.
 
-use std::{fmt, net::SocketAddr};
+use std::fmt;
 
 use tracer_common::record::{IpvsRecord, ipvs_step};
 
-use super::{Protocol, address};
+use super::{Endpoint, Protocol, address};
 
 /// What IPVS decided about a first packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,11 +12,11 @@ pub struct Ipvs {
     /// What it decided.
     pub decision: IpvsDecision,
     /// Who dials.
-    pub client: SocketAddr,
+    pub client: Endpoint,
     /// The virtual service dialled.
-    pub virtual_service: SocketAddr,
+    pub virtual_service: Endpoint,
     /// The real server of the entry met or made.
-    pub real: Option<SocketAddr>,
+    pub real: Option<Endpoint>,
     /// By which protocol.
     pub protocol: Protocol,
     /// Weight of that real server at this moment.
@@ -39,7 +39,7 @@ pub struct Ipvs {
 
 impl From<&IpvsRecord> for Ipvs {
     fn from(record: &IpvsRecord) -> Self {
-        let socket = |bytes, port| SocketAddr::new(address(bytes), port);
+        let socket = |bytes, port| Endpoint::new(address(bytes), port);
         let real = address(record.real);
         let has_entry = record.steps & (ipvs_step::FOUND | ipvs_step::SCHEDULED) != 0
             && record.steps & (ipvs_step::SCHEDULE_ASKED | ipvs_step::SCHEDULED) != ipvs_step::SCHEDULE_ASKED;
@@ -47,7 +47,7 @@ impl From<&IpvsRecord> for Ipvs {
             decision: IpvsDecision::of(record),
             client: socket(record.client, record.client_port),
             virtual_service: socket(record.virtual_address, record.virtual_port),
-            real: (!real.is_unspecified()).then(|| SocketAddr::new(real, record.real_port)),
+            real: (!real.is_unspecified()).then(|| Endpoint::new(real, record.real_port)),
             protocol: Protocol(record.protocol),
             weight: (record.has_destination != 0).then_some(record.weight),
             available: record.available != 0,

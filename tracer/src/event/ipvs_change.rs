@@ -1,10 +1,10 @@
 //! Changes of what IPVS is configured to do.
 
-use std::{fmt, net::SocketAddr};
+use std::fmt;
 
 use tracer_common::record::{IpvsChangeRecord, ipvs_change_kind};
 
-use super::{IpvsForward, IpvsService, Text, address};
+use super::{Endpoint, IpvsForward, IpvsService, Text, address};
 
 /// A service or a real server was added or removed, or a real server's weight changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct IpvsChange {
     /// The service.
     pub service: IpvsService,
     /// The real server; `None` if it is about the service itself.
-    pub real: Option<SocketAddr>,
+    pub real: Option<Endpoint>,
     /// What changed.
     pub change: IpvsChangeKind,
     /// The real server's weight before, unless it was added.
@@ -37,7 +37,7 @@ impl IpvsChange {
         let scheduler = Text::from_bytes(&record.scheduler);
         Some(Self {
             service: (&record.service).into(),
-            real: is_real.then(|| SocketAddr::new(address(record.real), record.real_port)),
+            real: is_real.then(|| Endpoint::new(address(record.real), record.real_port)),
             change,
             from: (is_real && change != IpvsChangeKind::Added).then_some(record.from),
             to: (is_real && change != IpvsChangeKind::Removed).then_some(record.to),

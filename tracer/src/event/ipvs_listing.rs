@@ -1,10 +1,10 @@
 //! Services and real servers of IPVS as the kernel lists them.
 
-use std::{net::SocketAddr, num::NonZeroU32};
+use std::num::NonZeroU32;
 
 use tracer_common::record::{IpvsCounts, IpvsDestinationRecord, IpvsServiceRecord, ipvs_listed_why};
 
-use super::{IpvsForward, IpvsService, Text, address};
+use super::{Endpoint, IpvsForward, IpvsService, Text, address};
 
 /// Why something listed is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub struct ListedDestination {
     /// The service it serves.
     pub service: IpvsService,
     /// Its address.
-    pub real: SocketAddr,
+    pub real: Endpoint,
     /// Why it is told.
     pub why: ListedWhy,
     /// Its weight.
@@ -91,7 +91,7 @@ impl ListedDestination {
     pub(crate) fn from_record(record: &IpvsDestinationRecord) -> Option<Self> {
         Some(Self {
             service: (&record.service).into(),
-            real: SocketAddr::new(address(record.real), record.real_port),
+            real: Endpoint::new(address(record.real), record.real_port),
             why: ListedWhy::of(record.why)?,
             weight: record.weight,
             forwarding: IpvsForward::of(record.forwarding),

@@ -2,12 +2,12 @@
 
 use std::{
     fmt,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr},
 };
 
 use tracer_common::record::IpvsServiceKey;
 
-use super::{Protocol, address};
+use super::{Endpoint, Protocol, address};
 
 /// A virtual service in its network namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,7 +17,7 @@ pub enum IpvsService {
         /// By which protocol.
         protocol: Protocol,
         /// The virtual address and port.
-        address: SocketAddr,
+        address: Endpoint,
     },
     /// What carries a firewall mark, wherever it goes and by whatever protocol.
     Mark {
@@ -30,7 +30,7 @@ pub enum IpvsService {
 
 impl IpvsService {
     /// The service of a packet to `address`: by its mark, if it was scheduled by one.
-    pub fn of(protocol: Protocol, address: SocketAddr, mark: Option<u32>) -> Self {
+    pub fn of(protocol: Protocol, address: Endpoint, mark: Option<u32>) -> Self {
         match mark {
             Some(mark) => Self::Mark { mark, is_ipv6: address.is_ipv6() },
             None => Self::Address { protocol, address },
@@ -46,7 +46,7 @@ impl IpvsService {
     }
 
     /// The virtual address, where it has one.
-    pub fn address(self) -> Option<SocketAddr> {
+    pub fn address(self) -> Option<Endpoint> {
         match self {
             Self::Address { address, .. } => Some(address),
             Self::Mark { .. } => None,
@@ -80,7 +80,7 @@ impl From<&IpvsServiceKey> for IpvsService {
             _ if key.is_ipv6 != 0 => Ipv6Addr::from(key.address).into(),
             address => address,
         };
-        Self::Address { protocol: Protocol(key.protocol), address: SocketAddr::new(address, key.port) }
+        Self::Address { protocol: Protocol(key.protocol), address: Endpoint::new(address, key.port) }
     }
 }
 
@@ -102,10 +102,10 @@ impl From<IpvsService> for IpvsServiceKey {
 }
 
 /// An address as records hold it.
-fn address_bytes(address: SocketAddr) -> [u8; 16] {
-    match address {
-        SocketAddr::V4(address) => Ipv4Addr::to_ipv6_mapped(address.ip()).octets(),
-        SocketAddr::V6(address) => address.ip().octets(),
+fn address_bytes(address: Endpoint) -> [u8; 16] {
+    match address.ip() {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
     }
 }
 

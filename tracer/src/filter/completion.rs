@@ -28,6 +28,8 @@ pub enum Named {
     Port,
     /// A network namespace.
     NetworkNamespace,
+    /// A node.
+    Node,
     /// A process.
     Process,
     /// A container.
@@ -72,10 +74,11 @@ const ENDS: [(&str, Argument); 3] = [
 ];
 
 /// Words of conditions and what follows them, in the order they are offered. Types of events follow in any case.
-const CONDITIONS: [(&str, Argument); 13] = [
+const CONDITIONS: [(&str, Argument); 14] = [
     ("kind", Argument::RetransmitKind),
     ("family", Argument::Family),
     ("netns", Argument::Named(Named::NetworkNamespace)),
+    ("node", Argument::Named(Named::Node)),
     ("process", Argument::Named(Named::Process)),
     ("container", Argument::Named(Named::Container)),
     ("pod", Argument::Named(Named::Pod)),
@@ -174,6 +177,7 @@ mod tests {
             Named::Address => &["10.0.0.5", "10.0.0.50", "fd00::5"],
             Named::Port => &["80", "8080"],
             Named::NetworkNamespace => &["4026531840"],
+            Named::Node => &["node-a"],
             Named::Process => &["nginx", "my app"],
             Named::Container => &["web"],
             Named::Pod => &["shop/web-1"],

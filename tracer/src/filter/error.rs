@@ -13,7 +13,7 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    pub(super) fn new(expression: &str, span: Range<usize>, message: String) -> Self {
+    pub(crate) fn new(expression: &str, span: Range<usize>, message: String) -> Self {
         Self { expression: expression.to_owned(), span, message }
     }
 

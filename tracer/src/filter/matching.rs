@@ -1,6 +1,6 @@
 //! Whether an event meets an expression.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use tracer_common::record::RecordKind;
 
@@ -9,7 +9,7 @@ use super::{
     words,
 };
 use crate::{
-    event::{Body, Endpoints, Event, HardwareAddress, IpvsService, Route, Text},
+    event::{Body, Endpoint, Endpoints, Event, HardwareAddress, IpvsService, Route, Text},
     state::Ownership,
 };
 
@@ -59,6 +59,7 @@ fn meets(condition: &Condition, event: &Event, whose: &Ownership<'_>) -> bool {
             let told = whose.namespace.and_then(|namespace| namespace.name.as_ref());
             told.is_some_and(|told| name.fits(told.as_str()))
         }
+        (Condition::Node(name), _) => whose.node.is_some_and(|node| name.fits(node.as_str())),
         (Condition::Process(name), Body::Retransmit(retransmit)) => {
             let process = retransmit.process.as_ref().or(whose.process);
             process.is_some_and(|process| name.fits(process.command.as_str()))
@@ -114,8 +115,8 @@ struct End {
     port: Option<u16>,
 }
 
-impl From<SocketAddr> for End {
-    fn from(socket: SocketAddr) -> Self {
+impl From<Endpoint> for End {
+    fn from(socket: Endpoint) -> Self {
         Self { address: socket.ip(), port: Some(socket.port()) }
     }
 }
@@ -202,7 +203,7 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
     }
 }
 
-fn any_of_service(service: IpvsService, real: Option<SocketAddr>, test: impl Fn(End) -> bool) -> bool {
+fn any_of_service(service: IpvsService, real: Option<Endpoint>, test: impl Fn(End) -> bool) -> bool {
     service.address().into_iter().chain(real).any(|address| test(address.into()))
 }
 

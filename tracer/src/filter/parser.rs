@@ -15,7 +15,7 @@ use crate::event::HardwareAddress;
 /// Brackets and negations within each other; more would be no filter anybody means, and would cost stack.
 const DEEPEST: usize = 64;
 
-const CONDITION: &str = "a condition: host, net, port (after src or dst, if wanted), kind, family, netns, process, \
+const CONDITION: &str = "a condition: host, net, port (after src or dst, if wanted), kind, family, netns, node, process, \
                          container, pod, dev, mac, verdict, decision, event, state, weight, failed, or a type of event";
 
 /// The words [`CONDITION`] lists.
@@ -131,6 +131,7 @@ impl Parser<'_> {
             "kind" => self.argument(words::retransmit_kind).map(Condition::Kind),
             "family" => self.argument(words::family).map(Condition::Family),
             "netns" => self.netns(),
+            "node" => self.pattern("a node's name").map(Condition::Node),
             "process" => self.pattern("a process name").map(Condition::Process),
             "container" => self.pattern("a container's name or id").map(Condition::Container),
             "pod" => self.pattern("a pod's name, such as web-1 or shop/web-*").map(Condition::Pod),

@@ -29,6 +29,7 @@ pub(super) enum Condition {
     Type(RecordKind),
     Netns(u32),
     NetnsName(Pattern),
+    Node(Pattern),
     Process(Pattern),
     Container(Pattern),
     Pod(Pattern),
@@ -158,6 +159,7 @@ impl fmt::Display for Condition {
                 write!(formatter, "netns \"{}\"", name.0)
             }
             Self::NetnsName(name) => write!(formatter, "netns {}", Name(&name.0)),
+            Self::Node(name) => write!(formatter, "node {}", Name(&name.0)),
             Self::Process(name) => write!(formatter, "process {}", Name(&name.0)),
             Self::Container(name) => write!(formatter, "container {}", Name(&name.0)),
             Self::Pod(name) => write!(formatter, "pod {}", Name(&name.0)),

@@ -1,6 +1,6 @@
 //! A state and its place in the records.
 
-use super::ring::{Place, Ring};
+use super::records::{Place, Records};
 use crate::{
     block::Block,
     decode::Decoder,
@@ -53,8 +53,8 @@ impl Cursor {
     }
 
     /// Goes on towards a place, at most to the end of a chapter.
-    pub(super) fn advance(&mut self, ring: &Ring, goal: Place) {
-        let (records, behind) = ring.records(self.place, goal);
+    pub(super) fn advance(&mut self, along: &impl Records, goal: Place) {
+        let (records, behind) = along.records(self.place, goal);
         self.apply(&Block(records), behind);
     }
 }

@@ -4,19 +4,11 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use super::records::{Place, Records};
 use crate::{block::Block, decode::split_record};
 
 /// Fast, and still several times smaller: records repeat much.
 const LEVEL: i32 = 1;
-
-/// A place between two records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// Its chapter, counted from the first there ever was.
-    chapter: u64,
-    /// Bytes of records before it in that chapter.
-    byte: usize,
-}
 
 /// Records in the order they came, the oldest given up when there are too many.
 #[derive(Debug)]
@@ -139,24 +131,6 @@ impl Ring {
         Place { chapter: self.given_up + index as u64, byte: records.len() - rest.len() }
     }
 
-    /// The records from a place to the end of its chapter, or to `goal` if that comes first, and the place behind
-    /// them. A place before the oldest record is taken for the oldest.
-    pub(super) fn records(&self, from: Place, goal: Place) -> (Bytes, Place) {
-        let from = from.max(self.begin());
-        let goal = goal.min(self.end());
-        if from >= goal {
-            return (Bytes::new(), from);
-        }
-        let records = self.chapter(usize::try_from(from.chapter - self.given_up).unwrap_or(usize::MAX));
-        let (end, behind) = if from.chapter == goal.chapter {
-            (goal.byte, goal)
-        } else {
-            (records.len(), Place { chapter: from.chapter + 1, byte: 0 })
-        };
-        let end = end.min(records.len());
-        (records.slice(from.byte.min(end)..end), behind)
-    }
-
     /// How much lies between two places, in bytes of records.
     pub(super) fn distance(&self, from: Place, to: Place) -> usize {
         let first = usize::try_from(from.chapter.saturating_sub(self.given_up)).unwrap_or(usize::MAX);
@@ -173,6 +147,25 @@ impl Ring {
             None if index == self.chapters.len() => Bytes::copy_from_slice(&self.open),
             None => Bytes::new(),
         }
+    }
+}
+
+impl Records for Ring {
+    /// A place before the oldest record is taken for the oldest.
+    fn records(&self, from: Place, goal: Place) -> (Bytes, Place) {
+        let from = from.max(self.begin());
+        let goal = goal.min(self.end());
+        if from >= goal {
+            return (Bytes::new(), from);
+        }
+        let records = self.chapter(usize::try_from(from.chapter - self.given_up).unwrap_or(usize::MAX));
+        let (end, behind) = if from.chapter == goal.chapter {
+            (goal.byte, goal)
+        } else {
+            (records.len(), Place { chapter: from.chapter + 1, byte: 0 })
+        };
+        let end = end.min(records.len());
+        (records.slice(from.byte.min(end)..end), behind)
     }
 }
 

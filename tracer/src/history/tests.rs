@@ -1,5 +1,7 @@
 //! Whatever the user does, what is shown is what a state amounts to that takes in the same records one by one.
 
+mod replay;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use tracer_common::record::RecordHeader;

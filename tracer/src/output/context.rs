@@ -1,5 +1,7 @@
 //! What a printer remembers between events: who is who, hooks tried so far, the running batch of statistics.
 
+use std::collections::BTreeMap;
+
 use tracer_common::{counters::KindCounters, record::RecordKind};
 
 use super::is_shown;
@@ -16,6 +18,15 @@ const STATUSES_KEPT: usize = 1_024;
 #[derive(Debug, Default)]
 pub(super) struct Context {
     pub(super) names: Names,
+    /// By the node's number.
+    pub(super) nodes: BTreeMap<u16, NodeContext>,
+    /// Records the decoder could not read so far.
+    pub(super) unread: DecodeCounts,
+}
+
+/// The same of one node.
+#[derive(Debug, Default)]
+pub(super) struct NodeContext {
     is_ready: bool,
     pub(super) kernel: Text,
     pub(super) host: Text,
@@ -23,8 +34,6 @@ pub(super) struct Context {
     pub(super) hooks: Vec<HookStatus>,
     /// The newest accounting of each kind, in the order the kinds appeared.
     pub(super) stats: Vec<(RecordKind, KindCounters)>,
-    /// Records the decoder could not read so far.
-    pub(super) unread: DecodeCounts,
 }
 
 /// What there is to print of an event.
@@ -34,9 +43,9 @@ pub(super) enum Shown {
     Nothing,
     /// The event by itself.
     Event,
-    /// That every hook has been tried, with [`Context::hooks`].
+    /// That every hook has been tried, with [`NodeContext::hooks`].
     Ready,
-    /// The whole batch of [`Context::stats`].
+    /// The whole batch of [`NodeContext::stats`].
     Stats,
 }
 
@@ -46,19 +55,24 @@ impl Context {
         match &event.body {
             Body::Owner(_) | Body::Container(_) | Body::Namespace(_) => self.names.take_in(event),
             Body::Node { kernel, host } => {
-                self.kernel = kernel.clone();
-                self.host = host.clone();
+                self.names.take_in(event);
+                let node = self.node(event);
+                node.kernel = kernel.clone();
+                node.host = host.clone();
             }
-            Body::HookStatus(status) if !self.is_ready && self.hooks.len() < STATUSES_KEPT => {
-                self.hooks.push(status.clone());
-                return Shown::Nothing;
+            Body::HookStatus(status) => {
+                let node = self.node(event);
+                if !node.is_ready && node.hooks.len() < STATUSES_KEPT {
+                    node.hooks.push(status.clone());
+                    return Shown::Nothing;
+                }
             }
             Body::Ready => {
-                self.is_ready = true;
+                self.node(event).is_ready = true;
                 return Shown::Ready;
             }
             Body::Stats(stats) => {
-                self.add_stats(stats);
+                self.node(event).add_stats(stats);
                 return if stats.last_of_batch { Shown::Stats } else { Shown::Nothing };
             }
             _ => {}
@@ -66,6 +80,12 @@ impl Context {
         if is_shown(event) { Shown::Event } else { Shown::Nothing }
     }
 
+    fn node(&mut self, event: &Event) -> &mut NodeContext {
+        self.nodes.entry(event.netns.node).or_default()
+    }
+}
+
+impl NodeContext {
     fn add_stats(&mut self, stats: &Stats) {
         let Some(kind) = stats.counted else { return };
         match self.stats.iter_mut().find(|(known, _)| *known == kind) {

@@ -38,8 +38,8 @@ use crate::{
 pub(super) fn append(buffer: &mut Vec<u8>, context: &Context, event: &Event, shown: Shown) -> io::Result<()> {
     match shown {
         Shown::Nothing => Ok(()),
-        Shown::Ready => object(buffer, &Told::new(context, event), "ready", ReadyObject::new(context)),
-        Shown::Stats => object(buffer, &Told::new(context, event), "stats", StatsObject(context)),
+        Shown::Ready => object(buffer, &Told::new(context, event), "ready", ReadyObject::new(context, event)),
+        Shown::Stats => object(buffer, &Told::new(context, event), "stats", StatsObject::new(context, event)),
         Shown::Event => append_event(buffer, context, event),
     }
 }
@@ -91,19 +91,23 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
 struct Told<'a> {
     event: &'a Event,
     whose: Ownership<'a>,
+    /// The host's name, where there are several nodes.
+    node: Option<&'a Text>,
 }
 
 impl<'a> Told<'a> {
     fn new(context: &'a Context, event: &'a Event) -> Self {
-        Self { event, whose: context.names.of_event(event) }
+        let node = context.names.one_of_several(event.netns.node);
+        Self { event, whose: context.names.of_event(event), node }
     }
 }
 
 fn object(buffer: &mut Vec<u8>, told: &Told<'_>, name: &'static str, body: impl Serialize) -> io::Result<()> {
-    let Told { event, whose } = told;
+    let Told { event, whose, node } = told;
     let whole = Whole {
         name,
         time: Time(event.time),
+        node: node.map(Text::as_str),
         netns: event.netns.inode,
         netns_name: whose.namespace.and_then(|namespace| namespace.name.as_ref()).map(Text::as_str),
         body,
@@ -121,6 +125,8 @@ struct Whole<'a, T> {
     #[serde(rename = "type")]
     name: &'static str,
     time: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
     #[serde(skip_serializing_if = "is_zero")]
     netns: u32,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,9 +19,9 @@ use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 use tracer_common::{counters::KindCounters, record::RecordKind};
 
-use super::context::{Context, Shown};
+use super::context::{Context, NodeContext, Shown};
 use crate::{
-    event::{Body, Endpoints, Event, HookState, HookStatus, Timestamp},
+    event::{Body, Endpoints, Event, HookState, HookStatus, Text, Timestamp},
     probe::table,
     state::Ownership,
 };
@@ -113,8 +113,8 @@ pub(super) struct Lines {
     style: LineStyle,
     /// Events printed, by kind, in the order they appeared.
     printed: Vec<(RecordKind, u64)>,
-    /// Suppressed and lost events by kind, as last told.
-    told: Vec<(RecordKind, u64, u64)>,
+    /// Suppressed and lost events by node and kind, as last told.
+    told: Vec<((u16, RecordKind), u64, u64)>,
 }
 
 impl Lines {
@@ -132,10 +132,12 @@ impl Lines {
     ) -> io::Result<()> {
         match shown {
             Shown::Nothing => Ok(()),
-            Shown::Ready => append_ready(buffer, context),
-            Shown::Stats => self.append_losses(buffer, context, event.time),
+            Shown::Ready => append_ready(buffer, context, event.netns.node),
+            Shown::Stats => self.append_losses(buffer, context, event),
             Shown::Event => match &event.body {
-                Body::HookStatus(status) => append_hook(buffer, status),
+                Body::HookStatus(status) => {
+                    append_hook(buffer, status, context.names.one_of_several(event.netns.node))
+                }
                 _ => self.append_event(buffer, context, event),
             },
         }
@@ -200,8 +202,12 @@ impl Lines {
             "{time:.3} {name:TYPE_WIDTH$} {colour}{kind:KIND_WIDTH$}{colour:#} {subject:SUBJECT_WIDTH$} {facts}"
         );
         buffer.extend_from_slice(line.trim_end().as_bytes());
+        let node = context.names.one_of_several(event.netns.node);
+        if let Some(node) = node {
+            write!(buffer, "  node {node}")?;
+        }
         if event.netns.inode != 0 {
-            write!(buffer, "  netns {}", event.netns)?;
+            write!(buffer, "{}netns {}", if node.is_some() { " " } else { "  " }, event.netns)?;
         }
         let Ownership { namespace, pod, .. } = context.names.of_event(event);
         if let Some(name) = namespace.and_then(|namespace| namespace.name.as_ref()) {
@@ -229,10 +235,14 @@ impl Lines {
     }
 
     /// A line for each kind of which more was suppressed or lost than the last line told.
-    fn append_losses(&mut self, buffer: &mut Vec<u8>, context: &Context, time: Timestamp) -> io::Result<()> {
-        for &(kind, counters) in &context.stats {
+    fn append_losses(&mut self, buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::Result<()> {
+        let node = event.netns.node;
+        let Some(NodeContext { stats, .. }) = context.nodes.get(&node) else { return Ok(()) };
+        let place =
+            context.names.one_of_several(node).map(|node| format!("  node {node}")).unwrap_or_default();
+        for &(kind, counters) in stats {
             let (suppressed, lost) = (counters.suppressed, counters.lost);
-            let told = self.told.iter_mut().find(|(known, ..)| *known == kind);
+            let told = self.told.iter_mut().find(|(known, ..)| *known == (node, kind));
             let is_news = match &told {
                 Some((_, told_suppressed, told_lost)) => (suppressed, lost) != (*told_suppressed, *told_lost),
                 None => suppressed != 0 || lost != 0,
@@ -241,13 +251,13 @@ impl Lines {
                 continue;
             }
             match told {
-                Some(entry) => *entry = (kind, suppressed, lost),
-                None => self.told.push((kind, suppressed, lost)),
+                Some(entry) => *entry = ((node, kind), suppressed, lost),
+                None => self.told.push(((node, kind), suppressed, lost)),
             }
-            let (time, name) = (self.time(time), kind.name());
+            let (time, name) = (self.time(event.time), kind.name());
             writeln!(
                 buffer,
-                "{time:.3} {:TYPE_WIDTH$} {:KIND_WIDTH$} {name}: {suppressed} suppressed and {lost} lost of {} seen",
+                "{time:.3} {:TYPE_WIDTH$} {:KIND_WIDTH$} {name}: {suppressed} suppressed and {lost} lost of {} seen{place}",
                 "stats", "incomplete", counters.seen
             )?;
         }
@@ -262,8 +272,11 @@ impl Lines {
             counts.push("no events".to_owned());
         }
         write!(buffer, "# printed: {}", counts.join(", "))?;
-        let total =
-            context.stats.iter().fold(KindCounters::default(), |sum, (_, counters)| sum.plus(*counters));
+        let total = context
+            .nodes
+            .values()
+            .flat_map(|node| &node.stats)
+            .fold(KindCounters::default(), |sum, (_, counters)| sum.plus(*counters));
         if total.seen != 0 {
             let KindCounters { seen, suppressed, lost, .. } = total;
             write!(buffer, "; seen in the kernel: {seen}, of which {suppressed} suppressed and {lost} lost")?;
@@ -276,22 +289,23 @@ impl Lines {
     }
 }
 
-fn append_ready(buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
+fn append_ready(buffer: &mut Vec<u8>, context: &Context, number: u16) -> io::Result<()> {
+    let Some(node) = context.nodes.get(&number) else { return Ok(()) };
+    let several = context.names.one_of_several(number);
     let attached =
-        context.hooks.iter().filter(|status| matches!(status.state(), HookState::Attached(_))).count();
-    write!(buffer, "# ready: {attached} of {} hooks attached", context.hooks.len())?;
-    if !context.kernel.is_empty() {
-        write!(buffer, " on {} ({})", context.host, context.kernel)?;
+        node.hooks.iter().filter(|status| matches!(status.state(), HookState::Attached(_))).count();
+    write!(buffer, "# ready: {attached} of {} hooks attached", node.hooks.len())?;
+    if !node.kernel.is_empty() {
+        write!(buffer, " on {} ({})", node.host, node.kernel)?;
     }
     writeln!(buffer)?;
-    context
-        .hooks
+    node.hooks
         .iter()
         .filter(|status| status.state() == HookState::Missing)
-        .try_for_each(|status| append_hook(buffer, status))
+        .try_for_each(|status| append_hook(buffer, status, several))
 }
 
-fn append_hook(buffer: &mut Vec<u8>, status: &HookStatus) -> io::Result<()> {
+fn append_hook(buffer: &mut Vec<u8>, status: &HookStatus, node: Option<&Text>) -> io::Result<()> {
     let hook = status.hook.and_then(table::find);
     let name = hook.map_or("unknown", |hook| hook.name);
     match status.state() {
@@ -304,6 +318,9 @@ fn append_hook(buffer: &mut Vec<u8>, status: &HookStatus) -> io::Result<()> {
     }
     if !status.reason.is_empty() {
         write!(buffer, ": {}", status.reason)?;
+    }
+    if let Some(node) = node {
+        write!(buffer, "  node {node}")?;
     }
     writeln!(buffer)
 }

@@ -95,6 +95,11 @@ impl<W: Write, N: Write> Printer<W, N> {
         self.writer.flush()
     }
 
+    /// The writer of events.
+    pub(super) fn writer_mut(&mut self) -> &mut W {
+        &mut self.writer
+    }
+
     /// The writers of events and of notes.
     pub fn into_writers(self) -> (W, N) {
         (self.writer, self.notes)

@@ -1,7 +1,8 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
-mod names;
-mod path;
+pub(crate) mod names;
+mod nodes;
+pub(crate) mod path;
 mod translation;
 
 use std::io;

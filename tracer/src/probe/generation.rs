@@ -28,7 +28,10 @@ use super::{
 };
 use crate::kernel::btf::FunctionPlace;
 
-/// The kernel side, built from `tracer-ebpf` by the build script.
+/// The kernel side, built from `tracer-ebpf` by the build script; empty in a program that only reads sessions.
+#[cfg(not(feature = "kernel-side"))]
+static OBJECT: &[u8] = &[];
+#[cfg(feature = "kernel-side")]
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer-ebpf.o"));
 
 /// Times the counters of a CPU are read again when they were caught between two counts.

@@ -1,6 +1,6 @@
 //! Events taken in by batches.
 
-use super::State;
+use super::{State, bounded::Likely};
 use crate::event::Event;
 
 /// Events of a batch: enough for the waits for their rows to overlap, and few enough to stay in the nearest cache.
@@ -14,12 +14,13 @@ const EVENTS: usize = 32;
 pub struct Batch<'a> {
     state: &'a mut State,
     events: Vec<Event>,
+    rows: Vec<Likely>,
 }
 
 impl<'a> Batch<'a> {
     /// For a state, which has the last of the events once the batch is finished.
     pub fn new(state: &'a mut State) -> Self {
-        Self { state, events: Vec::with_capacity(EVENTS) }
+        Self { state, events: Vec::with_capacity(EVENTS), rows: Vec::with_capacity(EVENTS) }
     }
 
     /// Takes an event in, at the latest when the batch is finished.
@@ -36,11 +37,10 @@ impl<'a> Batch<'a> {
     }
 
     fn hand_on(&mut self) {
-        for event in &self.events {
-            self.state.look_ahead(event);
-        }
-        for event in self.events.drain(..) {
-            self.state.apply_owned(event);
+        let Self { state, events, rows } = self;
+        rows.extend(events.iter().map(|event| state.look_ahead(event)));
+        for (event, row) in events.drain(..).zip(rows.drain(..)) {
+            state.apply_owned(event, row);
         }
     }
 }

@@ -9,16 +9,20 @@ use std::{
 use hashbrown::{HashTable, hash_table::Entry as Place};
 use rustc_hash::FxBuildHasher;
 
+use super::prefetch::prefetch;
+
 /// A table of at most `limit` entries. A new key in a full table takes the place of the entry that was touched
 /// longest ago; such evictions are counted.
 ///
 /// A storm touches entries in no order, each a miss of the cache. So a touch writes nothing but the entry itself: when it
 /// was touched. Which one was touched longest ago is asked only of a full table: a heap has every entry by when it was
 /// touched at some time in the past, and the entry at its top is either as old as that, or put back in its real place.
+///
+/// The hash of every key stands beside its position. So the one entry that matters is found before it has been read, and
+/// can be asked for ([`prefetch`](Self::prefetch)); and a table grows without a look at the entries.
 #[derive(Clone, Debug)]
 pub struct Bounded<K, V> {
-    /// Positions, found by the hash of the key there.
-    positions: HashTable<u32>,
+    positions: HashTable<Position>,
     entries: Vec<Entry<K, V>>,
     /// Every entry once, the one touched longest ago first, as far as is known. Empty until the table is full.
     order: BinaryHeap<Reverse<(u64, u32)>>,
@@ -26,6 +30,19 @@ pub struct Bounded<K, V> {
     touches: u64,
     limit: usize,
     evicted: u64,
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, Debug)]
+struct Position {
+    hash: Hashed,
+    index: u32,
+}
+
+impl Position {
+    fn index(self) -> usize {
+        self.index as usize
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -53,42 +70,64 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
     pub fn touch(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         self.touches += 1;
         let touched = self.touches;
+        let hash = Hashed::of(&key);
         let Self { positions, entries, .. } = self;
-        let place = positions.entry(
-            hash(&key),
-            |&position| entries[position as usize].key == key,
-            |&position| hash(&entries[position as usize].key),
-        );
-        let position = match place {
+        let is_it = |known: &Position| known.hash == hash && entries[known.index()].key == key;
+        let index = match positions.entry(hash.spread(), is_it, |known| known.hash.spread()) {
             Place::Occupied(known) => {
-                let position = *known.get();
-                entries[position as usize].touched = touched;
-                position
+                let index = known.get().index;
+                entries[index as usize].touched = touched;
+                index
             }
             Place::Vacant(free) if entries.len() < self.limit => {
                 #[expect(clippy::cast_possible_truncation, reason = "the limit fits")]
-                let position = entries.len() as u32;
-                free.insert(position);
+                let index = entries.len() as u32;
+                free.insert(Position { hash, index });
                 entries.push(Entry { touched, key, value: make() });
-                position
+                index
             }
-            Place::Vacant(_) => self.replace_oldest(Entry { touched, key, value: make() }),
+            Place::Vacant(_) => self.replace_oldest(hash, Entry { touched, key, value: make() }),
         };
-        &mut self.entries[position as usize].value
+        &mut self.entries[index as usize].value
+    }
+
+    /// The same, if the entry is where [`prefetch`](Self::prefetch) found one, without looking it up again.
+    pub(super) fn touch_at(&mut self, likely: Likely, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let index = likely.0 as usize;
+        // Another entry may have come there since, or one with the same hash have been meant.
+        if self.entries.get(index).is_none_or(|entry| entry.key != key) {
+            return self.touch(key, make);
+        }
+        self.touches += 1;
+        let entry = &mut self.entries[index];
+        entry.touched = self.touches;
+        &mut entry.value
+    }
+
+    /// Asks for the entry of `key` to come from memory and does not wait for it: where it is, as far as can be told
+    /// without looking at it.
+    pub(super) fn prefetch(&self, key: &K) -> Likely {
+        let hash = Hashed::of(key);
+        let Some(found) = self.positions.find(hash.spread(), |known| known.hash == hash) else {
+            return Likely::NOWHERE;
+        };
+        if let Some(entry) = self.entries.get(found.index()) {
+            prefetch(entry);
+        }
+        Likely(found.index)
     }
 
     /// The entry of `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
-        let position =
-            self.positions.find(hash(key), |&position| self.entries[position as usize].key == *key)?;
-        Some(&self.entries[*position as usize].value)
+        self.entry(key).map(|(_, value)| value)
     }
 
     /// The entry of `key` with the key as it is kept.
     pub fn entry(&self, key: &K) -> Option<(&K, &V)> {
-        let position =
-            self.positions.find(hash(key), |&position| self.entries[position as usize].key == *key)?;
-        let Entry { key, value, .. } = &self.entries[*position as usize];
+        let hash = Hashed::of(key);
+        let is_it = |known: &Position| known.hash == hash && self.entries[known.index()].key == *key;
+        let found = self.positions.find(hash.spread(), is_it)?;
+        let Entry { key, value, .. } = &self.entries[found.index()];
         Some((key, value))
     }
 
@@ -112,20 +151,25 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         self.evicted
     }
 
+    /// Bytes of the entries and of what they are found by, without what hangs on them.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let entry_bytes = size_of::<Entry<K, V>>() + 2 * size_of::<u32>();
+        self.entries.len() * entry_bytes + self.order.len() * size_of::<Reverse<(u64, u32)>>()
+    }
+
     /// Puts an entry in the place of the one touched longest ago, and says where that is.
-    fn replace_oldest(&mut self, entry: Entry<K, V>) -> u32 {
-        let position = self.oldest();
+    fn replace_oldest(&mut self, hash: Hashed, entry: Entry<K, V>) -> u32 {
+        let index = self.oldest();
         let Self { positions, entries, order, .. } = self;
-        let old = hash(&entries[position as usize].key);
-        if let Ok(found) = positions.find_entry(old, |&other| other == position) {
+        let old = Hashed::of(&entries[index as usize].key);
+        if let Ok(found) = positions.find_entry(old.spread(), |known| known.index == index) {
             found.remove();
         }
-        order.push(Reverse((entry.touched, position)));
-        let new = hash(&entry.key);
-        entries[position as usize] = entry;
-        positions.insert_unique(new, position, |&other| hash(&entries[other as usize].key));
+        order.push(Reverse((entry.touched, index)));
+        entries[index as usize] = entry;
+        positions.insert_unique(hash.spread(), Position { hash, index }, |known| known.hash.spread());
         self.evicted += 1;
-        position
+        index
     }
 
     /// Takes the entry touched longest ago out of the order.
@@ -149,8 +193,31 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
     }
 }
 
-fn hash(key: &impl Hash) -> u64 {
-    FxBuildHasher.hash_one(key)
+/// Where an entry probably is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Likely(u32);
+
+impl Likely {
+    /// It has to be looked up.
+    pub(super) const NOWHERE: Self = Self(u32::MAX);
+}
+
+/// A hash of few bytes, for there is one for every entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hashed(u32);
+
+impl Hashed {
+    fn of(key: &impl Hash) -> Self {
+        let hash = FxBuildHasher.hash_one(key);
+        #[expect(clippy::cast_possible_truncation, reason = "both halves count")]
+        let folded = (hash ^ (hash >> 32)) as u32;
+        Self(folded)
+    }
+
+    /// As the table wants it, which goes by the lowest bits and the highest.
+    fn spread(self) -> u64 {
+        (u64::from(self.0) << 32) | u64::from(self.0)
+    }
 }
 
 #[cfg(test)]

@@ -97,6 +97,11 @@ impl Chronicle {
         self.shelves.iter().flatten()
     }
 
+    /// How many events are kept.
+    pub(super) fn len(&self) -> usize {
+        self.shelves.iter().map(VecDeque::len).sum()
+    }
+
     /// Events given up for newer ones.
     pub fn dropped(&self) -> u64 {
         self.dropped

@@ -2,8 +2,6 @@
 
 pub(crate) mod hostile;
 
-use std::net::SocketAddr;
-
 use tracer_common::{
     counters::KindCounters,
     hook::{HookId, Way},
@@ -17,10 +15,11 @@ use super::State;
 use crate::{
     event::{
         Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Duplicate,
-        Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsChange, IpvsChangeKind,
-        IpvsDecision, IpvsForward, IpvsService, ListedDestination, ListedWhy, Neighbour, NeighbourState,
-        Netns, Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset, RulesetBackend,
-        RulesetChange, RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
+        Endpoint, Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsChange,
+        IpvsChangeKind, IpvsDecision, IpvsForward, IpvsService, ListedDestination, ListedWhy, Neighbour,
+        NeighbourState, Netns, Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset,
+        RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp,
+        Undo, Verdict,
     },
     probe::table::{Family, find},
 };
@@ -152,7 +151,7 @@ pub(crate) fn ipvs(
     real: Option<&str>,
     weight: i32,
 ) -> Body {
-    let real: Option<SocketAddr> = real.map(|real| real.parse().unwrap());
+    let real: Option<Endpoint> = real.map(|real| real.parse().unwrap());
     Body::Ipvs(Ipvs {
         decision,
         client: client.parse().unwrap(),
@@ -278,11 +277,13 @@ pub(crate) fn hook_status(hook: HookId, attached: Option<Way>, reason: &str) -> 
     Body::HookStatus(HookStatus { hook: Some(hook), attached, is_needed: true, reason: Text::new(reason) })
 }
 
-fn all(events: impl IntoIterator<Item = (u64, Body)>) -> State {
+/// What these amount to, and what stands out of it.
+pub(crate) fn all(events: impl IntoIterator<Item = (u64, Body)>) -> State {
     let mut state = State::default();
     for (milliseconds, body) in events {
         state.apply(&event(milliseconds, body));
     }
+    state.look();
     state
 }
 

@@ -2,12 +2,11 @@
 
 use std::{
     hash::{Hash, Hasher},
-    net::IpAddr,
     sync::Arc,
 };
 
 use super::{
-    bounded::Bounded,
+    bounded::{Bounded, Likely},
     outage::{Outage, Outages},
     recent::Recent,
     shared::{Interner, Shared},
@@ -32,21 +31,11 @@ pub struct FlowKey {
 }
 
 impl Hash for FlowKey {
-    /// Few words in the place of the many that its parts would write one by one. Equal flows hash alike; flows that
-    /// differ only in what is left out (scope and flow label of IPv6 addresses, which no record has) do too.
+    /// Few words in the place of the many that its parts would write one by one. Equal flows hash alike.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Self { netns, endpoints: Endpoints { source, destination, protocol } } = self;
-        let word = |address: IpAddr| match address {
-            IpAddr::V4(address) => u64::from(address.to_bits()),
-            IpAddr::V6(address) => {
-                let bits = address.to_bits();
-                #[expect(clippy::cast_possible_truncation, reason = "both halves count")]
-                let halves = [(bits >> 64) as u64, bits as u64];
-                halves[0].rotate_left(25) ^ halves[1]
-            }
-        };
-        state.write_u64(word(source.ip()) ^ (u64::from(netns.inode) << 32));
-        state.write_u64(word(destination.ip()));
+        state.write_u64(source.word() ^ (u64::from(netns.inode) << 32));
+        state.write_u64(destination.word());
         let ports =
             (u64::from(netns.node) << 32) | (u64::from(source.port()) << 16) | u64::from(destination.port());
         state.write_u64((ports << 8) | u64::from(protocol.0));
@@ -138,19 +127,6 @@ impl Flow {
         self.kinds[kind as usize]
     }
 
-    /// Reads a little of every part of it, so that all of it is near when it is changed.
-    pub(super) fn look_ahead(&self) -> u64 {
-        self.first.boot_ns
-            ^ self.segments
-            ^ self.socket_inode.unwrap_or_default()
-            ^ self.cgroup_id.unwrap_or_default()
-            ^ self.rto_us.unwrap_or_default()
-            ^ u64::from(self.kinds[0] ^ self.congestion_window.unwrap_or_default())
-            ^ u64::from(self.device.is_some() ^ self.process.is_some())
-            ^ self.outages.look_ahead()
-            ^ self.recent.look_ahead()
-    }
-
     /// Attempts a second over the last whole `seconds` (60 at most) before `now`, or since the flow was first seen.
     pub fn per_second(&self, now: Timestamp, seconds: u64) -> f64 {
         self.recent.per_second(self.first, now, seconds)
@@ -164,6 +140,14 @@ impl Flow {
     /// The time in which nothing new was acknowledged, if it goes on: `None` once the next attempt is overdue.
     pub fn outage_at(&self, now: Timestamp) -> Option<Outage> {
         self.outages.at(now)
+    }
+
+    /// For how long nothing got through at most, nanoseconds, an outage that goes on included.
+    pub fn longest_outage_ns(&self, now: Timestamp) -> u64 {
+        let longest_ns = self.longest_outage().map_or(0, |outage| outage.duration_ns());
+        let since_ns =
+            self.outage_at(now).map_or(0, |outage| now.boot_ns.saturating_sub(outage.began.boot_ns));
+        longest_ns.max(since_ns)
     }
 
     fn retransmit(&mut self, shared: &mut Shared, time: Timestamp, retransmit: &Retransmit) {
@@ -241,12 +225,13 @@ pub type Flows = Bounded<FlowKey, Flow>;
 pub(super) fn retransmit(
     flows: &mut Flows,
     shared: &mut Shared,
+    row: Likely,
     netns: Netns,
     time: Timestamp,
     retransmit: &Retransmit,
 ) {
     let key = FlowKey { netns, endpoints: retransmit.flow };
-    flows.touch(key, || Flow::new(time)).retransmit(shared, time, retransmit);
+    flows.touch_at(row, key, || Flow::new(time)).retransmit(shared, time, retransmit);
 }
 
 pub(super) fn undo(flows: &mut Flows, netns: Netns, time: Timestamp, undo: &Undo) {

@@ -2,11 +2,11 @@
 
 mod administration;
 
-use std::{collections::VecDeque, net::SocketAddr, num::NonZeroU32};
+use std::{collections::VecDeque, num::NonZeroU32};
 
 use super::{bounded::Bounded, rates::Buckets, span::Span};
 use crate::event::{
-    Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Netns, Text, Timestamp,
+    Endpoint, Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Netns, Text, Timestamp,
 };
 
 /// Seconds of history that are kept of every real server that is dialled: a minute of whole ones, and the one that runs.
@@ -41,7 +41,7 @@ pub struct RealKey {
     /// The service it serves.
     pub service: ServiceKey,
     /// Its address; `None` gathers what reached no real server.
-    pub address: Option<SocketAddr>,
+    pub address: Option<Endpoint>,
 }
 
 /// Counts of decisions, and new connections that reached a real server that should get none.

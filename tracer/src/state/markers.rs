@@ -55,12 +55,18 @@ pub struct Marker {
 #[derive(Clone, Debug, Default)]
 pub struct Markers {
     kinds: [VecDeque<Marker>; MarkerKind::ALL.len()],
+    noted: [u64; MarkerKind::ALL.len()],
 }
 
 impl Markers {
     /// The markers of a kind, oldest first.
     pub fn of(&self, kind: MarkerKind) -> &VecDeque<Marker> {
         &self.kinds[kind as usize]
+    }
+
+    /// How many markers of a kind there have been, those given up included.
+    pub fn noted(&self, kind: MarkerKind) -> u64 {
+        self.noted[kind as usize]
     }
 
     /// All of them, kind by kind, oldest first within a kind.
@@ -83,6 +89,7 @@ impl Markers {
         if kept.len() == MARKERS_KEPT {
             kept.pop_front();
         }
+        self.noted[kind as usize] += 1;
         kept.push_back(Marker { kind, event: event.clone(), times: 1 });
     }
 }

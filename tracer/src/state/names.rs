@@ -1,10 +1,10 @@
 //! Who is who: processes, containers, pods and network namespaces by the numbers events have of them.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use super::{bounded::Bounded, flows::Flow};
 use crate::event::{
-    Address, Body, Change, Container, Event, Namespace, Netns, Pod, Process, Retransmit, Timestamp,
+    Address, Body, Change, Container, Event, Namespace, Netns, Pod, Process, Retransmit, Text, Timestamp,
 };
 
 /// How many of each are remembered, if nothing else is asked for.
@@ -18,6 +18,8 @@ const HOLDERS: usize = 4;
 /// What was told of names so far. Bounded: what was not heard of for longest goes first.
 #[derive(Clone, Debug)]
 pub struct Names {
+    /// Host names by the node's number; few.
+    nodes: BTreeMap<u16, Text>,
     /// Processes by the node and inode of their socket.
     processes: Bounded<(u16, u64), Process>,
     /// By node and the id of a cgroup.
@@ -50,6 +52,8 @@ pub struct Ownership<'a> {
     pub pod: Option<&'a Pod>,
     /// Names of the network namespace.
     pub namespace: Option<&'a Namespace>,
+    /// The host's name.
+    pub node: Option<&'a Text>,
 }
 
 /// What a socket says about its owner.
@@ -87,6 +91,7 @@ impl Names {
     /// At most that many sockets, containers, and network namespaces.
     pub fn new(sockets: usize, containers: usize, namespaces: usize) -> Self {
         Self {
+            nodes: BTreeMap::new(),
             processes: Bounded::new(sockets),
             containers: Bounded::new(containers),
             containers_of_processes: Bounded::new(containers),
@@ -98,6 +103,9 @@ impl Names {
     /// Remembers what an event tells of names, if it does.
     pub fn take_in(&mut self, event: &Event) {
         match &event.body {
+            Body::Node { host, .. } => {
+                self.nodes.insert(event.netns.node, host.clone());
+            }
             Body::Owner(owner) => {
                 let socket = (event.netns.node, owner.socket_inode);
                 *self.processes.touch(socket, || owner.process.clone()) = owner.process.clone();
@@ -144,6 +152,21 @@ impl Names {
         told.namespace = Arc::clone(namespace);
     }
 
+    /// The host's name of a node.
+    pub fn node(&self, node: u16) -> Option<&Text> {
+        self.nodes.get(&node).filter(|host| !host.is_empty())
+    }
+
+    /// The same, but only where there are several nodes to tell apart.
+    pub fn one_of_several(&self, node: u16) -> Option<&Text> {
+        self.node(node).filter(|_| self.nodes.len() > 1)
+    }
+
+    /// All nodes that told their names, by their numbers.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (u16, &Text)> {
+        self.nodes.iter().map(|(&node, host)| (node, host))
+    }
+
     /// Names of the network namespace that had that inode number then.
     pub fn namespace(&self, netns: Netns, then: Timestamp) -> Option<&Namespace> {
         let Told { namespace, since, until } = self.namespaces.get(&netns)?;
@@ -169,7 +192,7 @@ impl Names {
         let pod = container
             .and_then(|container| container.pod.as_ref())
             .or_else(|| namespace.and_then(|namespace| namespace.pod.as_ref()));
-        Ownership { process, container, pod, namespace }
+        Ownership { process, container, pod, namespace, node: self.node(node) }
     }
 
     /// The pod that has an address at some time; `None` too if several have it, on networks of their own.
@@ -188,6 +211,15 @@ impl Names {
             _ => Socket::default(),
         };
         self.of_socket(event.netns, event.time, socket)
+    }
+
+    /// Bytes of the entries.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.processes.memory_bytes()
+            + self.containers.memory_bytes()
+            + self.containers_of_processes.memory_bytes()
+            + self.namespaces.memory_bytes()
+            + self.holders.memory_bytes()
     }
 
     /// Entries given up for newer ones.

@@ -113,6 +113,13 @@ impl Neighbour {
         self.answerers.len() > 1
     }
 
+    /// How much is wrong with it: second answerers weigh more than changes, changes more than silence.
+    pub fn trouble(&self) -> u64 {
+        let count = |verdict| u64::from(self.with_verdict(verdict));
+        let contested = if self.is_contested() { 1_000_000 } else { 0 };
+        contested + count(Verdict::Ignored) * 100 + count(Verdict::Changed) * 10 + count(Verdict::Failed)
+    }
+
     fn proposal(&mut self, time: Timestamp, event: &NeighbourEvent) {
         let &NeighbourEvent { proposed, previous, verdict, new_state, .. } = event;
         self.last = self.last.max(time);

@@ -110,11 +110,6 @@ impl Outages {
         }
     }
 
-    /// Reads a little of every part of it.
-    pub(super) fn look_ahead(&self) -> u64 {
-        self.newest.began_ns ^ self.longest.began_ns
-    }
-
     /// The longest outage, `time` being any time of the flow.
     pub(super) fn longest(&self, time: Timestamp) -> Option<Outage> {
         self.longest.outage(time)

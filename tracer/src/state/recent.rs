@@ -43,11 +43,6 @@ impl Recent {
         }
     }
 
-    /// Reads a little of every part of it.
-    pub(super) fn look_ahead(&self) -> u64 {
-        u64::from(self.newest_second) ^ u64::from(self.exact[0]) ^ u64::from(self.rounded[0])
-    }
-
     /// Makes room up to that second. Each second passed lets the oldest exact one become a rounded one.
     fn advance(&mut self, second: u32) {
         let Some(passed) = second.checked_sub(self.newest_second).filter(|&passed| passed > 0) else {

@@ -4,16 +4,13 @@
 //! socket the real one, and where packets are masqueraded neither knows the address the other sees. Whoever translates
 //! knows two of them. Each such [`Mapping`] can be found by any of its tuples, in either direction.
 
-use std::{
-    hash::BuildHasher as _,
-    net::{IpAddr, SocketAddr},
-};
+use std::{hash::BuildHasher as _, net::IpAddr};
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use crate::event::{
-    Conntrack, Endpoints, Ipvs, IpvsForward, IpvsService, Netns, Protocol, Timestamp, Translation,
+    Conntrack, Endpoint, Endpoints, Ipvs, IpvsForward, IpvsService, Netns, Protocol, Timestamp, Translation,
 };
 
 /// Who translates.
@@ -35,7 +32,7 @@ pub struct Learnt {
     /// As they go on.
     pub onward: Endpoints,
     /// Who gets them.
-    pub server: SocketAddr,
+    pub server: Endpoint,
     /// The virtual service, of IPVS.
     pub service: Option<IpvsService>,
 }
@@ -104,11 +101,11 @@ impl Mapping {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
     /// Who dials, by the address it has itself.
-    pub client: SocketAddr,
+    pub client: Endpoint,
     /// What it dials.
-    pub dialled: SocketAddr,
+    pub dialled: Endpoint,
     /// Who answers.
-    pub server: SocketAddr,
+    pub server: Endpoint,
 }
 
 impl Ends {
@@ -141,7 +138,7 @@ struct Name {
 }
 
 /// A tuple without its direction.
-pub(super) type Unordered = (SocketAddr, SocketAddr, Protocol);
+pub(super) type Unordered = (Endpoint, Endpoint, Protocol);
 
 /// A tuple without its direction.
 pub(super) fn unordered(tuple: &Endpoints) -> Unordered {
@@ -270,6 +267,11 @@ impl Translations {
     /// All mappings, in no particular order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Mapping> {
         self.mappings.iter()
+    }
+
+    /// Bytes of the mappings and of what they are found by.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.mappings.len() * size_of::<Mapping>() + self.names.len() * size_of::<Name>()
     }
 
     /// Mappings given up for newer ones.

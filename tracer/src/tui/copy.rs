@@ -4,9 +4,9 @@ use super::{
     keys::Extent,
     model::{Model, Screen, Subject},
     rows,
-    view::{event_fact, subject_text, subject_title},
+    view::{event_fact, subject_text},
 };
-use crate::{event::Event, state::State};
+use crate::{event::Event, state::State, words::describe::subject_title};
 
 /// Bytes copied at most: terminals take no more at once.
 const MOST_BYTES: usize = 64 << 10;
@@ -23,9 +23,9 @@ pub(super) fn text(model: &Model, extent: Extent) -> Option<String> {
             format!("{}: {line}", subject_title(state, opened.subject))
         }
         (Some(opened), Extent::Everything) => everything(state, opened.subject),
-        (None, Extent::Line) if model.screen == Screen::Overview => rows::notables(state).get(row?)?.text(),
+        (None, Extent::Line) if model.screen == Screen::Overview => state.findings.all().get(row?)?.text(),
         (None, Extent::Line) if model.screen == Screen::Timeline => {
-            event_line(state.timeline.events().iter().rev().nth(row?)?)
+            event_line(state, state.timeline.events().iter().rev().nth(row?)?)
         }
         (None, _) => {
             let subject = rows::subject(state, model.screen, model.sorted_by(), row?)?;
@@ -40,10 +40,12 @@ pub(super) fn text(model: &Model, extent: Extent) -> Option<String> {
 }
 
 /// What happened and when, by the date too: who reads it elsewhere does not know the day.
-fn event_line(event: &Event) -> String {
+fn event_line(state: &State, event: &Event) -> String {
     let (_, kind, text) = event_fact(event);
     let time = jiff::Timestamp::from_nanosecond(i128::from(event.time.wall_ns)).unwrap_or_default();
-    format!("{time:.3} {kind} {text}, netns {}", event.netns)
+    let node = state.names.one_of_several(event.netns.node);
+    let node = node.map(|node| format!(", node {node}")).unwrap_or_default();
+    format!("{time:.3} {kind} {text}{node}, netns {}", event.netns)
 }
 
 fn first_line(state: &State, subject: Subject) -> String {

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::{
-    model::Screen,
+    model::{Screen, Source},
     prompt::{Edit, Purpose, Reach, Turn},
 };
 
@@ -32,6 +32,11 @@ pub enum Action {
     Pause,
     /// Show another moment.
     Travel(Leap),
+    /// Play a session faster, or slower.
+    Speed {
+        /// Which of the two.
+        is_faster: bool,
+    },
     /// Keep the newest event of the timeline selected, or the one selected now.
     Follow,
     /// Begin to type.
@@ -55,6 +60,25 @@ pub enum Leap {
     MarkerBefore,
     /// To the first marked moment after.
     MarkerAfter,
+    /// To where the last finding before opened.
+    FindingBefore,
+    /// To where the first finding after opened.
+    FindingAfter,
+    /// To the first moment there is.
+    Begin,
+    /// To the last one, which on a node is now.
+    End,
+}
+
+impl Action {
+    /// Whether it can be done with what comes from there.
+    pub fn is_for(self, source: Source) -> bool {
+        match self {
+            Self::Type(Purpose::Marker) => source == Source::Node,
+            Self::Speed { .. } => source == Source::Session,
+            _ => true,
+        }
+    }
 }
 
 /// How much of a row is copied.
@@ -116,7 +140,7 @@ const fn key<A>(
 }
 
 /// Every key there is, while nothing is typed.
-pub const BINDINGS: [Binding; 34] = [
+pub const BINDINGS: [Binding; 43] = [
     key(
         &[(KeyCode::Char('q'), NONE), (KeyCode::Char('c'), CONTROL)],
         Action::Quit,
@@ -160,22 +184,16 @@ pub const BINDINGS: [Binding; 34] = [
         Some(("↑↓", "move")),
         "one row down",
     ),
-    key(&[(KeyCode::PageUp, NONE)], Action::Move(Motion::PageUp), "PgUp", None, "one page up"),
-    key(&[(KeyCode::PageDown, NONE)], Action::Move(Motion::PageDown), "PgDn", None, "one page down"),
+    key(&[(KeyCode::PageUp, NONE)], Action::Move(Motion::PageUp), "PgUp PgDn", None, "one page up, down"),
+    key(&[(KeyCode::PageDown, NONE)], Action::Move(Motion::PageDown), "", None, ""),
     key(
         &[(KeyCode::Home, NONE), (KeyCode::Char('g'), NONE)],
         Action::Move(Motion::First),
-        "Home g",
+        "Home End",
         None,
-        "first row",
+        "first row, last; also g G",
     ),
-    key(
-        &[(KeyCode::End, NONE), (KeyCode::Char('G'), NONE)],
-        Action::Move(Motion::Last),
-        "End G",
-        None,
-        "last row",
-    ),
+    key(&[(KeyCode::End, NONE), (KeyCode::Char('G'), NONE)], Action::Move(Motion::Last), "", None, ""),
     key(&[(KeyCode::Enter, NONE)], Action::Open, "Enter", Some(("Enter", "details")), "details of the row"),
     key(&[(KeyCode::Esc, NONE)], Action::Back, "Esc", None, "close details or help"),
     key(&[(KeyCode::Char('s'), NONE)], Action::Sort, "s", Some(("s", "sort")), "sort by the next measure"),
@@ -191,18 +209,45 @@ pub const BINDINGS: [Binding; 34] = [
         Action::Pause,
         "p Space",
         Some(("p", "pause")),
-        "pause, or back to now",
+        "pause, or go on",
     ),
+    key(
+        &[(KeyCode::Char('+'), NONE), (KeyCode::Char('='), NONE)],
+        Action::Speed { is_faster: true },
+        "+ -",
+        Some(("+-", "speed")),
+        "play faster, slower",
+    ),
+    key(&[(KeyCode::Char('-'), NONE)], Action::Speed { is_faster: false }, "", None, ""),
     key(
         &[(KeyCode::Left, NONE)],
         Action::Travel(Leap::Back(1)),
         "← →",
         Some(("←→", "time")),
-        "1 s back, on; Shift 10 s",
+        "1 s; Shift 10 s, Ctrl 60",
     ),
     key(&[(KeyCode::Right, NONE)], Action::Travel(Leap::On(1)), "", None, ""),
     key(&[(KeyCode::Left, SHIFT)], Action::Travel(Leap::Back(10)), "", None, ""),
     key(&[(KeyCode::Right, SHIFT)], Action::Travel(Leap::On(10)), "", None, ""),
+    key(&[(KeyCode::Left, CONTROL)], Action::Travel(Leap::Back(60)), "", None, ""),
+    key(&[(KeyCode::Right, CONTROL)], Action::Travel(Leap::On(60)), "", None, ""),
+    key(
+        &[(KeyCode::Char('0'), NONE), (KeyCode::Home, CONTROL)],
+        Action::Travel(Leap::Begin),
+        "0 $",
+        None,
+        "first moment, last",
+    ),
+    key(&[(KeyCode::Char('$'), NONE), (KeyCode::End, CONTROL)], Action::Travel(Leap::End), "", None, ""),
+    key(&[(KeyCode::Char('t'), NONE)], Action::Type(Purpose::Moment), "t", None, "go to a time"),
+    key(
+        &[(KeyCode::Char('n'), NONE)],
+        Action::Travel(Leap::FindingAfter),
+        "n N",
+        None,
+        "finding after, before",
+    ),
+    key(&[(KeyCode::Char('N'), NONE)], Action::Travel(Leap::FindingBefore), "", None, ""),
     key(
         &[(KeyCode::Char('['), NONE)],
         Action::Travel(Leap::MarkerBefore),

@@ -1,12 +1,12 @@
 //! What the screens show: the state, and where the user is in it. No drawing happens here.
 
-use super::{opened::Opened, prompt::Prompt, rows};
+use super::{opened::Opened, player::Player, prompt::Prompt, rows};
 pub use crate::state::Subject;
 use crate::{
     block::Block,
     event::Text,
     filter::Filter,
-    history::{History, USUAL_HISTORY_BYTES},
+    history::{History, Moments, USUAL_HISTORY_BYTES},
     session::RecorderStatus,
     state::{Limits, State},
 };
@@ -76,8 +76,10 @@ pub enum Source {
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Model {
-    /// The states of now and of the last while.
-    pub history: History,
+    /// The states of now and of the last while, or of a session.
+    pub history: Moments,
+    /// How a session plays.
+    pub player: Player,
     /// The screen shown.
     pub screen: Screen,
     /// The selected row of every screen, in the order of [`Screen::ALL`].
@@ -126,9 +128,10 @@ impl Model {
     }
 
     /// The first picture of a history.
-    pub fn with_history(history: History, source: Source) -> Self {
+    pub fn with_history(history: impl Into<Moments>, source: Source) -> Self {
         Self {
-            history,
+            history: history.into(),
+            player: Player::default(),
             screen: Screen::Overview,
             selected: [0; Screen::ALL.len()],
             chosen: [None; Screen::ALL.len()],
@@ -157,8 +160,12 @@ impl Model {
     }
 
     /// The state of now, for what no block tells.
+    #[cfg(test)]
     pub fn live(&mut self) -> &mut State {
-        self.history.live_mut()
+        match &mut self.history {
+            Moments::Coming(history) => history.live_mut(),
+            Moments::Session(_) => panic!("a session has no state of now"),
+        }
     }
 
     /// Takes in the next block.
@@ -178,13 +185,16 @@ impl Model {
 
     /// How long ago the moment shown is, in nanoseconds.
     pub fn time_behind_ns(&self) -> u64 {
-        let now = self.history.live().now();
+        let now = self.history.end();
         self.history.moment().map_or(0, |moment| now.boot_ns.saturating_sub(moment.boot_ns))
     }
 
-    /// Stays at this moment, or goes back to now.
+    /// Stays at this moment, or goes back to now; a session is played, or stopped.
     pub fn toggle_pause(&mut self) {
         self.is_past = false;
+        if let Some(replay) = self.history.session_mut() {
+            return self.player.toggle(replay);
+        }
         if self.is_paused() { self.history.resume() } else { self.history.pause() }
     }
 

@@ -1,4 +1,4 @@
-//! The line at the bottom in which the user types: a filter, or what a marker says.
+//! The line at the bottom in which the user types: a filter, what a marker says, or a moment.
 
 mod editor;
 mod known;
@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use self::editor::Editor;
 pub use self::editor::Reach;
+use super::when::{NoMoment, When};
 use crate::{
     filter::{self, Filter, ParseError},
     state::State,
@@ -19,6 +20,8 @@ pub enum Purpose {
     Filter,
     /// What is so at this moment.
     Marker,
+    /// The moment to show.
+    Moment,
 }
 
 /// What a key does to the line.
@@ -155,6 +158,16 @@ impl Prompt {
                 Err(())
             }
         }
+    }
+
+    /// The moment. Fails if it is none: then the line says so.
+    pub(super) fn when(&mut self) -> Result<When, ()> {
+        self.text().parse().map_err(|error: NoMoment| {
+            let line = self.line();
+            let start = line.len() - line.trim_start().len();
+            self.error = Some(ParseError::new(line, start..start + self.text().len(), error.to_string()));
+            self.is_entered = true;
+        })
     }
 
     fn check(&mut self, state: &State) {

@@ -7,13 +7,10 @@ use tracer_common::hook::HookId;
 
 pub(super) use self::position::position;
 
-use super::{
-    model::{Screen, Subject},
-    notable::{self, Notable},
-    peers,
-};
+use super::model::{Screen, Subject};
+pub(super) use crate::state::top;
 use crate::{
-    event::{HookState, HookStatus, Timestamp, Verdict},
+    event::{HookState, HookStatus, Timestamp},
     probe::table::HOOKS,
     state::{
         ConntrackEntry, Flow, FlowKey, Neighbour, NeighbourKey, Real, RealKey, RecentChange, RecentDecision,
@@ -35,13 +32,13 @@ pub(super) const FLOW_MEASURES: [Measure<Flow>; 5] = [
     Measure { name: "retransmits", of: |flow, _| flow.attempts() },
     Measure { name: "last seen", of: |flow, _| flow.last.boot_ns },
     Measure { name: "rate", of: flow_rate },
-    Measure { name: "longest outage", of: longest_outage_ns },
+    Measure { name: "longest outage", of: |flow, now| flow.longest_outage_ns(now) },
     Measure { name: "longest run", of: |flow, _| u64::from(flow.longest_run) },
 ];
 
 /// Measures of neighbours.
 pub(super) const NEIGHBOUR_MEASURES: [Measure<Neighbour>; 3] = [
-    Measure { name: "trouble", of: |neighbour, _| neighbour_trouble(neighbour) },
+    Measure { name: "trouble", of: |neighbour, _| neighbour.trouble() },
     Measure { name: "last seen", of: |neighbour, _| neighbour.last.boot_ns },
     Measure { name: "proposals", of: |neighbour, _| proposals(neighbour) },
 ];
@@ -73,41 +70,9 @@ fn flow_rate(flow: &Flow, now: Timestamp) -> u64 {
     rate
 }
 
-/// For how long nothing got through at most, one that goes on included.
-pub(super) fn longest_outage_ns(flow: &Flow, now: Timestamp) -> u64 {
-    let longest_ns = flow.longest_outage().map_or(0, |outage| outage.duration_ns());
-    let since = flow.outage_at(now).map_or(0, |outage| now.boot_ns.saturating_sub(outage.began.boot_ns));
-    longest_ns.max(since)
-}
-
-/// Second answerers weigh more than changes, changes more than silence.
-pub(super) fn neighbour_trouble(neighbour: &Neighbour) -> u64 {
-    let count = |verdict| u64::from(neighbour.with_verdict(verdict));
-    let contested = if neighbour.is_contested() { 1_000_000 } else { 0 };
-    contested + count(Verdict::Ignored) * 100 + count(Verdict::Changed) * 10 + count(Verdict::Failed)
-}
-
 /// Proposals in all, whatever became of them.
 pub(super) fn proposals(neighbour: &Neighbour) -> u64 {
     neighbour.verdicts.iter().map(|&count| u64::from(count)).sum()
-}
-
-/// The first `through` entries by a measure, the largest first; equal ones by their keys. Sorting only those keeps a
-/// table of a hundred thousand quick to draw.
-pub(super) fn top<'a, K: Ord, V>(
-    entries: impl Iterator<Item = (&'a K, &'a V)>,
-    measure: impl Fn(&V) -> u64,
-    through: usize,
-) -> Vec<(&'a K, &'a V)> {
-    let mut measured: Vec<_> = entries.map(|(key, value)| (measure(value), key, value)).collect();
-    let order =
-        |one: &(u64, &K, &V), other: &(u64, &K, &V)| other.0.cmp(&one.0).then_with(|| one.1.cmp(other.1));
-    if through < measured.len() {
-        measured.select_nth_unstable_by(through, order);
-        measured.truncate(through);
-    }
-    measured.sort_unstable_by(order);
-    measured.into_iter().map(|(_, key, value)| (key, value)).collect()
 }
 
 /// The first flows by a measure.
@@ -211,15 +176,10 @@ fn missing_first(state: &State, hook: HookId) -> u8 {
     }
 }
 
-/// The rows of the overview.
-pub(super) fn notables(state: &State) -> Vec<Notable> {
-    notable::all(state, &peers::most_resent_to(state))
-}
-
 /// How many rows a screen has.
 pub(super) fn count(state: &State, screen: Screen) -> usize {
     match screen {
-        Screen::Overview => notables(state).len(),
+        Screen::Overview => state.findings.open().len() + state.findings.past().len(),
         Screen::Retransmits => state.flows.len(),
         Screen::Neighbours => state.neighbours.len(),
         Screen::Ipvs => state.ipvs.services.len() + state.ipvs.reals.len(),
@@ -245,7 +205,7 @@ pub(super) fn measures(screen: Screen) -> Vec<&'static str> {
 pub(super) fn subject(state: &State, screen: Screen, measure: usize, row: usize) -> Option<Subject> {
     let through = row + 1;
     match screen {
-        Screen::Overview => notables(state).get(row)?.subject,
+        Screen::Overview => state.findings.all().get(row)?.subject,
         Screen::Retransmits => flows(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
         Screen::Neighbours => {
             neighbours(state, measure, through).get(row).map(|&(key, _)| Subject::Neighbour(*key))

@@ -1,19 +1,19 @@
 //! What input does to the model.
 
+use std::time::Duration;
+
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 use super::{
     copy,
-    keys::{Action, Leap, Motion, Typed, action_of, typed},
+    keys::{Action, Motion, Typed, action_of, typed},
     model::{Model, Screen, Source, Subject},
     mouse::Pointed,
     opened::{self, Opened},
     prompt::{Prompt, Purpose},
-    rows, text,
+    rows, travel,
 };
-use crate::event::{Text, Timestamp};
-
-const SECOND_NS: u64 = 1_000_000_000;
+use crate::{event::Text, history::Found};
 
 /// What comes in besides events.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub enum Input {
     Notice(Text),
     /// The source of events has ended.
     Ended,
+    /// So much time has passed while a session plays.
+    Elapsed(Duration),
 }
 
 /// What the model cannot do itself.
@@ -58,6 +60,11 @@ pub fn update(model: &mut Model, input: Input) -> Option<Effect> {
             model.notice = Some((notice, told + 1));
         }
         Input::Ended => model.ended = true,
+        Input::Elapsed(elapsed) => {
+            if let Some(replay) = model.history.session_mut() {
+                model.player.go_on(replay, elapsed);
+            }
+        }
         Input::Key(key) if key.kind == KeyEventKind::Release => {}
         Input::Key(key) => {
             model.answer = None;
@@ -77,6 +84,25 @@ pub fn update(model: &mut Model, input: Input) -> Option<Effect> {
         }
     }
     None
+}
+
+/// Takes in what the indexer of a session found, and tells at its end what is damaged.
+pub(super) fn take_found(model: &mut Model, found: Found) {
+    let Some(replay) = model.history.session_mut() else { return };
+    let damage: Vec<Text> = found.damage().iter().map(|notice| Text::new(notice)).collect();
+    replay.take_found(found);
+    model.ended = replay.is_indexed();
+    if replay.has_times()
+        && let Some(start) = model.player.start.take()
+    {
+        travel::go_to(model, start);
+    }
+    // Another filter reads it all again, and finds the same.
+    if model.notice.is_none() {
+        for notice in damage {
+            update(model, Input::Notice(notice));
+        }
+    }
 }
 
 fn act(model: &mut Model, action: Action) -> Option<Effect> {
@@ -105,7 +131,8 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
             (model.selected[screen], model.chosen[screen]) = (0, None);
         }
         Action::Pause => model.toggle_pause(),
-        Action::Travel(leap) => travel(model, leap),
+        Action::Travel(leap) => travel::leap(model, leap),
+        Action::Speed { is_faster } => travel::change_speed(model, is_faster),
         Action::Follow => {
             model.hold_selection();
             model.is_following = !model.is_following;
@@ -138,7 +165,7 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
     None
 }
 
-fn answer(model: &mut Model, text: &str) {
+pub(super) fn answer(model: &mut Model, text: &str) {
     model.answer = Some(Text::new(text));
 }
 
@@ -190,41 +217,6 @@ fn subject(model: &Model) -> Option<Subject> {
     rows::subject(model.shown(), model.screen, model.sorted_by(), model.selected_row().min(last))
 }
 
-/// Goes to another moment, within what is kept; behind the newest event it is live again.
-fn travel(model: &mut Model, leap: Leap) {
-    let (begin, now) = (model.history.begin(), model.history.live().now());
-    let from = model.history.moment().unwrap_or(now);
-    let to = match leap {
-        Leap::Back(seconds) => Some(from.earlier_by_ns(seconds * SECOND_NS)),
-        // Nothing is later than now.
-        Leap::On(seconds) => {
-            Some(now.earlier_by_ns(now.boot_ns.saturating_sub(from.boot_ns + seconds * SECOND_NS)))
-        }
-        Leap::MarkerBefore => marked_moments(model).filter(|&marked| begin <= marked && marked < from).max(),
-        Leap::MarkerAfter => marked_moments(model).filter(|&marked| from < marked && marked < now).min(),
-    };
-    match to {
-        None if matches!(leap, Leap::MarkerBefore) => answer(model, "no marker before this moment is kept"),
-        None => answer(model, "no marker comes after this moment"),
-        Some(to) if to >= now => {
-            model.is_past = false;
-            model.history.resume();
-        }
-        Some(to) => {
-            model.is_past = true;
-            if to < begin {
-                let begin = text::time_of_day(begin);
-                answer(model, &format!("what is kept begins at {begin} UTC"));
-            }
-            model.history.go_to(to);
-        }
-    }
-}
-
-fn marked_moments(model: &Model) -> impl Iterator<Item = Timestamp> {
-    model.history.live().markers.iter().map(|marker| marker.event.time)
-}
-
 fn begin_to_type(model: &mut Model, purpose: Purpose) -> Option<Effect> {
     if purpose == Purpose::Marker && model.source == Source::Session {
         answer(model, "a session is shown as it was recorded: markers are set on a live node");
@@ -233,7 +225,7 @@ fn begin_to_type(model: &mut Model, purpose: Purpose) -> Option<Effect> {
     model.help = false;
     let text = match purpose {
         Purpose::Filter => model.filter.clone().unwrap_or_default(),
-        Purpose::Marker => String::new(),
+        Purpose::Marker | Purpose::Moment => String::new(),
     };
     model.prompt = Some(Prompt::new(purpose, &text, model.shown()));
     (purpose == Purpose::Marker).then_some(Effect::NoteMoment)
@@ -246,6 +238,12 @@ fn type_key(model: &mut Model, mut prompt: Prompt, key: &KeyEvent) -> Option<Eff
             answer(model, "marked");
             return Some(Effect::Mark(Text::new(prompt.text())));
         }
+        Some(Typed::Enter) if prompt.purpose == Purpose::Moment => {
+            if let Ok(when) = prompt.when() {
+                travel::go_to(model, when);
+                return None;
+            }
+        }
         Some(Typed::Enter) => {
             if let Ok(filter) = prompt.filter() {
                 let text = filter.is_some().then(|| prompt.text().to_owned());
@@ -256,7 +254,10 @@ fn type_key(model: &mut Model, mut prompt: Prompt, key: &KeyEvent) -> Option<Eff
             }
         }
         Some(Typed::Character(character)) => prompt.insert(character.encode_utf8(&mut [0; 4]), model.shown()),
-        Some(Typed::Edit(edit)) => prompt.edit(edit, &model.past_filters, model.shown()),
+        Some(Typed::Edit(edit)) => {
+            let past: &[String] = if prompt.purpose == Purpose::Filter { &model.past_filters } else { &[] };
+            prompt.edit(edit, past, model.shown());
+        }
         None => {}
     }
     model.prompt = Some(prompt);

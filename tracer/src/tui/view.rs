@@ -5,6 +5,7 @@
 //! tabs
 //! filter      what of the events is shown, if not all
 //! screen      one file each; or the subject that is open
+//! scrub bar   of a session: its extent, the moment shown, landmarks
 //! notice      what the user should know besides, if anything
 //! prompt      the line being typed, if one is
 //! status      what became of all events, and hooks that are missing: on every screen
@@ -13,7 +14,6 @@
 
 mod chrome;
 mod conntrack;
-mod describe;
 mod event_text;
 mod hooks;
 mod ipvs;
@@ -21,6 +21,7 @@ mod neighbours;
 mod overview;
 mod prompt;
 mod retransmits;
+mod scrub;
 mod subject;
 mod timeline;
 
@@ -32,7 +33,6 @@ use ratatui::{
 };
 
 pub(super) use self::{
-    describe::{blind_text, flow_name, kinds_text, subject_title},
     event_text::event_fact,
     subject::{subject_lines, subject_text},
 };
@@ -41,7 +41,7 @@ use super::{
     theme::Theme,
     widget::help,
 };
-use crate::state::State;
+use crate::{state::State, words::describe};
 
 /// The smallest terminal that is drawn on.
 const LEAST_CELLS: u16 = 40;
@@ -70,11 +70,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
         return;
     }
     let picture = Picture { model, state: model.shown(), theme };
-    let [header, tabs, filter, body, notice, prompt, status, keys] = Layout::vertical([
+    let [header, tabs, filter, body, scrub, notice, prompt, status, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(u16::from(model.filter.is_some())),
         Constraint::Min(0),
+        Constraint::Length(u16::from(model.history.session().is_some())),
         Constraint::Length(u16::from(model.notice.is_some() || model.answer.is_some())),
         Constraint::Length(if model.prompt.is_some() { prompt::ROWS } else { 0 }),
         Constraint::Length(1),
@@ -85,6 +86,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: Theme) {
     chrome::tabs(tabs, buffer, &picture);
     draw_body(body, buffer, &picture);
     chrome::filter(filter, buffer, &picture);
+    scrub::draw(scrub, buffer, &picture);
     chrome::notice(notice, buffer, &picture);
     prompt::draw(prompt, buffer, &picture);
     chrome::status(status, buffer, &picture);
@@ -108,6 +110,6 @@ fn draw_body(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         None => draw(area, buffer, picture),
     }
     if model.help {
-        help::draw(area, buffer, theme);
+        help::draw(area, buffer, theme, model.source);
     }
 }

@@ -1,6 +1,6 @@
 //! What IPVS is configured to do in one network namespace: asking the kernel for it, and telling two answers apart.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use tracer_common::record::{
     IpvsChangeRecord, IpvsCounts, IpvsDestinationRecord, IpvsServiceKey, IpvsServiceRecord, ipvs_change_kind,
@@ -12,7 +12,7 @@ use super::{
     generic_netlink::{GenericNetlink, Question},
 };
 use crate::{
-    event::{IpvsService, address},
+    event::{Endpoint, IpvsService, address},
     netlink::Refusal,
 };
 
@@ -23,7 +23,7 @@ const DESTINATIONS_LISTED: usize = 65_536;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Listing {
     services: BTreeMap<IpvsService, IpvsServiceRecord>,
-    destinations: BTreeMap<(IpvsService, SocketAddr), IpvsDestinationRecord>,
+    destinations: BTreeMap<(IpvsService, Endpoint), IpvsDestinationRecord>,
 }
 
 /// A row of a listing.
@@ -84,7 +84,7 @@ impl Listing {
     }
 
     fn insert_destination(&mut self, record: IpvsDestinationRecord) {
-        let real = SocketAddr::new(address(record.real), record.real_port);
+        let real = Endpoint::new(address(record.real), record.real_port);
         if self.destinations.len() < DESTINATIONS_LISTED {
             self.destinations.insert(((&record.service).into(), real), record);
         }

@@ -212,7 +212,7 @@ mod tests {
 
     fn flow(source: &str, destination: &str) -> Flow {
         let ends = [source, destination].map(|end| {
-            let end: std::net::SocketAddr = end.parse().unwrap();
+            let end: crate::event::Endpoint = end.parse().unwrap();
             let address = match end.ip() {
                 std::net::IpAddr::V4(address) => address.to_ipv6_mapped(),
                 std::net::IpAddr::V6(address) => address,

@@ -1,20 +1,20 @@
 //! Decisions of IPVS.
 
-use std::{net::SocketAddr, ops::Not};
+use std::ops::Not;
 
 use serde::Serialize;
 
 use super::AsText;
-use crate::event::{Ipvs, IpvsForward, Protocol};
+use crate::event::{Endpoint, Ipvs, IpvsForward, Protocol};
 
 #[derive(Serialize)]
 pub(super) struct IpvsObject {
     decision: &'static str,
-    client: AsText<SocketAddr>,
+    client: AsText<Endpoint>,
     #[serde(rename = "virtual")]
-    virtual_service: AsText<SocketAddr>,
+    virtual_service: AsText<Endpoint>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    real: Option<AsText<SocketAddr>>,
+    real: Option<AsText<Endpoint>>,
     protocol: AsText<Protocol>,
     #[serde(skip_serializing_if = "Option::is_none")]
     weight: Option<i32>,

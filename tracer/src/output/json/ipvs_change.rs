@@ -1,12 +1,12 @@
 //! What IPVS is configured to do, and its changes.
 
-use std::{net::SocketAddr, ops::Not};
+use std::ops::Not;
 
 use serde::Serialize;
 
 use super::AsText;
 use crate::event::{
-    IpvsChange, IpvsForward, IpvsService, ListedDestination, ListedService, ListedWhy, Protocol,
+    Endpoint, IpvsChange, IpvsForward, IpvsService, ListedDestination, ListedService, ListedWhy, Protocol,
 };
 
 /// A service: `service` is the address dialled, beside its protocol, or `fwmark N`, beside the mark.
@@ -31,7 +31,7 @@ pub(super) struct IpvsChangeObject<'a> {
     #[serde(flatten)]
     service: ServiceFields,
     #[serde(skip_serializing_if = "Option::is_none")]
-    real: Option<AsText<SocketAddr>>,
+    real: Option<AsText<Endpoint>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,7 @@ impl<'a> From<&'a ListedService> for IpvsServiceObject<'a> {
 pub(super) struct IpvsDestinationObject {
     #[serde(flatten)]
     service: ServiceFields,
-    real: AsText<SocketAddr>,
+    real: AsText<Endpoint>,
     weight: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     forward: Option<&'static str>,

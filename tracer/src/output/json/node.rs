@@ -1,11 +1,12 @@
 //! The tracer itself: hooks, readiness, accounting.
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
-use tracer_common::record::RecordKind;
+use tracer_common::{counters::KindCounters, record::RecordKind};
 
 use super::AsText;
 use crate::{
-    event::{Clock, Gap, HookStatus},
+    decode::DecodeCounts,
+    event::{Clock, Event, Gap, HookStatus},
     output::context::Context,
     probe::table,
 };
@@ -35,7 +36,7 @@ impl<'a> From<&'a HookStatus> for HookObject<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct ReadyObject<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     kernel: &'a str,
@@ -45,17 +46,28 @@ pub(super) struct ReadyObject<'a> {
 }
 
 impl<'a> ReadyObject<'a> {
-    pub(super) fn new(context: &'a Context) -> Self {
+    pub(super) fn new(context: &'a Context, event: &Event) -> Self {
+        let Some(node) = context.nodes.get(&event.netns.node) else { return Self::default() };
         Self {
-            kernel: context.kernel.as_str(),
-            host: context.host.as_str(),
-            hooks: context.hooks.iter().map(HookObject::from).collect(),
+            kernel: node.kernel.as_str(),
+            host: node.host.as_str(),
+            hooks: node.hooks.iter().map(HookObject::from).collect(),
         }
     }
 }
 
 /// The accounting by the kinds' names, and what could not be read.
-pub(super) struct StatsObject<'a>(pub(super) &'a Context);
+pub(super) struct StatsObject<'a> {
+    stats: &'a [(RecordKind, KindCounters)],
+    unread: DecodeCounts,
+}
+
+impl<'a> StatsObject<'a> {
+    pub(super) fn new(context: &'a Context, event: &Event) -> Self {
+        let node = context.nodes.get(&event.netns.node);
+        Self { stats: node.map(|node| &*node.stats).unwrap_or_default(), unread: context.unread }
+    }
+}
 
 impl Serialize for StatsObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -72,7 +84,7 @@ impl Serialize for StatsObject<'_> {
             malformed: u64,
         }
         let mut map = serializer.serialize_map(None)?;
-        for &(kind, counters) in &self.0.stats {
+        for &(kind, counters) in self.stats {
             let counted = Counted {
                 seen: counters.seen,
                 delivered: counters.delivered,
@@ -81,7 +93,7 @@ impl Serialize for StatsObject<'_> {
             };
             map.serialize_entry(RecordKind::name(kind), &counted)?;
         }
-        let (unknown, malformed) = (self.0.unread.unknown, self.0.unread.malformed);
+        let (unknown, malformed) = (self.unread.unknown, self.unread.malformed);
         if unknown != 0 || malformed != 0 {
             map.serialize_entry("unread", &Unread { unknown, malformed })?;
         }

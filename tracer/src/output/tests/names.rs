@@ -70,7 +70,7 @@ fn neighbour(bytes: &mut Vec<u8>, netns: u32) {
 
 /// Namespace 1 has a name, 2 is a pod's, 3 was one; cgroup 11 is a named container's, 12 one of a pod whose name nobody
 /// told; process 100 is in a container that no cgroup tells.
-fn sample() -> Block {
+pub(crate) fn sample() -> Block {
     let mut bytes = Vec::new();
     let node = NodeRecord {
         header: node_header(RecordKind::Node, size_of::<NodeRecord>()),

@@ -143,7 +143,7 @@ fn surroundings(bytes: &mut Vec<u8>) {
     }
 }
 
-fn stream() -> Block {
+pub(crate) fn stream() -> Block {
     let mut bytes = Vec::new();
     routes(&mut bytes);
     lookups(&mut bytes);

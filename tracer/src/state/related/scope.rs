@@ -1,11 +1,11 @@
 //! What belongs to a subject: by tuples, addresses, namespaces and services.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use rustc_hash::FxHashSet;
 
 use crate::{
-    event::{Body, Endpoints, Event, Ipvs, IpvsChange, Netns, Route, Text},
+    event::{Body, Endpoint, Endpoints, Event, Ipvs, IpvsChange, Netns, Route, Text},
     state::{
         Mapping, NetworkKey, Reached, RealKey, ServiceKey, State, Subject, Translator,
         translations::{Unordered, is_local, unordered},
@@ -21,7 +21,7 @@ pub(super) struct Scope {
     tuples: Vec<Endpoints>,
     named: FxHashSet<Unordered>,
     /// Flows that end here belong to it, whatever their other end.
-    sockets: Vec<SocketAddr>,
+    sockets: Vec<Endpoint>,
     /// Addresses its packets carry.
     addresses: Vec<IpAddr>,
     /// Who its packets are handed to.
@@ -31,7 +31,7 @@ pub(super) struct Scope {
     /// Devices its packets leave by.
     devices: Vec<Text>,
     /// Services it is dialled by, and who serves it.
-    services: Vec<(ServiceKey, Vec<SocketAddr>)>,
+    services: Vec<(ServiceKey, Vec<Endpoint>)>,
 }
 
 impl Scope {

@@ -7,8 +7,8 @@ use rustc_hash::FxHashMap;
 use crate::{
     event::Netns,
     filter::Named,
+    findings::peers::most_resent_to,
     state::{Ownership, State},
-    tui::peers::most_resent_to,
 };
 
 /// Names offered at most, of each source they come from.
@@ -47,6 +47,7 @@ pub(super) fn names(state: &State, named: Named) -> Vec<String> {
                 name.map_or_else(|| netns.to_string(), ToString::to_string)
             }))
         }
+        Named::Node => sorted(state.names.nodes().map(|(_, host)| host.as_str())),
         Named::Process => sorted(owners(state).filter_map(|owner| Some(owner.process?.command.as_str()))),
         Named::Container => {
             let labels = owners(state).filter_map(|owner| Some(owner.container?.label()));

@@ -1,9 +1,7 @@
 //! Where a subject's row stands: a table that is sorted anew with every event must not put another row under the
 //! selection.
 
-use super::{
-    CONNTRACK_MEASURES, FLOW_MEASURES, Measure, NEIGHBOUR_MEASURES, SERVICE_MEASURES, hooks, notables,
-};
+use super::{CONNTRACK_MEASURES, FLOW_MEASURES, Measure, NEIGHBOUR_MEASURES, SERVICE_MEASURES, hooks};
 use crate::{
     state::{RealKey, Service, ServiceKey, State},
     tui::model::{Screen, Subject},
@@ -27,7 +25,9 @@ pub(in crate::tui) fn position(
         (Screen::Conntrack, Subject::Flow(key)) => {
             place(state, state.conntrack.entries.iter(), &key, &CONNTRACK_MEASURES, measure)
         }
-        (Screen::Overview, _) => notables(state).iter().position(|notable| notable.subject == Some(subject)),
+        (Screen::Overview, _) => {
+            state.findings.all().iter().position(|finding| finding.subject == Some(subject))
+        }
         (Screen::Ipvs, Subject::Service(key)) => {
             state.ipvs.services.get(&key)?;
             rows_before_service(state, &key, measure)

@@ -10,11 +10,12 @@ use tracer_common::{counters::KindCounters, hook::HookId};
 
 use super::Picture;
 use crate::{
-    event::Text,
+    event::{Text, Timestamp},
+    history::Replay,
     session::Condition,
     state::State,
     tui::{
-        keys::BINDINGS,
+        keys::{Action, BINDINGS},
         model::{Model, Screen, Source},
         text::{clip_end, clock, duration, exact, fitting, short, size, time_of_day, width},
         theme::Role,
@@ -36,7 +37,18 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     ]);
     let room = usize::from(area.width).saturating_sub(right.width() + 2);
     let elapsed = clock(state.now().boot_ns.saturating_sub(state.began().boot_ns));
+    let others = state.names.nodes().len().saturating_sub(1);
     let about = match &state.node {
+        Some(node) if others > 0 => {
+            let nodes: Vec<&str> = state.names.nodes().map(|(_, host)| host.as_str()).collect();
+            fitting(
+                &[
+                    format!(" {} · {elapsed}", nodes.join(", ")),
+                    format!(" {} and {others} more · {elapsed}", node.host),
+                ],
+                room.saturating_sub(7),
+            )
+        }
         Some(node) => fitting(
             &[
                 format!(" {} · kernel {} · {elapsed}", node.host, node.kernel),
@@ -71,6 +83,9 @@ fn recording(model: &Model) -> (String, Role) {
 
 /// Whether the picture moves, and why not.
 fn mode(model: &Model, state: &State) -> (String, Role) {
+    if let Some(replay) = model.history.session() {
+        return session_mode(model, replay);
+    }
     if let Some(percent) = model.history.progress() {
         return (format!("READING BACK, {percent}%"), Role::Warning);
     }
@@ -91,6 +106,23 @@ fn mode(model: &Model, state: &State) -> (String, Role) {
         (Source::Session, false, _) => ("READING", Role::Warning),
     };
     (text.to_owned(), role)
+}
+
+/// The same for a session, which stands still unless it plays.
+fn session_mode(model: &Model, replay: &Replay) -> (String, Role) {
+    if let Some(percent) = replay.progress().filter(|_| !model.player.is_playing || replay.is_reading()) {
+        let text = if replay.is_reading() { "READING" } else { "READING BACK" };
+        return (format!("{text}, {percent}%"), Role::Warning);
+    }
+    if model.player.is_playing {
+        let held = if model.player.is_behind { ", as fast as it can be read" } else { "" };
+        return (format!("PLAYING {}×{held}", model.player.speed()), Role::Good);
+    }
+    if replay.is_at_end() {
+        return ("END OF SESSION".to_owned(), Role::Good);
+    }
+    let since_begin = |time: Timestamp| clock(time.boot_ns.saturating_sub(replay.begin().boot_ns));
+    (format!("AT {} OF {}", since_begin(replay.moment()), since_begin(replay.end())), Role::Warning)
 }
 
 /// What of the events is shown, if not all; and since when, if the filter came later than that.
@@ -204,7 +236,12 @@ pub(super) fn keys(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let behind = if picture.model.details.is_some() { "Esc closes the details " } else { "" };
     let room = usize::from(area.width).saturating_sub(width(behind));
     let mut line = Line::from(" ");
-    for (name, word) in BINDINGS.iter().filter_map(|binding| binding.footer) {
+    let source = picture.model.source;
+    let bindings = BINDINGS.iter().filter(|binding| binding.action.is_for(source));
+    for (name, word) in bindings.filter_map(|binding| match (binding.action, source) {
+        (Action::Pause, Source::Session) => Some(("Space", "play")),
+        _ => binding.footer,
+    }) {
         if line.width() + width(name) + width(word) + 1 > room {
             break;
         }

@@ -10,9 +10,9 @@ use tracer_common::hook::HookId;
 
 use super::{Picture, describe::hook_name};
 use crate::{
-    event::{HookState, HookStatus},
+    event::{HookState, HookStatus, Text},
     probe::table::{self as hook_table, Family, Hook, Target},
-    state::Hooks,
+    state::{Hooks, State},
     tui::{
         rows,
         text::wrapped,
@@ -29,6 +29,8 @@ struct Row<'a> {
     status: Option<&'a HookStatus>,
     /// Whether all hooks asked for have been tried.
     is_ready: bool,
+    /// Of several nodes, those whose status it is.
+    place: Option<String>,
 }
 
 /// Draws the screen.
@@ -39,7 +41,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let order = rows::hooks(state, picture.model.sorted_by());
     let selected = picture.model.selected_row().min(order.len().saturating_sub(1));
     let is_ready = state.hooks.ready;
-    let row = |hook: HookId| Row { hook, status: state.hooks.status(hook), is_ready };
+    let row =
+        |hook: HookId| Row { hook, status: state.hooks.status(hook), is_ready, place: place_of(state, hook) };
     let about = order.get(selected).map(|&hook| about(&row(hook), usize::from(area.width)));
     let about = about.filter(|_| area.height >= LEAST_ROWS_FOR_MORE).unwrap_or_default();
     let shares = if area.height >= LEAST_ROWS_FOR_MORE {
@@ -65,6 +68,19 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     if shares[1] > 0 {
         accounting::draw(accounting, buffer, picture);
     }
+}
+
+/// On which of several nodes a hook has the status that is told, unless it is the same on all of them.
+fn place_of(state: &State, hook: HookId) -> Option<String> {
+    let told = state.hooks.status(hook)?.state();
+    let (same, others): (Vec<_>, Vec<_>) =
+        state.hooks.statuses(hook).partition(|(_, status)| status.state() == told);
+    if others.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> =
+        same.iter().filter_map(|(node, _)| state.names.node(*node)).map(Text::as_str).collect();
+    Some(format!("on {}", names.join(", ")))
 }
 
 /// `Hooks, 11 missing: 1 retransmit, 10 ipvs`, or less where a width leaves no room for it.
@@ -98,7 +114,10 @@ fn columns<'a>() -> Vec<Column<Row<'a>>> {
         .showing("family"),
         words("attached", Fit::Left, (9, 9), 0, |row: &Row<'_>| attached(row)).showing("missing"),
         words("why not, or what to know", Fit::Left, (24, 100), 1, |row: &Row<'_>| {
-            known(row.status.map(|status| status.reason.to_string()))
+            known(row.status.map(|status| match &row.place {
+                Some(place) => format!("{place}: {}", status.reason),
+                None => status.reason.to_string(),
+            }))
         }),
         words("tells", Fit::Left, (20, 160), 4, |row: &Row<'_>| {
             cell(hook_table::find(row.hook).map_or("", |hook| hook.tells), Role::Dim)
@@ -140,7 +159,8 @@ fn about(row: &Row<'_>, cells: usize) -> Vec<(String, Role)> {
         .filter(|status| !status.reason.is_empty())
         .map(|status| format!(": {}", status.reason))
         .unwrap_or_default();
-    let sits = format!("{}, {how}{reason}.", place(hook));
+    let on = row.place.as_ref().map(|place| format!(" {place}")).unwrap_or_default();
+    let sits = format!("{}, {how}{on}{reason}.", place(hook));
     let cells = cells.saturating_sub(INDENT);
     let told = wrapped(&tells, cells).into_iter().map(|line| (line, role));
     told.chain(wrapped(&sits, cells).into_iter().map(|line| (line, Role::Plain))).collect()

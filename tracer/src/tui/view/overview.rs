@@ -17,12 +17,12 @@ use ratatui::{
 };
 use tracer_common::hook::HookId;
 
+pub(super) use self::rates::marker_mark;
 use super::{Picture, describe::hook_name};
 use crate::{
     event::HookState,
+    findings::{Finding, Severity, peers},
     tui::{
-        notable::{self, Notable},
-        peers,
         text::{self, age, time_of_day},
         theme::Role,
         widget::{
@@ -51,7 +51,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         return;
     }
     let peers = peers::most_resent_to(state);
-    let facts = notable::all(state, &peers);
+    let facts = state.findings.all();
     if area.height < LEAST_ROWS {
         draw_facts(area, buffer, picture, facts);
         return;
@@ -70,7 +70,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     parts::draw(parts, buffer, picture, &peers);
 }
 
-fn draw_facts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, mut facts: Vec<Notable>) {
+fn draw_facts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, mut facts: Vec<&Finding>) {
     let columns = columns(picture, area.width);
     let (titles, total) = (("What stands out", "Nothing stands out."), facts.len());
     list::draw_of(area, buffer, picture, titles, &columns, total, |range| {
@@ -79,31 +79,40 @@ fn draw_facts(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, mut facts:
     });
 }
 
-fn columns(picture: &Picture<'_>, width: u16) -> Vec<Column<Notable>> {
+fn columns<'a>(picture: &Picture<'_>, width: u16) -> Vec<Column<&'a Finding>> {
     /// From here on a severity is told in a word.
     const WORDS_CELLS: u16 = 100;
     let now = picture.state.now();
-    let role = move |fact: &Notable| if fact.is_past(now) { Role::Dim } else { Role::Plain };
+    let role = move |fact: &&Finding| if fact.is_past(now) { Role::Dim } else { Role::Plain };
     let is_wide = width >= WORDS_CELLS;
     let name_cells = if is_wide { 8 } else { 2 };
     // What happened needs more room than to whom.
     let most_who = usize::from(width) * 7 / 20;
     vec![
-        words("", Fit::Left, (name_cells, name_cells), 0, move |fact: &Notable| {
+        words("", Fit::Left, (name_cells, name_cells), 0, move |fact: &&Finding| {
             let (word, mark) = fact.severity.names();
-            cell(if is_wide { word } else { mark }, fact.severity.role())
+            cell(if is_wide { word } else { mark }, role_of(fact.severity))
         }),
-        words("who", Fit::Middle, (20, most_who), 1, move |fact: &Notable| {
+        words("who", Fit::Middle, (20, most_who), 1, move |fact: &&Finding| {
             cell(fitting_who(&fact.who, most_who), role(fact))
         }),
-        words("what", Fit::Left, (22, 400), 2, move |fact: &Notable| cell(&*fact.what, role(fact))),
-        number("since", 8, 3, move |fact: &Notable| {
+        words("what", Fit::Left, (22, 400), 2, move |fact: &&Finding| cell(&*fact.what, role(fact))),
+        number("since", 8, 3, move |fact: &&Finding| {
             fact.span.map(|span| cell(time_of_day(span.first), role(fact))).unwrap_or_default()
         }),
-        number("last", 5, 4, move |fact: &Notable| {
+        number("last", 5, 4, move |fact: &&Finding| {
             fact.span.map(|span| cell(age(now, span.last), role(fact))).unwrap_or_default()
         }),
     ]
+}
+
+/// How a severity looks.
+fn role_of(severity: Severity) -> Role {
+    match severity {
+        Severity::Critical => Role::Bad,
+        Severity::Warning => Role::Warning,
+        Severity::Notice => Role::Dim,
+    }
 }
 
 /// Who it is about; where both ends of a flow find no room, the one it goes to.

@@ -13,6 +13,7 @@ use crate::{
         prompt::{Prompt, Purpose},
         text::{clip_end, width},
         theme::Role,
+        when::WANTED,
     },
 };
 
@@ -26,6 +27,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let label = match prompt.purpose {
         Purpose::Filter => "/",
         Purpose::Marker => "mark: ",
+        Purpose::Moment => "go to: ",
     };
     let mut rows = area.rows();
     let (Some(line), Some(marks), Some(words)) = (rows.next(), rows.next(), rows.next()) else { return };
@@ -68,6 +70,7 @@ fn told(prompt: &Prompt, room: usize) -> (String, Role) {
     }
     let text = match (prompt.purpose, offered) {
         (Purpose::Marker, _) => "Enter marks the moment you began to type, with or without words".to_owned(),
+        (Purpose::Moment, _) => format!("Enter goes to that time: {WANTED}"),
         (Purpose::Filter, []) => match prompt.wanted() {
             Some(wanted) => wanted.to_owned(),
             None => "Enter applies it".to_owned(),

@@ -4,7 +4,8 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use super::{
     Picture,
-    describe::{empty_text, kinds_text, route_fact},
+    describe::{empty_text, kinds_text},
+    event_text::route_fact,
 };
 use crate::{
     event::Timestamp,
@@ -140,7 +141,7 @@ fn is_going_on(row: &Row<'_>) -> bool {
 
 /// The longest outage; one that goes on lasts until now.
 fn outage(row: &Row<'_>) -> Cell {
-    match (row.flow.outage_at(row.now), rows::longest_outage_ns(row.flow, row.now)) {
+    match (row.flow.outage_at(row.now), row.flow.longest_outage_ns(row.now)) {
         (_, 0) => cell("·", Role::Dim),
         (Some(_), longest_ns) => cell(duration(longest_ns), Role::Bad),
         (None, longest_ns) => plain(duration(longest_ns)),

@@ -8,16 +8,20 @@ use ratatui::{
 
 use crate::tui::{
     keys::{BINDINGS, TYPING},
+    model::Source,
     theme::{Role, Theme},
 };
 
 /// Draws the help in the middle of an area.
-pub(crate) fn draw(area: Rect, buffer: &mut Buffer, theme: Theme) {
+pub(crate) fn draw(area: Rect, buffer: &mut Buffer, theme: Theme, source: Source) {
     const NAME_CELLS: u16 = 11;
     const COLUMN_CELLS: u16 = 36;
-    let screens = BINDINGS.iter().map(|binding| (binding.name, binding.help));
+    let screens = BINDINGS
+        .iter()
+        .filter(|binding| binding.action.is_for(source))
+        .map(|binding| (binding.name, binding.help));
     let typing = TYPING.iter().map(|binding| (binding.name, binding.help));
-    let heading = [("Typing", "a filter or a marker:")];
+    let heading = [("Typing", "a filter, marker, time:")];
     let lines: Vec<(&str, &str)> =
         screens.chain(heading).chain(typing).filter(|(name, _)| !name.is_empty()).collect();
     // Screens' keys in one column, the others in the second.

@@ -1,11 +1,9 @@
 //! Why new connections reach a real server that should get none, in a sentence or two.
 
-use std::net::SocketAddr;
-
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
-    event::{IpvsDecision, Timestamp},
+    event::{Endpoint, IpvsDecision, Timestamp},
     state::{Real, RealKey, RecentDecision, ServiceKey, State, is_onto_drained},
     tui::{
         rows,
@@ -52,7 +50,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>, lines
     }
 }
 
-fn told(state: &State, key: &RealKey, address: SocketAddr, real: &Real) -> String {
+fn told(state: &State, key: &RealKey, address: Endpoint, real: &Real) -> String {
     let now = state.now();
     let count = match real.decisions.onto_drained {
         1 => "1 new connection".to_owned(),
@@ -63,7 +61,7 @@ fn told(state: &State, key: &RealKey, address: SocketAddr, real: &Real) -> Strin
     format!("{address} of {} {}, yet got {count}.{last}", key.service.service, condition(real, now))
 }
 
-fn is_about(recent: &RecentDecision, key: &RealKey, address: SocketAddr) -> bool {
+fn is_about(recent: &RecentDecision, key: &RealKey, address: Endpoint) -> bool {
     recent.decided.real == Some(address)
         && is_onto_drained(&recent.decided)
         && ServiceKey::of(recent.netns, &recent.decided) == key.service

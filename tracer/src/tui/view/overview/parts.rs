@@ -11,13 +11,17 @@ use tracer_common::{counters::KindCounters, hook::HookId, record::RecordKind};
 use super::rates;
 use crate::{
     event::{HookState, Text, Timestamp},
+    findings::peers::Peer,
     state::{Marker, MarkerKind, State},
     tui::{
-        peers::Peer,
         rows,
         text::{age, counted, exact, rate, short, time_of_day},
         theme::Role,
-        view::{Picture, describe::hook_name, event_fact, kinds_text},
+        view::{
+            Picture,
+            describe::{hook_name, kinds_text},
+            event_fact,
+        },
         widget::{
             lines::{self, Fact},
             rule,

@@ -186,6 +186,11 @@ pub(super) fn letter(kind: MarkerKind) -> char {
     }
 }
 
+/// The letter of a kind and how it looks.
+pub(in crate::tui::view) fn marker_mark(theme: Theme, kind: MarkerKind) -> (char, Style) {
+    (letter(kind), style(theme, kind))
+}
+
 /// How a kind of markers looks.
 pub(super) fn style(theme: Theme, kind: MarkerKind) -> Style {
     match kind {

@@ -1,11 +1,11 @@
 //! A connection as a sequence diagram.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crate::{
     event::{
-        Body, Conntrack, ConntrackEvent, Direction, Endpoints, Event, Icmp, Ipvs, IpvsChange, IpvsDecision,
-        Protocol, Retransmit, RetransmitKind,
+        Body, Conntrack, ConntrackEvent, Direction, Endpoint, Endpoints, Event, Icmp, Ipvs, IpvsChange,
+        IpvsDecision, Protocol, Retransmit, RetransmitKind,
     },
     state::{Mapping, Related, Subject, Translator, is_onto_drained},
     tui::{
@@ -22,7 +22,7 @@ struct Parties<'a> {
     /// How this node translates it, if it does.
     mappings: &'a [&'a Mapping],
     /// Who answers.
-    server: SocketAddr,
+    server: Endpoint,
 }
 
 /// What a step is, without its time.
@@ -123,12 +123,12 @@ impl<'a> Parties<'a> {
     }
 
     fn lifelines(&self, related: &Related<'_>) -> Vec<Lifeline> {
-        let here = |address: SocketAddr| {
+        let here = |address: Endpoint| {
             let is_here = related.flows.iter().any(|(key, _)| key.endpoints.source == address);
             if is_here { " · here" } else { "" }
         };
         let Endpoints { source, destination, .. } = self.dialled;
-        let lifeline = |role: String, address: SocketAddr| Lifeline { role, name: address.to_string() };
+        let lifeline = |role: String, address: Endpoint| Lifeline { role, name: address.to_string() };
         let mut lifelines = vec![lifeline(format!("client{}", here(source)), source)];
         if self.is_translated() {
             let has = |by| self.mappings.iter().any(|mapping| mapping.learnt.by == by);

@@ -4,17 +4,17 @@ use std::cmp::Reverse;
 
 use tracer_common::counters::KindCounters;
 
-use super::{Notable, Severity};
+use super::{About, Finding, Severity};
 use crate::{
     state::{COUNTED_FAMILIES, State},
-    tui::{text::exact, view::blind_text},
+    words::{describe::blind_text, exact},
 };
 
 /// A fact about losses, and one for each family of which nothing is seen.
-pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
+pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
     let KindCounters { seen, suppressed, lost, .. } = state.accounting.total();
-    let mut tell = |severity, who: &str, what: String| {
-        facts.push(Notable { severity, subject: None, who: who.to_owned(), what, span: None });
+    let mut tell = |id, about, severity, who: &str, what: String| {
+        facts.push(Finding { id, about, severity, subject: None, who: who.to_owned(), what, span: None });
     };
     if lost > 0 {
         let mut kinds: Vec<_> = state.accounting.seen().filter(|(_, counters)| counters.lost > 0).collect();
@@ -24,19 +24,25 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
             .map(|(kind, counters)| format!("{} {}", kind.name(), exact(counters.lost)))
             .collect();
         let text = format!("{} · of {} seen in all", kinds.join(", "), exact(seen));
-        tell(Severity::Warning, "events lost", text);
+        tell("events-lost", About::Node, Severity::Warning, "events lost", text);
     }
     if suppressed > 0 {
         let text = format!("{} of {} went over the limit of their kind", exact(suppressed), exact(seen));
-        tell(Severity::Notice, "events suppressed", text);
+        tell("events-suppressed", About::Node, Severity::Notice, "events suppressed", text);
     }
     let evicted = state.evicted();
     if evicted > 0 {
-        tell(Severity::Notice, "rows forgotten", format!("{}, for newer ones", exact(evicted)));
+        tell(
+            "rows-forgotten",
+            About::Node,
+            Severity::Notice,
+            "rows forgotten",
+            format!("{}, for newer ones", exact(evicted)),
+        );
     }
     for family in COUNTED_FAMILIES {
         if state.hooks.is_blind(family) {
-            tell(Severity::Notice, family.name(), blind_text(family));
+            tell("family-unseen", About::Family(family), Severity::Notice, family.name(), blind_text(family));
         }
     }
 }

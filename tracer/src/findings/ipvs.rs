@@ -1,24 +1,24 @@
 //! New connections onto drained real servers, and those that reached none.
 
-use super::{MOST_OF_A_RULE, Notable, Severity, tell_left_out};
+use super::{About, Finding, MOST_OF_A_RULE, Severity, tell_left_out};
 use crate::{
     event::IpvsDecision,
-    state::{Real, RealKey, Service, ServiceKey, State},
-    tui::{
-        model::Subject,
-        rows,
-        text::{exact, time_of_day},
-    },
+    state::{Real, RealKey, Service, ServiceKey, State, Subject, top},
+    words::{exact, time_of_day},
 };
 
+const DRAINED: &str = "ipvs-reuse-drained";
+const TURNED_AWAY: &str = "ipvs-turned-away";
+
 /// One fact a real server, and one a service.
-pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
+pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
     let drained = state.ipvs.reals.iter().filter(|(_, real)| real.decisions.onto_drained > 0);
     let all = drained.clone().count();
-    let worst = rows::top(drained, |real| real.decisions.onto_drained, MOST_OF_A_RULE);
+    let worst = top(drained, |real| real.decisions.onto_drained, MOST_OF_A_RULE);
     facts.extend(worst.into_iter().filter_map(|(key, real)| drained_fact(state, key, real)));
     tell_left_out(
         facts,
+        DRAINED,
         all,
         Severity::Critical,
         ("real servers", "that new connections reach though drained"),
@@ -26,12 +26,18 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
 
     let closed = state.ipvs.services.iter().filter(|(_, service)| service.decisions.turned_away() > 0);
     let all = closed.clone().count();
-    let worst = rows::top(closed, |service| service.decisions.turned_away(), MOST_OF_A_RULE);
+    let worst = top(closed, |service| service.decisions.turned_away(), MOST_OF_A_RULE);
     facts.extend(worst.into_iter().map(|(key, service)| closed_fact(key, service)));
-    tell_left_out(facts, all, Severity::Critical, ("services", "that turn new connections away"));
+    tell_left_out(
+        facts,
+        TURNED_AWAY,
+        all,
+        Severity::Critical,
+        ("services", "that turn new connections away"),
+    );
 }
 
-fn drained_fact(state: &State, key: &RealKey, real: &Real) -> Option<Notable> {
+fn drained_fact(state: &State, key: &RealKey, real: &Real) -> Option<Finding> {
     let address = key.address?;
     let count = exact(real.decisions.onto_drained);
     let mut what = match real.weight {
@@ -42,7 +48,9 @@ fn drained_fact(state: &State, key: &RealKey, real: &Real) -> Option<Notable> {
     let service = state.ipvs.services.get(&key.service);
     what.extend(service.and_then(|service| service.reuse_mode).map(|mode| format!("conn_reuse_mode {mode}")));
     what.extend(real.weight_changed.map(|(time, from)| format!("was {from} until {}", time_of_day(time))));
-    Some(Notable {
+    Some(Finding {
+        id: DRAINED,
+        about: About::Subject(Subject::Real(*key)),
         severity: Severity::Critical,
         subject: Some(Subject::Real(*key)),
         who: format!("{} → {address}", key.service.service.name()),
@@ -51,7 +59,7 @@ fn drained_fact(state: &State, key: &RealKey, real: &Real) -> Option<Notable> {
     })
 }
 
-fn closed_fact(key: &ServiceKey, service: &Service) -> Notable {
+fn closed_fact(key: &ServiceKey, service: &Service) -> Finding {
     let decisions = &service.decisions;
     let told = [
         (IpvsDecision::Refused, "refused: no real server"),
@@ -63,7 +71,9 @@ fn closed_fact(key: &ServiceKey, service: &Service) -> Notable {
     .map(|(decision, text)| format!("{} {text}", exact(decisions.of(decision))))
     .collect::<Vec<_>>();
     let is_lost = decisions.of(IpvsDecision::Refused) + decisions.of(IpvsDecision::Dropped) > 0;
-    Notable {
+    Finding {
+        id: TURNED_AWAY,
+        about: About::Subject(Subject::Service(*key)),
         severity: if is_lost { Severity::Critical } else { Severity::Warning },
         subject: Some(Subject::Service(*key)),
         who: key.service.name(),

@@ -4,25 +4,30 @@ use std::net::IpAddr;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{MOST_OF_A_RULE, Notable, Severity, tell_left_out};
+use super::{About, Finding, MOST_OF_A_RULE, Severity, tell_left_out};
 use crate::{
     event::{IcmpClass, LookupResult, Netns, RetransmitKind, RouteType},
-    state::{FlowKey, IcmpKey, IcmpSubject, Loop, NetworkKey, Reached, Span, State},
-    tui::{model::Subject, text::exact, view::flow_name},
+    state::{FlowKey, IcmpKey, IcmpSubject, Loop, NetworkKey, Reached, Span, State, Subject},
+    words::{describe::flow_name, exact},
 };
+
+const LOOP: &str = "routing-loop";
+const ICMP_SENT: &str = "icmp-errors-sent";
+const ICMP_RECEIVED: &str = "icmp-errors-received";
+const ASTRAY: &str = "reply-misrouted";
 
 /// ICMP errors about one address that are worth a look.
 const SEVERAL: u64 = 3;
 
 /// One fact an address.
-pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
+pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
     let round = loops(state, facts);
     icmp(state, &round, facts);
     astray(state, facts);
 }
 
 /// Gives back where the packets were to go.
-fn loops(state: &State, facts: &mut Vec<Notable>) -> FxHashSet<IpAddr> {
+fn loops(state: &State, facts: &mut Vec<Finding>) -> FxHashSet<IpAddr> {
     let mut by_destination: FxHashMap<(Netns, IpAddr), Vec<(&FlowKey, &Loop)>> = FxHashMap::default();
     for (key, found) in state.path.loops.iter() {
         let place = (key.netns, key.endpoints.destination.ip());
@@ -43,7 +48,9 @@ fn loops(state: &State, facts: &mut Vec<Notable>) -> FxHashSet<IpAddr> {
                 Subject::Network(NetworkKey::host(*netns, *destination)),
             ),
         };
-        Some(Notable {
+        Some(Finding {
+            id: LOOP,
+            about: About::Subject(Subject::Network(NetworkKey::host(*netns, *destination))),
             severity: Severity::Critical,
             subject: Some(subject),
             who,
@@ -54,12 +61,12 @@ fn loops(state: &State, facts: &mut Vec<Notable>) -> FxHashSet<IpAddr> {
             span,
         })
     }));
-    tell_left_out(facts, all, Severity::Critical, ("addresses", "that packets go round for"));
+    tell_left_out(facts, LOOP, all, Severity::Critical, ("addresses", "that packets go round for"));
     destinations
 }
 
 /// Packets that died of TTL, but for those that are known to go round, and addresses that are not reached.
-fn icmp(state: &State, round: &FxHashSet<IpAddr>, facts: &mut Vec<Notable>) {
+fn icmp(state: &State, round: &FxHashSet<IpAddr>, facts: &mut Vec<Finding>) {
     let counted = |subject: &IcmpSubject| {
         [IcmpClass::TimeExceeded, IcmpClass::Unreachable]
             .into_iter()
@@ -80,21 +87,22 @@ fn icmp(state: &State, round: &FxHashSet<IpAddr>, facts: &mut Vec<Notable>) {
     facts.extend(subjects.into_iter().take(MOST_OF_A_RULE).filter_map(|(key, subject)| {
         let direction = if key.is_sent { "sent by this node" } else { "received" };
         let sender = subject.sender.map(|sender| format!(" from {sender}")).unwrap_or_default();
-        Some(Notable {
+        let about = Subject::Network(NetworkKey::host(key.netns, key.destination?));
+        Some(Finding {
+            id: if key.is_sent { ICMP_SENT } else { ICMP_RECEIVED },
+            about: About::Subject(about),
             severity: Severity::Warning,
-            subject: key
-                .destination
-                .map(|destination| Subject::Network(NetworkKey::host(key.netns, destination))),
+            subject: Some(about),
             who: format!("packets to {}", key.destination?),
             what: format!("ICMP {} · {} {direction}{sender}", subject.meaning, exact(counted(subject))),
             span: Some(Span { first: subject.first, last: subject.last }),
         })
     }));
-    tell_left_out(facts, all, Severity::Warning, ("addresses", "that ICMP errors are about"));
+    tell_left_out(facts, ICMP_RECEIVED, all, Severity::Warning, ("addresses", "that ICMP errors are about"));
 }
 
 /// Peers of retransmitting flows that the routing does not send to.
-fn astray(state: &State, facts: &mut Vec<Notable>) {
+fn astray(state: &State, facts: &mut Vec<Finding>) {
     let peers = state.routes.peers.iter().filter(|(_, reached)| reached.result.is_astray());
     let peers: FxHashMap<(Netns, IpAddr), &Reached> =
         peers.map(|(key, reached)| ((key.netns, key.peer), reached)).collect();
@@ -118,15 +126,18 @@ fn astray(state: &State, facts: &mut Vec<Notable>) {
     facts.extend(sorted.into_iter().take(MOST_OF_A_RULE).filter_map(|((netns, peer), flows)| {
         let reached = peers.get(&(netns, peer))?;
         let plural = if flows == 1 { "" } else { "s" };
-        Some(Notable {
+        let subject = Subject::Network(NetworkKey::host(netns, peer));
+        Some(Finding {
+            id: ASTRAY,
+            about: About::Subject(subject),
             severity: Severity::Critical,
-            subject: Some(Subject::Network(NetworkKey::host(netns, peer))),
+            subject: Some(subject),
             who: format!("way to {peer}"),
             what: format!("{} · {} flow{plural} resend to it", way(reached), exact(flows)),
             span: reached.changed.map(|first| Span { first, last: reached.time }),
         })
     }));
-    tell_left_out(facts, all, Severity::Critical, ("peers", "that packets are not sent to"));
+    tell_left_out(facts, ASTRAY, all, Severity::Critical, ("peers", "that packets are not sent to"));
 }
 
 fn way(reached: &Reached) -> String {

@@ -1,9 +1,9 @@
 //! Tables with far too many rules.
 
-use super::{MOST_OF_A_RULE, Notable, Severity};
+use super::{About, Finding, MOST_OF_A_RULE, Severity};
 use crate::{
-    state::{Span, State, Table},
-    tui::{model::Subject, rows, text::exact},
+    state::{Span, State, Subject, Table, top},
+    words::exact,
 };
 
 /// Rules that are many even where a thousand services make some each.
@@ -16,9 +16,9 @@ const MUCH_GROWTH: i64 = 1_000;
 const MANY_DUPLICATES: u32 = 100;
 
 /// One fact a table.
-pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
+pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
     let bloated = state.rulesets.iter().filter(|(_, table)| !table.is_removed() && severity(table).is_some());
-    let worst = rows::top(bloated, |table| u64::from(table.entries), MOST_OF_A_RULE);
+    let worst = top(bloated, |table| u64::from(table.entries), MOST_OF_A_RULE);
     facts.extend(worst.into_iter().filter_map(|(key, table)| {
         let mut what = vec![format!("{} rules", exact(u64::from(table.entries)))];
         if table.duplicates > 0 {
@@ -27,7 +27,9 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
         if table.growth() > 0 {
             what.push(format!("+{} since the first count", exact(table.growth().unsigned_abs())));
         }
-        Some(Notable {
+        Some(Finding {
+            id: "ruleset-bloat",
+            about: About::Table(key.clone()),
             severity: severity(table)?,
             subject: Some(Subject::Namespace(key.netns)),
             who: format!("{} {} {}", key.backend.name(), key.family, key.table),

@@ -1,33 +1,28 @@
 //! What stands out of nodes in trouble, and that nothing does of one that only works.
 
-use super::{Notable, Severity, all};
+use super::{Finding, Severity};
 use crate::{
     event::{Body, Direction, IpvsDecision, RetransmitKind, Verdict},
     state::{
-        State,
+        State, Subject,
         fixture::{
-            at, busy, claim, conntrack_counters, duplicate, event, icmp, ipvs, mac, proposal, quiet,
+            all, at, busy, claim, conntrack_counters, duplicate, icmp, ipvs, mac, proposal, quiet,
             retransmit, ruleset, stats,
         },
     },
-    tui::{model::Subject, peers::most_resent_to},
 };
 use tracer_common::record::RecordKind;
 
 /// The facts of a node all of whose hooks are attached or not asked for.
-fn facts(events: impl IntoIterator<Item = (u64, Body)>) -> Vec<Notable> {
-    let mut state = State::default();
-    for (milliseconds, body) in events {
-        state.apply(&event(milliseconds, body));
-    }
-    everything(&state)
+fn facts(events: impl IntoIterator<Item = (u64, Body)>) -> Vec<Finding> {
+    everything(&all(events))
 }
 
-fn everything(state: &State) -> Vec<Notable> {
-    all(state, &most_resent_to(state))
+fn everything(state: &State) -> Vec<Finding> {
+    state.findings.all().into_iter().cloned().collect()
 }
 
-fn told(facts: &[Notable]) -> Vec<(Severity, &str, &str)> {
+fn told(facts: &[Finding]) -> Vec<(Severity, &str, &str)> {
     facts.iter().map(|fact| (fact.severity, &*fact.who, &*fact.what)).collect()
 }
 

@@ -2,24 +2,33 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{MOST_OF_A_RULE, Notable, Severity, tell_left_out};
+use super::{About, Finding, MOST_OF_A_RULE, Severity, tell_left_out};
 use crate::{
     event::Verdict,
-    state::{Neighbour, NeighbourKey, Span, State},
-    tui::{model::Subject, rows, text::exact},
+    state::{Neighbour, NeighbourKey, Span, State, Subject, top},
+    words::exact,
 };
 
+const CONTESTED: &str = "duplicate-address";
+const SILENT: &str = "neighbour-unreachable";
+
 /// One fact an address.
-pub(super) fn collect(state: &State, facts: &mut Vec<Notable>) {
+pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
     let contested = state.neighbours.iter().filter(|(_, neighbour)| neighbour.is_contested());
     let all = contested.clone().count();
-    let worst = rows::top(contested, rows::neighbour_trouble, MOST_OF_A_RULE);
+    let worst = top(contested, Neighbour::trouble, MOST_OF_A_RULE);
     facts.extend(worst.into_iter().map(|(key, neighbour)| contested_fact(key, neighbour)));
-    tell_left_out(facts, all, Severity::Warning, ("addresses", "that several hardware addresses answer for"));
+    tell_left_out(
+        facts,
+        CONTESTED,
+        all,
+        Severity::Warning,
+        ("addresses", "that several hardware addresses answer for"),
+    );
     silent(state, facts);
 }
 
-fn contested_fact(key: &NeighbourKey, neighbour: &Neighbour) -> Notable {
+fn contested_fact(key: &NeighbourKey, neighbour: &Neighbour) -> Finding {
     let times = |verdict| neighbour.with_verdict(verdict);
     let (ignored, changed) = (times(Verdict::Ignored), times(Verdict::Changed));
     let kept = neighbour.kept.map_or("kept none".to_owned(), |kept| format!("kept {kept}"));
@@ -35,7 +44,9 @@ fn contested_fact(key: &NeighbourKey, neighbour: &Neighbour) -> Notable {
     }
     // An address that moved once may have been moved on purpose.
     let severity = if ignored > 0 || changed > 1 { Severity::Critical } else { Severity::Warning };
-    Notable {
+    Finding {
+        id: CONTESTED,
+        about: About::Subject(Subject::Neighbour(*key)),
         severity,
         subject: Some(Subject::Neighbour(*key)),
         who: format!("{} on {}", key.address, neighbour.device),
@@ -50,7 +61,7 @@ fn is_silent(neighbour: &Neighbour) -> bool {
 }
 
 /// Next hops, or peers on the link, that failed to answer and have flows behind them.
-fn silent(state: &State, facts: &mut Vec<Notable>) {
+fn silent(state: &State, facts: &mut Vec<Finding>) {
     let failed = state.neighbours.iter().filter(|(_, neighbour)| is_silent(neighbour));
     let mut behind: FxHashMap<_, u64> =
         failed.clone().map(|(key, _)| ((key.netns, key.address), 0)).collect();
@@ -72,7 +83,9 @@ fn silent(state: &State, facts: &mut Vec<Notable>) {
     facts.extend(silent.into_iter().take(MOST_OF_A_RULE).map(|(key, neighbour)| {
         let flows = flows_behind(key);
         let plural = if flows == 1 { "" } else { "s" };
-        Notable {
+        Finding {
+            id: SILENT,
+            about: About::Subject(Subject::Neighbour(*key)),
             severity: Severity::Critical,
             subject: Some(Subject::Neighbour(*key)),
             who: format!("{} on {}", key.address, neighbour.device),
@@ -80,5 +93,5 @@ fn silent(state: &State, facts: &mut Vec<Notable>) {
             span: None,
         }
     }));
-    tell_left_out(facts, all, Severity::Critical, ("next hops", "that do not answer"));
+    tell_left_out(facts, SILENT, all, Severity::Critical, ("next hops", "that do not answer"));
 }

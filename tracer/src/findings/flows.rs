@@ -1,15 +1,13 @@
 //! Peers that do not answer.
 
-use super::{MOST_OF_A_RULE, Notable, Severity, tell_left_out};
+use super::{About, Finding, MOST_OF_A_RULE, Severity, peers::Peer, tell_left_out};
 use crate::{
     event::RetransmitKind,
-    state::{Span, State},
-    tui::{
-        peers::Peer,
-        text::{duration, exact},
-        view::kinds_text,
-    },
+    state::{Span, State, Subject},
+    words::{describe::kinds_text, duration, exact},
 };
+
+const ID: &str = "unanswered-peer";
 
 /// Attempts in a row after which a handshake counts as unanswered: 7 s by the kernel's first timeout of 1 s.
 const UNANSWERED_RUN: u32 = 3;
@@ -21,12 +19,12 @@ const STUCK_RUN: u32 = 6;
 const SLOW_RUN: u32 = 3;
 
 /// One fact a peer.
-pub(super) fn collect(state: &State, peers: &[Peer<'_>], facts: &mut Vec<Notable>) {
+pub(super) fn collect(state: &State, peers: &[Peer<'_>], facts: &mut Vec<Finding>) {
     let silent: Vec<(Severity, &Peer<'_>)> =
         peers.iter().filter_map(|peer| Some((severity(peer)?, peer))).collect();
     let all = silent.len();
     facts.extend(silent.into_iter().take(MOST_OF_A_RULE).map(|(severity, peer)| fact(state, severity, peer)));
-    tell_left_out(facts, all, Severity::Warning, ("peers", "that segments are resent to in vain"));
+    tell_left_out(facts, ID, all, Severity::Warning, ("peers", "that segments are resent to in vain"));
 }
 
 fn severity(peer: &Peer<'_>) -> Option<Severity> {
@@ -43,7 +41,7 @@ fn handshakes(peer: &Peer<'_>) -> u64 {
     [RetransmitKind::Syn, RetransmitKind::SynAck].into_iter().map(|kind| peer.kinds[kind as usize]).sum()
 }
 
-fn fact(state: &State, severity: Severity, peer: &Peer<'_>) -> Notable {
+fn fact(state: &State, severity: Severity, peer: &Peer<'_>) -> Finding {
     let mut what = vec![kinds_text(&peer.kinds, peer.failed, 0)];
     if peer.longest_run > 1 {
         what.push(format!("{} in a row", exact(u64::from(peer.longest_run))));
@@ -52,7 +50,9 @@ fn fact(state: &State, severity: Severity, peer: &Peer<'_>) -> Notable {
         what.push(format!("outage {}", duration(peer.outage_ns)));
     }
     what.extend(peer.owner(state));
-    Notable {
+    Finding {
+        id: ID,
+        about: About::Subject(Subject::Network(peer.network())),
         severity,
         subject: Some(peer.subject()),
         who: peer.name(),

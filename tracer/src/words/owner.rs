@@ -9,7 +9,7 @@ use crate::{
 
 /// In a column: the pod where there is one, else the container, else the process with its id.
 pub(crate) fn owner_column(state: &State, key: &FlowKey, flow: &Flow) -> Option<String> {
-    let Ownership { process, container, pod, namespace: _ } = state.ownership_of(key, flow);
+    let Ownership { process, container, pod, .. } = state.ownership_of(key, flow);
     let container = || container.map(Container::label).filter(|label| !label.is_empty()).map(str::to_owned);
     let process = || process.map(|process| format!("{}/{}", process.command, process.id));
     pod.filter(|pod| pod.is_named()).map(|pod| pod.name.to_string()).or_else(container).or_else(process)
@@ -17,7 +17,7 @@ pub(crate) fn owner_column(state: &State, key: &FlowKey, flow: &Flow) -> Option<
 
 /// All that is known, the nearest first: process, container, pod, cgroup, socket, network namespace.
 pub(crate) fn owner_words(state: &State, key: &FlowKey, flow: &Flow) -> Vec<String> {
-    let Ownership { process, container, pod, namespace: _ } = state.ownership_of(key, flow);
+    let Ownership { process, container, pod, .. } = state.ownership_of(key, flow);
     let mut words = Vec::new();
     words.extend(process.map(|process| format!("{} (pid {})", process.command, process.id)));
     words.extend(container.filter(|container| !container.id.is_empty()).map(container_words));
@@ -42,7 +42,11 @@ fn container_words(container: &Container) -> String {
 /// A network namespace by its inode number and, where known, the name it had then.
 pub(crate) fn netns_words(state: &State, netns: Netns, then: Timestamp) -> String {
     let names = state.names.namespace(netns, then).and_then(names_of);
-    names.map_or_else(|| netns.to_string(), |names| format!("{netns} ({names})"))
+    let words = names.map_or_else(|| netns.to_string(), |names| format!("{netns} ({names})"));
+    match state.names.one_of_several(netns.node) {
+        Some(node) => format!("{words} of {node}"),
+        None => words,
+    }
 }
 
 /// All names of a network namespace.
@@ -58,9 +62,18 @@ pub(crate) fn namespace_words(state: &State, netns: Netns, then: Timestamp) -> V
     words
 }
 
-/// A network namespace in a column: its name or whose it is, the number where neither is known.
+/// A network namespace in a column: its name or whose it is, the number where neither is known. Where there are several
+/// nodes, the node's name stands before it, or alone for the node itself.
 pub(crate) fn netns_column(state: &State, netns: Netns, then: Timestamp) -> String {
-    state.names.namespace(netns, then).and_then(names_of).unwrap_or_else(|| netns.to_string())
+    let namespace = state.names.namespace(netns, then);
+    let words = namespace.and_then(names_of).unwrap_or_else(|| netns.to_string());
+    match state.names.one_of_several(netns.node) {
+        Some(node) if netns.inode == 0 || namespace.is_some_and(|namespace| namespace.is_of_node) => {
+            node.to_string()
+        }
+        Some(node) => format!("{node}: {words}"),
+        None => words,
+    }
 }
 
 /// A pod tells more than the name a network plugin gave its namespace.
@@ -180,6 +193,30 @@ mod tests {
                 ),
                 (column, words)
             );
+        }
+    }
+
+    #[test]
+    fn of_several_nodes_each_is_named() {
+        let mut state = State::default();
+        for (node, name) in [(0, "edge-1"), (1, "edge-2")] {
+            for body in [
+                Body::Node { kernel: Text::new("6.12"), host: Text::new(name) },
+                namespace(Some("blue"), None, false),
+            ] {
+                let time = Timestamp { boot_ns: 1, wall_ns: 1 };
+                state.apply(&Event { time, netns: Netns { node, inode: 5 }, cpu: 0, body });
+            }
+            let now = state.now();
+            let both = node == 1;
+            for (inode, alone, among) in
+                [(5, "blue", "edge-2: blue"), (6, "6", "edge-2: 6"), (0, "0", "edge-2")]
+            {
+                let told = netns_column(&state, Netns { node, inode }, now);
+                assert_eq!(told, if both { among } else { alone });
+            }
+            let words = netns_words(&state, Netns { node, inode: 5 }, now);
+            assert_eq!(words, if both { "5 (blue) of edge-2" } else { "5 (blue)" });
         }
     }
 }

@@ -2,12 +2,11 @@
 
 use tracer_common::hook::HookId;
 
-pub(super) use super::event_text::route_fact;
 use crate::{
     event::{ConntrackEvent, Endpoints, IpvsChange, IpvsDecision, RetransmitKind, Verdict},
     probe::table::{self, Family},
     state::{ConntrackEntry, Decisions, Neighbour, NetworkKey, RealKey, State, Subject},
-    tui::{owner_text::netns_words, text::exact},
+    words::{exact, owner::netns_words},
 };
 
 /// A flow by its two ends.
@@ -101,6 +100,6 @@ pub(crate) fn blind_text(family: Family) -> String {
 }
 
 /// What a list without rows says: that nothing has happened, or that it could not be seen.
-pub(super) fn empty_text(state: &State, family: Family, nothing: &str) -> String {
+pub(crate) fn empty_text(state: &State, family: Family, nothing: &str) -> String {
     if state.hooks.is_blind(family) { blind_text(family) } else { nothing.to_owned() }
 }

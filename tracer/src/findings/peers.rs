@@ -1,47 +1,47 @@
 //! Whom segments are resent to: flows gathered by their peer, so that three thousand callers of one dead address are
 //! one line.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
-use super::{owner_text::owner_column, rows::longest_outage_ns, text::exact, view::flow_name};
 use crate::{
-    event::{Netns, RetransmitKind, Timestamp},
+    event::{Endpoint, Netns, RetransmitKind, Timestamp},
     state::{Flow, FlowKey, NetworkKey, State, Subject},
+    words::{describe::flow_name, exact, owner::owner_column},
 };
 
 /// Seconds over which a peer counts as busy now.
 const RECENT_SECONDS: u64 = 10;
 
 /// All flows of one network namespace towards one address.
-pub(super) struct Peer<'a> {
+pub(crate) struct Peer<'a> {
     /// The peer.
-    pub(super) address: IpAddr,
+    pub(crate) address: IpAddr,
     /// Its port, if all flows go to the same.
-    pub(super) port: Option<u16>,
+    pub(crate) port: Option<u16>,
     /// How many flows.
-    pub(super) flows: u64,
+    pub(crate) flows: u64,
     /// The flow with the most attempts.
-    pub(super) worst: &'a FlowKey,
+    pub(crate) worst: &'a FlowKey,
     worst_flow: &'a Flow,
     worst_attempts: u64,
     /// Successful attempts by kind, in the order of [`RetransmitKind::ALL`].
-    pub(super) kinds: [u64; RetransmitKind::ALL.len()],
+    pub(crate) kinds: [u64; RetransmitKind::ALL.len()],
     /// Attempts that failed.
-    pub(super) failed: u64,
+    pub(crate) failed: u64,
     /// Needless retransmits.
-    pub(super) undone: u64,
+    pub(crate) undone: u64,
     /// The longest run of consecutive attempts of any flow.
-    pub(super) longest_run: u32,
+    pub(crate) longest_run: u32,
     /// For how long nothing got through to it at most, on any flow.
-    pub(super) outage_ns: u64,
+    pub(crate) outage_ns: u64,
     /// Attempts over the last 10 s, failed ones included.
-    pub(super) recent: u64,
+    pub(crate) recent: u64,
     /// When the first of the flows was first seen.
-    pub(super) first: Timestamp,
+    pub(crate) first: Timestamp,
     /// The newest attempt.
-    pub(super) last: Timestamp,
+    pub(crate) last: Timestamp,
 }
 
 impl<'a> Peer<'a> {
@@ -78,44 +78,49 @@ impl<'a> Peer<'a> {
         self.failed += u64::from(flow.failed);
         self.undone += u64::from(flow.undone);
         self.longest_run = self.longest_run.max(flow.longest_run);
-        self.outage_ns = self.outage_ns.max(longest_outage_ns(flow, now));
+        self.outage_ns = self.outage_ns.max(flow.longest_outage_ns(now));
         self.recent += flow.recent.sum_before(now, RECENT_SECONDS);
         self.first = self.first.min(flow.first);
         self.last = self.last.max(flow.last);
     }
 
     /// What it is called: the only flow, or how many there are to where.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match (self.flows, self.port) {
             (1, _) => flow_name(&self.worst.endpoints),
             (flows, Some(port)) => {
-                format!("{} flows → {}", exact(flows), SocketAddr::new(self.address, port))
+                format!("{} flows → {}", exact(flows), Endpoint::new(self.address, port))
             }
             (flows, None) => format!("{} flows → {}, several ports", exact(flows), self.address),
         }
     }
 
     /// What can be opened: the only flow, or the address.
-    pub(super) fn subject(&self) -> Subject {
+    pub(crate) fn subject(&self) -> Subject {
         match self.flows {
             1 => Subject::Flow(*self.worst),
-            _ => Subject::Network(NetworkKey::host(self.worst.netns, self.address)),
+            _ => Subject::Network(self.network()),
         }
     }
 
+    /// Where all flows go.
+    pub(crate) fn network(&self) -> NetworkKey {
+        NetworkKey::host(self.worst.netns, self.address)
+    }
+
     /// Who is behind the flow with the most attempts, if that is known.
-    pub(super) fn owner(&self, state: &State) -> Option<String> {
+    pub(crate) fn owner(&self, state: &State) -> Option<String> {
         owner_column(state, self.worst, self.worst_flow)
     }
 
     /// Attempts in all, failed ones included.
-    pub(super) fn attempts(&self) -> u64 {
+    pub(crate) fn attempts(&self) -> u64 {
         self.kinds.iter().sum::<u64>() + self.failed
     }
 }
 
 /// All peers, those with the most attempts first.
-pub(super) fn most_resent_to(state: &State) -> Vec<Peer<'_>> {
+pub(crate) fn most_resent_to(state: &State) -> Vec<Peer<'_>> {
     let mut peers: FxHashMap<(Netns, IpAddr), Peer<'_>> = FxHashMap::default();
     for (key, flow) in state.flows.iter() {
         let place = (key.netns, key.endpoints.destination.ip());
