@@ -40,7 +40,7 @@ impl Stamp {
     }
 
     /// Nanoseconds since boot.
-    pub(super) fn boot_ns(self) -> u64 {
+    pub(crate) fn boot_ns(self) -> u64 {
         self.boot_ns
     }
 }

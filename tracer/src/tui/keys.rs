@@ -45,6 +45,8 @@ pub enum Action {
     Copy(Extent),
     /// Take the mouse, or leave it to the terminal.
     Mouse,
+    /// Begin to record to a file, or end it.
+    Record,
 }
 
 /// How far in time.
@@ -138,7 +140,7 @@ const fn key<A>(
 }
 
 /// Every key there is, while nothing is typed.
-pub const BINDINGS: [Binding; 42] = [
+pub const BINDINGS: [Binding; 43] = [
     key(
         &[(KeyCode::Char('q'), NONE), (KeyCode::Char('c'), CONTROL)],
         Action::Quit,
@@ -260,6 +262,13 @@ pub const BINDINGS: [Binding; 42] = [
         "m",
         Some(("m", "mark")),
         "mark this moment",
+    ),
+    key(
+        &[(KeyCode::Char('r'), NONE)],
+        Action::Record,
+        "r",
+        Some(("r", "record")),
+        "record to a file, or end",
     ),
     key(&[(KeyCode::Char('F'), NONE)], Action::Follow, "F", None, "follow the newest event"),
     key(

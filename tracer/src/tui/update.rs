@@ -47,6 +47,8 @@ pub enum Effect {
     Copy(String),
     /// Take the mouse, or leave it to the terminal.
     Mouse(bool),
+    /// Begin to record, or end it.
+    Record,
 }
 
 /// Takes one input in.
@@ -145,6 +147,10 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
             answer(model, "copied, if this terminal lets programs set its clipboard (OSC 52)");
             return Some(Effect::Copy(copied));
         }
+        Action::Record if model.source == Source::Session => {
+            answer(model, "a session is recorded already");
+        }
+        Action::Record => return Some(Effect::Record),
         Action::Mouse => {
             model.has_mouse = !model.has_mouse;
             let whose = if model.has_mouse {

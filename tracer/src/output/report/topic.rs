@@ -105,6 +105,7 @@ impl Topic {
             Body::HookStatus(status) => ("", About::Hook(status.hook)),
             Body::Marker(_) => ("", About::Namespace),
             Body::Clock(clock) => (clock.change.name(), About::Namespace),
+            Body::Gap(_) => ("", About::Namespace),
             Body::Undo(_)
             | Body::Claim(_)
             | Body::ConntrackCounters(_)
@@ -143,7 +144,7 @@ impl Topic {
             }
             RecordKind::Ipvs if self.word == USUAL_REUSE => Importance::Usual,
             RecordKind::Ipvs => Importance::Fault,
-            RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock => Importance::Frame,
+            RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock | RecordKind::Gap => Importance::Frame,
             _ => Importance::Change,
         }
     }
