@@ -17,6 +17,8 @@ mod cursor;
 mod indexer;
 mod landmarks;
 mod moments;
+#[cfg(test)]
+pub(crate) mod recording;
 mod records;
 mod reel;
 mod replay;

@@ -106,7 +106,6 @@ impl Default for Options {
 }
 
 /// A session to show.
-#[derive(Debug)]
 pub struct Session {
     /// Its records.
     pub recorded: Arc<dyn Recorded>,

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
-use super::{playback::Playback, scope::View, status::StatusLine, tell};
+use super::{playback::{Playback, Shifts}, scope::View, status::StatusLine, tell};
 use crate::{
     block::Block,
     decode::{Decoder, split_record},
@@ -31,8 +31,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// `tracer export`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The session.
-    file: PathBuf,
+    /// The sessions: parts of one recording, or of several nodes; needs no root.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// jsonl, a JSON object a line; parquet, a table; pcapng, packets for Wireshark.
     #[arg(long)]
     format: ExportFormat,
@@ -43,12 +44,15 @@ pub(super) struct Arguments {
     #[arg(long, requires = "output")]
     force: bool,
     #[command(flatten)]
+    shifts: Shifts,
+    #[command(flatten)]
     view: View,
 }
 
 /// Reads the session and writes what it tells in another format.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let playback = Playback::open(&arguments.file, &arguments.view.scope)?;
+    let playback = Playback::open(&arguments.files, &arguments.shifts, &arguments.view.scope)?;
+    playback.clocks().iter().for_each(|sentence| tell(sentence));
     let sieve = Sieve::new(arguments.view.for_session()?);
     let Some(path) = &arguments.output else {
         let stdout = io::stdout();
@@ -63,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         export(playback, sieve, arguments.format, BufWriter::with_capacity(OUTPUT_BYTES, writer))?;
         return Ok(());
     };
-    if is_same_file(path, &arguments.file) {
+    if arguments.files.iter().any(|file| is_same_file(path, file)) {
         bail!("{} is the session itself", path.display());
     }
     let rows = into_file(path, arguments.force, |writer| export(playback, sieve, arguments.format, writer))?;

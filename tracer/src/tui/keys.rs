@@ -189,7 +189,7 @@ pub const BINDINGS: [Binding; 42] = [
         Action::Move(Motion::First),
         "Home End",
         None,
-        "first row, last; also g G",
+        "first row, last (g, G)",
     ),
     key(&[(KeyCode::End, NONE), (KeyCode::Char('G'), NONE)], Action::Move(Motion::Last), "", None, ""),
     key(&[(KeyCode::Enter, NONE)], Action::Open, "Enter", Some(("Enter", "details")), "details of the row"),
