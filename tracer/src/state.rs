@@ -250,15 +250,15 @@ impl State {
     /// Takes one event in. Events of different CPUs may come a little out of order.
     pub fn apply(&mut self, event: &Event) {
         if self.count_in(event, Likely::NOWHERE) {
-            self.timeline.push(event.clone());
+            self.timeline.take(&mut event.clone());
         }
     }
 
-    /// The same with an event nobody else needs, which spares the timeline a copy; `row` is what
-    /// [`look_ahead`](Self::look_ahead) said of it.
-    fn apply_owned(&mut self, event: Event, row: Likely) {
-        if self.count_in(&event, row) {
-            self.timeline.push(event);
+    /// The same with an event nobody else needs: it may be another afterwards, which spares the timeline a copy. `row`
+    /// is what [`look_ahead`](Self::look_ahead) said of it.
+    fn apply_taking(&mut self, event: &mut Event, row: Likely) {
+        if self.count_in(event, row) {
+            self.timeline.take(event);
         }
     }
 
@@ -323,6 +323,7 @@ impl State {
             | Body::Marker(_)
             | Body::Session(_)
             | Body::SessionBegin => {}
+            Body::Gap(gap) => self.accounting.unrecorded += gap.records,
             Body::Node { kernel, host } => {
                 // Of several, the first one stands for all.
                 if netns.node == 0 || self.node.is_none() {

@@ -39,9 +39,11 @@ impl<'a> Batch<'a> {
     fn hand_on(&mut self) {
         let Self { state, events, rows } = self;
         rows.extend(events.iter().map(|event| state.look_ahead(event)));
-        for (event, row) in events.drain(..).zip(rows.drain(..)) {
-            state.apply_owned(event, row);
+        for (event, &row) in events.iter_mut().zip(&*rows) {
+            state.apply_taking(event, row);
         }
+        events.clear();
+        rows.clear();
     }
 }
 

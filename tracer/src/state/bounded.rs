@@ -9,7 +9,7 @@ use std::{
 use hashbrown::{HashTable, hash_table::Entry as Place};
 use rustc_hash::FxBuildHasher;
 
-use super::prefetch::prefetch;
+use super::prefetch::{in_huge_pages, prefetch};
 
 /// A table of at most `limit` entries. A new key in a full table takes the place of the entry that was touched
 /// longest ago; such evictions are counted.
@@ -80,6 +80,7 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
                 index
             }
             Place::Vacant(free) if entries.len() < self.limit => {
+                make_room(entries, self.limit);
                 #[expect(clippy::cast_possible_truncation, reason = "the limit fits")]
                 let index = entries.len() as u32;
                 free.insert(Position { hash, index });
@@ -190,6 +191,18 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         }
         // Only a full table is asked, which has an entry at least.
         0
+    }
+}
+
+/// Makes room for one more. A table that has become large gets the room for all it may hold at once: memory that nobody
+/// has written is none, and entries are never moved again.
+fn make_room<T>(entries: &mut Vec<T>, limit: usize) {
+    const LARGE: usize = 4_096;
+    const AT_ONCE: usize = 31;
+    let length = entries.len();
+    if length >= LARGE && length == entries.capacity() {
+        entries.reserve_exact((limit - length).min(length.saturating_mul(AT_ONCE)));
+        in_huge_pages(entries);
     }
 }
 

@@ -43,6 +43,9 @@ impl Hash for FlowKey {
 }
 
 /// What became of one flow.
+///
+/// It begins where a line of the cache does: in a storm of many flows the time goes into the lines that come from memory.
+#[repr(align(64))]
 #[derive(Clone, Debug)]
 pub struct Flow {
     /// When it was first seen here.
