@@ -16,8 +16,7 @@ pub(crate) fn blocks(records: u32) -> Vec<Block> {
     let mut begin = 0;
     while begin < records {
         let end = records.min(begin + BLOCK_RECORDS);
-        let block: Vec<u8> =
-            (begin..end).flat_map(|index| retransmit(index).as_bytes().to_vec()).collect();
+        let block: Vec<u8> = (begin..end).flat_map(|index| retransmit(index).as_bytes().to_vec()).collect();
         blocks.push(Block(Bytes::from(block)));
         begin = end;
     }

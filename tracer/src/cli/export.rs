@@ -14,7 +14,12 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
-use super::{playback::{Playback, Shifts}, scope::View, status::StatusLine, tell};
+use super::{
+    playback::{Playback, Shifts},
+    scope::View,
+    status::StatusLine,
+    tell,
+};
 use crate::{
     block::Block,
     decode::{Decoder, split_record},

@@ -204,7 +204,8 @@ mod tests {
             _ => size_of::<ReadyRecord>(),
         })
         .unwrap();
-        let header = RecordHeader { time_ns, kind: kind as u16, length_bytes, node, ..RecordHeader::default() };
+        let header =
+            RecordHeader { time_ns, kind: kind as u16, length_bytes, node, ..RecordHeader::default() };
         match kind {
             RecordKind::Session => {
                 SessionRecord { header, is_under_way, ..SessionRecord::default() }.as_bytes().to_vec()
@@ -220,13 +221,25 @@ mod tests {
         // Kind, time, node; the first record that is left out, for ten nanoseconds.
         let table: [(&[(RecordKind, u64, u16)], u8, Option<usize>); 5] = [
             (&[(Marker, 1, 0), (Ready, 5, 0), (Marker, 14, 0), (Marker, 15, 0)], 0, Some(3)),
-            (&[(Session, 1, 0), (SessionBegin, 1, 0), (Marker, 12, 0), (Ready, 20, 0), (Marker, 29, 0)], 0, None),
+            (
+                &[(Session, 1, 0), (SessionBegin, 1, 0), (Marker, 12, 0), (Ready, 20, 0), (Marker, 29, 0)],
+                0,
+                None,
+            ),
             // What was known before is old, however late it is told.
-            (&[(Session, 50, 0), (Ready, 5, 0), (Marker, 40, 0), (SessionBegin, 50, 0), (Marker, 60, 0)], 1, Some(4)),
+            (
+                &[(Session, 50, 0), (Ready, 5, 0), (Marker, 40, 0), (SessionBegin, 50, 0), (Marker, 60, 0)],
+                1,
+                Some(4),
+            ),
             // The node that was there first.
             (&[(Ready, 5, 1), (Marker, 14, 0), (Ready, 14, 0), (Marker, 15, 0)], 0, Some(3)),
             // A second node's prologue is not cut, what it tells behind is.
-            (&[(Ready, 5, 0), (Session, 9, 1), (Ready, 30, 1), (SessionBegin, 9, 1), (Marker, 15, 1)], 1, Some(4)),
+            (
+                &[(Ready, 5, 0), (Session, 9, 1), (Ready, 30, 1), (SessionBegin, 9, 1), (Marker, 15, 1)],
+                1,
+                Some(4),
+            ),
         ];
         for (records, is_under_way, expected) in table {
             let mut end = End::after(Duration::from_nanos(10));

@@ -8,7 +8,11 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::{playback::{Playback, Shifts}, scope::View, tell};
+use super::{
+    playback::{Playback, Shifts},
+    scope::View,
+    tell,
+};
 use crate::output::report::Report;
 
 /// `tracer report`.
