@@ -309,6 +309,7 @@ impl Desk {
                 self.model.history.work();
             }
             Some(Feed::Found(found)) => take_found(&mut self.model, found),
+            Some(Feed::Recording(status)) => self.model.recording = status,
             Some(Feed::Notice(notice)) => {
                 update(&mut self.model, Input::Notice(Text::new(&notice)));
             }
