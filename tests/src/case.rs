@@ -22,6 +22,7 @@ mod loops;
 mod names;
 mod neighbour;
 mod reconcile;
+mod report;
 mod retransmit;
 mod route;
 mod ruleset;
@@ -97,6 +98,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         storm::CASES,
         translation::CASES,
         export::CASES,
+        report::CASES,
         screen::CASES,
         fallback::CASES,
     ]

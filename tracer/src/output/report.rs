@@ -26,10 +26,7 @@ mod tests;
 mod text;
 mod topic;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use self::{answering::Answering, counts::Counts, gather::Told, log::Log, series::Series, servers::Servers};
 use crate::{

@@ -144,7 +144,9 @@ impl Topic {
             }
             RecordKind::Ipvs if self.word == USUAL_REUSE => Importance::Usual,
             RecordKind::Ipvs => Importance::Fault,
-            RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock | RecordKind::Gap => Importance::Frame,
+            RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock | RecordKind::Gap => {
+                Importance::Frame
+            }
             _ => Importance::Change,
         }
     }
