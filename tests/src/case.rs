@@ -13,6 +13,7 @@ mod conntrack_counters;
 mod conntrack_race;
 mod export;
 mod fallback;
+mod flight;
 mod icmp;
 mod incident;
 mod ipvs;
@@ -100,6 +101,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         export::CASES,
         report::CASES,
         screen::CASES,
+        flight::CASES,
         fallback::CASES,
     ]
     .into_iter()

@@ -13,6 +13,7 @@
 //! The records of a frame lie one behind the other, or arranged by field, whichever is smaller (`arrangement.rs`).
 
 mod arrangement;
+mod capture;
 mod file;
 mod format;
 mod frame;
@@ -25,6 +26,7 @@ mod tape;
 mod tests;
 mod writer;
 
+pub(crate) use self::capture::{Capture, Ending, Written};
 pub use self::{
     file::{ReadError, SessionFile},
     format::{MAJOR_VERSION, MINOR_VERSION},

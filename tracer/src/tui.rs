@@ -21,6 +21,7 @@ pub mod update;
 pub mod view;
 pub mod when;
 mod widget;
+mod writings;
 
 use crate::words::owner as owner_text;
 
@@ -48,6 +49,7 @@ use self::{
     theme::{Answers, Choice, QUERY, Taken, Theme},
     update::{Effect, Input, take_found, update},
     when::When,
+    writings::Writings,
 };
 use crate::{
     block::Block,
@@ -233,6 +235,8 @@ struct Desk {
     moment: Option<Stamp>,
     theme: Theme,
     answers: Answers,
+    /// What is kept, being written.
+    written: Writings,
     /// Tells the thread that goes through the session to end.
     indexing: Option<Arc<AtomicBool>>,
 }
@@ -268,6 +272,7 @@ impl Desk {
             moment: None,
             theme,
             answers: Answers::default(),
+            written: Writings::default(),
             indexing: None,
         })
     }
@@ -298,14 +303,15 @@ impl Desk {
     fn take_incoming(&mut self, incoming: Option<Feed>) {
         match incoming {
             Some(Feed::Block(block)) => {
+                self.written.tell(&mut self.model);
                 self.model.take(&block);
                 self.model.history.work();
             }
             Some(Feed::Found(found)) => take_found(&mut self.model, found),
+            Some(Feed::Recording(status)) => self.model.recording = status,
             Some(Feed::Notice(notice)) => {
                 update(&mut self.model, Input::Notice(Text::new(&notice)));
             }
-            Some(Feed::Recording(status)) => self.model.recording = status,
             None => {
                 update(&mut self.model, Input::Ended);
             }
@@ -360,6 +366,7 @@ impl Desk {
             Some(Effect::Copy(text)) => Screens::copy(&text)?,
             Some(Effect::Mouse(take)) => self.screens.take_mouse(take)?,
             Some(Effect::Record) => self.command(Command::Record),
+            Some(Effect::WriteHistory) => self.written.begin(&mut self.model),
             None => {}
         }
         let began = Instant::now();
