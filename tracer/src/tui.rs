@@ -196,14 +196,15 @@ async fn serve(desk: &mut Desk, mut feed: Receiver<Feed>, finds: Option<Sender<F
                 }
                 is_stale = true;
             }
-            _ = frames.tick(), if is_stale || desk.model.player.is_playing => {
+            _ = frames.tick(), if is_stale => {
                 desk.model.hold_selection();
                 desk.screens.draw(|frame| view::draw(frame, &desk.model, desk.theme))?;
                 // The next one a whole interval after this: a picture that takes long to draw must not keep blocks
                 // waiting.
                 frames.reset();
-                is_stale = false;
-                // While nothing plays, the time that passes is nobody's.
+                // What comes of playing is drawn next, its end as well. While nothing plays, the time that passes is
+                // nobody's.
+                is_stale = desk.model.player.is_playing;
                 update(&mut desk.model, Input::Elapsed(played.elapsed().min(2 * FRAME)));
                 played = Instant::now();
             }
@@ -321,10 +322,10 @@ impl Desk {
                 self.model.history.work();
             }
             Some(Feed::Found(found)) => take_found(&mut self.model, found),
+            Some(Feed::Recording(status)) => self.model.recording = status,
             Some(Feed::Notice(notice)) => {
                 update(&mut self.model, Input::Notice(Text::new(&notice)));
             }
-            Some(Feed::Recording(status)) => self.model.recording = status,
             None => {
                 update(&mut self.model, Input::Ended);
             }

@@ -93,6 +93,12 @@ impl Queue {
         !inner.is_abandoned && inner.bytes <= self.limit_bytes / 2
     }
 
+    /// Whether something waits.
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.lock().messages.is_empty()
+    }
+
     /// The next message, waited for until a moment.
     pub(super) fn pop(&self, until: Instant) -> Popped {
         let mut inner = self.lock();
