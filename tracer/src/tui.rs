@@ -313,7 +313,6 @@ impl Desk {
             Some(Feed::Notice(notice)) => {
                 update(&mut self.model, Input::Notice(Text::new(&notice)));
             }
-            Some(Feed::Recording(status)) => self.model.recording = status,
             None => {
                 update(&mut self.model, Input::Ended);
             }
