@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    bounded::{Bounded, Likely},
+    bounded::{Asked, Bounded},
     outage::{Outage, Outages},
     recent::Recent,
     shared::{Interner, Shared},
@@ -228,13 +228,18 @@ pub type Flows = Bounded<FlowKey, Flow>;
 pub(super) fn retransmit(
     flows: &mut Flows,
     shared: &mut Shared,
-    row: Likely,
+    row: Option<Asked>,
     netns: Netns,
     time: Timestamp,
     retransmit: &Retransmit,
 ) {
     let key = FlowKey { netns, endpoints: retransmit.flow };
-    flows.touch_at(row, key, || Flow::new(time)).retransmit(shared, time, retransmit);
+    let new = || Flow::new(time);
+    let flow = match row {
+        Some(asked) => flows.touch_asked(asked, key, new),
+        None => flows.touch(key, new),
+    };
+    flow.retransmit(shared, time, retransmit);
 }
 
 pub(super) fn undo(flows: &mut Flows, netns: Netns, time: Timestamp, undo: &Undo) {

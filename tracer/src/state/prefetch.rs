@@ -30,14 +30,14 @@ pub(super) fn in_huge_pages<T>(list: &mut Vec<T>) {
 }
 
 #[cfg(target_arch = "x86_64")]
-fn prefetch_line(address: *const u8) {
+pub(super) fn prefetch_line(address: *const u8) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: the instruction changes nothing but caches, and takes any address without a fault.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
 }
 
 #[cfg(target_arch = "aarch64")]
-fn prefetch_line(address: *const u8) {
+pub(super) fn prefetch_line(address: *const u8) {
     // SAFETY: the instruction changes nothing but caches, and takes any address without a fault.
     unsafe {
         std::arch::asm!("prfm pldl1keep, [{address}]", address = in(reg) address, options(nostack, readonly, preserves_flags));
@@ -45,4 +45,4 @@ fn prefetch_line(address: *const u8) {
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn prefetch_line(_: *const u8) {}
+pub(super) fn prefetch_line(_: *const u8) {}
