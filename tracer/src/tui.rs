@@ -192,14 +192,15 @@ async fn serve(desk: &mut Desk, mut feed: Receiver<Feed>, finds: Option<Sender<F
                 }
                 is_stale = true;
             }
-            _ = frames.tick(), if is_stale || desk.model.player.is_playing => {
+            _ = frames.tick(), if is_stale => {
                 desk.model.hold_selection();
                 desk.screens.draw(|frame| view::draw(frame, &desk.model, desk.theme))?;
                 // The next one a whole interval after this: a picture that takes long to draw must not keep blocks
                 // waiting.
                 frames.reset();
-                is_stale = false;
-                // While nothing plays, the time that passes is nobody's.
+                // What comes of playing is drawn next, its end as well. While nothing plays, the time that passes is
+                // nobody's.
+                is_stale = desk.model.player.is_playing;
                 update(&mut desk.model, Input::Elapsed(played.elapsed().min(2 * FRAME)));
                 played = Instant::now();
             }
