@@ -13,6 +13,7 @@ mod conntrack_counters;
 mod conntrack_race;
 mod export;
 mod fallback;
+mod flight;
 mod icmp;
 mod incident;
 mod ipvs;
@@ -98,6 +99,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         translation::CASES,
         export::CASES,
         screen::CASES,
+        flight::CASES,
         fallback::CASES,
     ]
     .into_iter()

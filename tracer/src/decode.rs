@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use tracer_common::record::{
     AddressRecord, ClaimRecord, ClockRecord, ConntrackCountersRecord, ConntrackRecord, ContainerRecord,
-    DuplicateRecord, FactsRecord, HookStatusRecord, IcmpRecord, IpvsChangeRecord, IpvsDestinationRecord,
-    IpvsRecord, IpvsServiceRecord, LinkRecord, MarkerRecord, NamespaceRecord, NeighbourEntryRecord,
-    NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind, RetransmitRecord, RouteLookupRecord,
-    RouteRecord, RuleRecord, RulesetRecord, SessionBeginRecord, SessionRecord, StatsRecord, SysctlRecord,
-    TranslationRecord, UndoRecord,
+    DuplicateRecord, FactsRecord, GapRecord, HookStatusRecord, IcmpRecord, IpvsChangeRecord,
+    IpvsDestinationRecord, IpvsRecord, IpvsServiceRecord, LinkRecord, MarkerRecord, NamespaceRecord,
+    NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, RecordHeader, RecordKind,
+    RetransmitRecord, RouteLookupRecord, RouteRecord, RuleRecord, RulesetRecord, SessionBeginRecord,
+    SessionRecord, StatsRecord, SysctlRecord, TranslationRecord, UndoRecord,
 };
 use zerocopy::FromBytes;
 
@@ -218,6 +218,7 @@ impl Decoder {
             }
             RecordKind::Facts => Body::Facts(Arc::new(Facts::from_text(read::<FactsRecord>(record)?.1))),
             RecordKind::Session => Body::Session((&read::<SessionRecord>(record)?.0).into()),
+            RecordKind::Gap => Body::Gap((&read::<GapRecord>(record)?.0).into()),
             RecordKind::SessionBegin => {
                 read::<SessionBeginRecord>(record)?;
                 Body::SessionBegin

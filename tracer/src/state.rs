@@ -324,6 +324,7 @@ impl State {
             | Body::Marker(_)
             | Body::Session(_)
             | Body::SessionBegin => {}
+            Body::Gap(gap) => self.accounting.unrecorded += gap.records,
             Body::Node { kernel, host } => {
                 // Of several, the first one stands for all.
                 if netns.node == 0 || self.node.is_none() {

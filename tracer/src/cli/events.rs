@@ -13,7 +13,7 @@ use tokio::time::{self, MissedTickBehavior};
 use super::{
     node::{Blocks, Node},
     playback::{Playback, Shifts},
-    recording::Recording,
+    recording::{self, Recording, RotationArguments},
     scope::View,
     tell,
 };
@@ -49,6 +49,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     shifts: Shifts,
     #[command(flatten)]
+    rotation: RotationArguments,
+    #[command(flatten)]
     view: View,
 }
 
@@ -59,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let node = Node::find(&arguments.view.scope)?;
     let recording =
-        arguments.record.as_deref().map(|path| Recording::create(path, arguments.force)).transpose()?;
+        Recording::new(arguments.record.as_deref(), arguments.force, arguments.rotation.rotation())?;
     node.run(async |blocks| print(blocks, arguments, recording).await)
 }
 
@@ -79,11 +81,7 @@ fn print_session(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Prints this node's events, and records them, until something ends them.
-async fn print(
-    blocks: &mut Blocks,
-    arguments: &Arguments,
-    mut recording: Option<Recording>,
-) -> anyhow::Result<()> {
+async fn print(blocks: &mut Blocks, arguments: &Arguments, mut recording: Recording) -> anyhow::Result<()> {
     let mut output = on_stdout(arguments.json, arguments.view.filter.clone());
     let mut reader_check = time::interval(READER_CHECK_INTERVAL);
     reader_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -91,17 +89,18 @@ async fn print(
         tokio::select! {
             block = blocks.next() => {
                 let Some(block) = block else { break };
-                if let Some(recording) = &mut recording {
-                    recording.append(&block)?;
-                }
+                recording.take(&block);
                 output.print(&block)?;
             }
-            _ = reader_check.tick() => check_reader()?,
+            _ = reader_check.tick() => {
+                check_reader()?;
+                recording.tick();
+            }
         }
     }
     output.finish()?;
-    if let Some(recording) = recording {
-        recording.finish()?;
+    if let Some(status) = recording.finish()?.filter(|status| status.lost_records != 0) {
+        tell(&format!("{}{}", status.path.display(), recording::lost(&status)));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -127,6 +128,15 @@ impl Iterator for Playback {
     }
 }
 
+/// Where a duration ends in these blocks, in nanoseconds since boot; `None` if they do not tell.
+pub(super) fn end_ns(blocks: impl Iterator<Item = Block>, duration: Duration) -> Option<u64> {
+    let mut end = End::after(duration);
+    blocks.into_iter().find_map(|block| {
+        end.within(&block);
+        end.end_ns
+    })
+}
+
 /// Where a duration ends. It is counted by the records' clock, from when everything was attached on the first node; of a
 /// file that begins in the middle of a recording, from its beginning.
 struct End {
@@ -140,7 +150,7 @@ struct End {
 }
 
 impl End {
-    fn after(duration: std::time::Duration) -> Self {
+    fn after(duration: Duration) -> Self {
         Self {
             duration_ns: u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),
             end_ns: None,

@@ -2,17 +2,21 @@
 
 mod loaded;
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
-use tracer_common::record::RecordKind;
 
 use self::loaded::Loaded;
-use super::{limits::LimitArguments, playback::Playback, scope::View, screens::Screens, tell};
+use super::{
+    limits::LimitArguments,
+    playback::{Playback, Shifts, end_ns, is_regular, tape},
+    scope::View,
+    screens::Screens,
+    tell,
+};
 use crate::{
-    decode::records,
+    block::Block,
     history::{Recorded, USUAL_CHECKPOINT_BYTES},
-    session::Tape,
     tui::{self, Source, when::When},
 };
 
@@ -31,6 +35,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     screens: Screens,
     #[command(flatten)]
+    shifts: Shifts,
+    #[command(flatten)]
     view: View,
     #[command(flatten)]
     limits: LimitArguments,
@@ -46,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let duration = arguments.view.scope.duration();
     let session = tui::Session {
         recorded: Arc::clone(&recorded),
-        until_ns: duration.and_then(|duration| end_ns(&*recorded, duration)),
+        until_ns: duration.and_then(|duration| end_ns(blocks(&*recorded), duration)),
         from: arguments.from,
         is_playing: arguments.play,
     };
@@ -58,23 +64,20 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The session, which is read as it is wanted; one that comes through a pipe is read whole first.
-fn open(arguments: &Arguments) -> anyhow::Result<Arc<dyn Recorded>> {
-    if let [path] = arguments.files.as_slice()
-        && fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
-    {
-        return Ok(Arc::new(Loaded::read(Playback::open(path, &arguments.view.scope)?)?));
-    }
-    Ok(Arc::new(Tape::open(&arguments.files)?))
+/// What is recorded, as far as it can be read.
+fn blocks(session: &dyn Recorded) -> impl Iterator<Item = Block> {
+    (0..session.chapters()).filter_map(|index| session.read(index).ok())
 }
 
-/// Where a duration ends that is counted from when everything was attached, in nanoseconds since boot; `None` if the
-/// session does not tell.
-fn end_ns(session: &dyn Recorded, duration: Duration) -> Option<u64> {
-    let duration_ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let ready = (0..session.chapters()).find_map(|index| {
-        let block = session.read(index).ok()?;
-        records(&block.0).map(|(header, _)| header).find(|header| header.kind == RecordKind::Ready as u16)
-    })?;
-    Some(ready.time_ns.saturating_add(duration_ns))
+/// The session, which is read as it is wanted; one that comes through a pipe is read whole first.
+fn open(arguments: &Arguments) -> anyhow::Result<Arc<dyn Recorded>> {
+    let Arguments { files, shifts, view, .. } = arguments;
+    if let [path] = &files[..]
+        && !is_regular(path)
+    {
+        return Ok(Arc::new(Loaded::read(Playback::open(files, shifts, &view.scope)?)?));
+    }
+    let tape = tape(files, shifts)?;
+    tape.clocks().iter().for_each(|sentence| tell(sentence));
+    Ok(Arc::new(tape))
 }

@@ -43,8 +43,10 @@ enum Format {
 /// Reads the session and prints the report on standard output.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut playback = Playback::open(&arguments.files, &arguments.shifts, &arguments.view.scope)?;
-    playback.clocks().iter().for_each(|sentence| tell(sentence));
+    let clocks = playback.clocks();
+    clocks.iter().for_each(|sentence| tell(sentence));
     let mut report = Report::new(arguments.view.for_session()?);
+    report.note_clocks(clocks);
     for block in &mut playback {
         report.take(&block?);
     }

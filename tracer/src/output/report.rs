@@ -28,7 +28,7 @@ mod topic;
 
 use std::{collections::BTreeMap, fmt};
 
-use self::{answering::Answering, counts::Counts, log::Log, series::Series, servers::Servers};
+use self::{answering::Answering, counts::Counts, gather::Told, log::Log, series::Series, servers::Servers};
 use crate::{
     block::Block,
     decode::Decoder,
@@ -41,6 +41,10 @@ use crate::{
 /// Buckets of the rates of a whole session.
 const RATE_BUCKETS: usize = 480;
 
+/// Entries of the timeline that people read in Markdown, and on a page; of events, and as many of findings.
+const ENTRIES_PASTED: usize = 60;
+const ENTRIES_ON_A_PAGE: usize = 250;
+
 /// What a report tells of the events it was given. It knows no clock and no file: equal events make an equal report.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -49,6 +53,7 @@ pub struct Report {
     state: Box<State>,
     collected: Collected,
     damage: Vec<String>,
+    clocks: Vec<String>,
 }
 
 /// What the state does not keep of a whole session.
@@ -56,6 +61,8 @@ pub struct Report {
 struct Collected {
     began: Option<Timestamp>,
     prologues: Prologues,
+    /// By its number, what each node told of itself.
+    nodes: BTreeMap<u16, Told>,
     rates: Option<Series<{ COUNTED_FAMILIES.len() }>>,
     log: Log,
     answering: Answering,
@@ -83,19 +90,29 @@ impl Report {
         state.set_decoded(decoder.counts());
     }
 
+    /// Records read so far.
+    pub fn records(&self) -> u64 {
+        self.decoder.counts().decoded
+    }
+
     /// Tells what of the session could not be read, a sentence each.
     pub fn note_damage(&mut self, damage: impl IntoIterator<Item = String>) {
         self.damage.extend(damage);
     }
 
+    /// Tells how the clocks of several nodes stand to each other, a sentence each.
+    pub fn note_clocks(&mut self, clocks: impl IntoIterator<Item = String>) {
+        self.clocks.extend(clocks);
+    }
+
     /// It as Markdown.
     pub fn markdown(&self) -> impl fmt::Display {
-        markdown::Markdown(self.document())
+        markdown::Markdown(self.document(ENTRIES_PASTED))
     }
 
     /// It as a page that needs nothing else: no network, no script.
     pub fn html(&self) -> String {
-        html::page(&self.document())
+        html::page(&self.document(ENTRIES_ON_A_PAGE))
     }
 
     /// It as one JSON object, as docs/report.md describes it.
@@ -104,7 +121,7 @@ impl Report {
     ///
     /// Never in practice: everything in it can be written as JSON.
     pub fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(&self.document())
+        serde_json::to_string_pretty(&self.document(usize::MAX))
     }
 }
 
@@ -113,7 +130,7 @@ impl Collected {
         let began = *self.began.get_or_insert(event.time);
         self.answering.note(began, event);
         self.servers.note(began, event);
-        if self.prologues.has(event) {
+        if self.is_of_node(event) | self.prologues.has(event) {
             return;
         }
         self.counts.note(event);
@@ -121,6 +138,23 @@ impl Collected {
             self.rates.get_or_insert_with(|| Series::new(began, RATE_BUCKETS)).add(event.time, place, 1);
         }
         self.log.note(event);
+    }
+
+    /// Takes in what a node tells of itself, and says whether that is all there is to an event.
+    fn is_of_node(&mut self, event: &Event) -> bool {
+        let number = event.netns.node;
+        match &event.body {
+            Body::Node { kernel, host } => {
+                let told = self.nodes.entry(number).or_default();
+                (told.kernel, told.host) = (kernel.clone(), host.clone());
+            }
+            Body::Ready => self.nodes.entry(number).or_default().is_ready = true,
+            Body::Stats(_) => self.nodes.entry(number).or_default().is_accounted = true,
+            // Which hooks were attached when it began is told with the node.
+            Body::HookStatus(_) => return self.nodes.get(&number).is_none_or(|told| !told.is_ready),
+            _ => return false,
+        }
+        true
     }
 }
 

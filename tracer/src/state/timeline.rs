@@ -56,6 +56,7 @@ pub(super) fn is_told(body: &Body) -> bool {
         | Body::Duplicate(_)
         | Body::Route(_)
         | Body::Marker(_)
+        | Body::Gap(_)
         | Body::HookStatus(_) => true,
         Body::Address(_) | Body::Link(_) | Body::Rule(_) | Body::Sysctl(_) | Body::Clock(_) => {
             !body.is_snapshot()

@@ -1,5 +1,7 @@
 //! What a report says, before it is Markdown, HTML or JSON. As JSON it is a contract: docs/report.md describes it.
 
+use std::fmt;
+
 use serde::{Serialize, Serializer};
 
 use crate::event::Timestamp;
@@ -28,6 +30,9 @@ pub(super) struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) span: Option<Extent>,
     pub(super) nodes: Vec<Node>,
+    /// How the clocks of several nodes stand to each other, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) clocks: Vec<String>,
     pub(super) findings: Vec<Finding>,
     pub(super) rates: Rates,
     pub(super) timeline: Timeline,
@@ -40,6 +45,27 @@ pub(super) struct Document {
     pub(super) rulesets: Ranking<Ruleset>,
     pub(super) events: Vec<Events>,
     pub(super) gaps: Gaps,
+}
+
+/// Where something was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Place {
+    /// The node's host name, if the report is of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<String>,
+    /// The network namespace, by name where it has one; empty for the whole node.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) netns: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.node {
+            Some(node) if self.netns.is_empty() => formatter.write_str(node),
+            Some(node) => write!(formatter, "{node} {}", self.netns),
+            None => formatter.write_str(&self.netns),
+        }
+    }
 }
 
 /// From when to when.
@@ -82,6 +108,8 @@ pub(super) struct Node {
     pub(super) facts: Vec<Fact>,
     pub(super) hooks_attached: u64,
     pub(super) hooks_missing: Vec<MissingHook>,
+    /// Whether it told what became of its events.
+    pub(super) is_accounted: bool,
     pub(super) accounting: Vec<Account>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) settings: Vec<Fact>,
@@ -124,6 +152,9 @@ pub(super) struct Finding {
     pub(super) mark: &'static str,
     /// Whether it went on when the session ended.
     pub(super) status: &'static str,
+    /// The node, if the report is of several and it is not of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<String>,
     pub(super) who: String,
     pub(super) what: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,9 +213,8 @@ pub(super) struct Entry {
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
     pub(super) events: u64,
-    /// The network namespace, by name where it has one.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) netns: String,
+    #[serde(flatten)]
+    pub(super) place: Place,
     pub(super) text: String,
     /// Whether it is marked on the time axes.
     #[serde(skip_serializing_if = "is_false")]
@@ -195,7 +225,8 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Peer {
     pub(super) name: String,
-    pub(super) netns: String,
+    #[serde(flatten)]
+    pub(super) place: Place,
     pub(super) flows: u64,
     pub(super) attempts: u64,
     pub(super) kinds: String,
@@ -210,7 +241,8 @@ pub(super) struct Peer {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Flow {
     pub(super) name: String,
-    pub(super) netns: String,
+    #[serde(flatten)]
+    pub(super) place: Place,
     pub(super) attempts: u64,
     pub(super) segments: u64,
     pub(super) failed: u64,
@@ -227,7 +259,8 @@ pub(super) struct Flow {
 pub(super) struct Neighbour {
     pub(super) address: String,
     pub(super) dev: String,
-    pub(super) netns: String,
+    #[serde(flatten)]
+    pub(super) place: Place,
     pub(super) answerers: Vec<Answerer>,
     /// Whom the kernel kept, from when on; nobody where the field is absent.
     pub(super) kept: Vec<Kept>,
@@ -267,7 +300,8 @@ pub(super) struct Server {
     /// Absent where new connections reached none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) real: Option<String>,
-    pub(super) netns: String,
+    #[serde(flatten)]
+    pub(super) place: Place,
     pub(super) connections: u64,
     pub(super) onto_drained: u64,
     pub(super) turned_away: u64,
@@ -301,7 +335,8 @@ pub(super) struct Conntrack {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Icmp {
     pub(super) destination: String,
-    pub(super) netns: String,
+    #[serde(flatten)]
+    pub(super) place: Place,
     pub(super) direction: &'static str,
     pub(super) meaning: &'static str,
     pub(super) messages: u64,
@@ -312,7 +347,8 @@ pub(super) struct Icmp {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Ruleset {
     pub(super) table: String,
-    pub(super) netns: String,
+    #[serde(flatten)]
+    pub(super) place: Place,
     pub(super) entries: u32,
     pub(super) most_entries: u32,
     pub(super) duplicates: u32,

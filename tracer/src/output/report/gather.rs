@@ -6,9 +6,10 @@ mod subjects;
 mod summary;
 mod timeline;
 
+pub(super) use self::node::Told;
 use super::{
     Netns, Report,
-    document::{Conntrack, Document, Extent, Forgotten, Gaps, Moment, Rate, Rates, SHAPE},
+    document::{Conntrack, Document, Extent, Forgotten, Gaps, Moment, Place, Rate, Rates, SHAPE},
     series::Series,
 };
 use crate::{
@@ -21,18 +22,19 @@ use crate::{
 const ROWS: usize = 20;
 
 impl Report {
-    /// What it says of everything so far.
-    pub(super) fn document(&self) -> Document {
+    /// What it says of everything so far, with so many entries of the timeline at most, of events and of findings each.
+    pub(super) fn document(&self, entries: usize) -> Document {
         let state = &*self.state;
         let span = self.collected.began.map(|began| extent(began, state.now().max(began)));
         let mut document = Document {
             report: SHAPE,
             summary: Vec::new(),
             span,
-            nodes: node::nodes(state),
+            nodes: node::nodes(state, &self.collected.nodes),
+            clocks: self.clocks.clone(),
             findings: findings::findings(state),
             rates: rates(self.collected.began, self.collected.rates.as_ref()),
-            timeline: timeline::timeline(state, &self.collected.log),
+            timeline: timeline::timeline(state, &self.collected.log, entries),
             peers: subjects::peers(state),
             flows: subjects::flows(state),
             neighbours: subjects::neighbours(state, &self.collected.answering),
@@ -72,9 +74,15 @@ fn extent_of(span: Span) -> Extent {
     extent(span.first, span.last)
 }
 
-/// A network namespace by name, empty for the whole node.
-fn netns_name(state: &State, netns: Netns, then: Timestamp) -> String {
-    if netns == Netns::default() { String::new() } else { netns_column(state, netns, then) }
+/// Where something was, by the names known then.
+fn place(state: &State, netns: Netns, then: Timestamp) -> Place {
+    let name = if netns.inode == 0 { String::new() } else { netns_column(state, netns, then) };
+    Place { node: node_name(state, netns), netns: name }
+}
+
+/// The node something was on, if there are several.
+fn node_name(state: &State, netns: Netns) -> Option<String> {
+    state.names.one_of_several(netns.node).map(ToString::to_string)
 }
 
 fn rates(begin: Option<Timestamp>, series: Option<&Series<{ COUNTED_FAMILIES.len() }>>) -> Rates {

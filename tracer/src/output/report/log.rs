@@ -83,6 +83,8 @@ pub(super) struct Log {
     newest: FxHashMap<Topic, usize>,
     /// By importance: pauses that end an entry are so many times as long as usual.
     patience: [u64; Importance::ALL.len()],
+    /// By importance: when there was last no room. For a while then, what is new is told together.
+    crowded: [Option<Timestamp>; Importance::ALL.len()],
     /// Entries given up.
     left_out: u64,
     limit: usize,
@@ -100,6 +102,7 @@ impl Log {
             entries: Vec::new(),
             newest: FxHashMap::default(),
             patience: [1; Importance::ALL.len()],
+            crowded: [None; Importance::ALL.len()],
             left_out: 0,
             limit,
         }
@@ -108,18 +111,32 @@ impl Log {
     /// Takes an event in, if it tells what happened.
     pub(super) fn note(&mut self, event: &Event) {
         let Some(topic) = Topic::of(event) else { return };
-        let patience = self.patience[topic.importance() as usize];
-        if let Some(&place) = self.newest.get(&topic)
-            && let Some(entry) = self.entries.get_mut(place)
-            && !entry.is_over(event.time, patience)
-        {
-            return entry.extend(event);
+        let importance = topic.importance() as usize;
+        if self.goes_on(&topic, event) {
+            return;
+        }
+        let topic = if self.is_crowded(importance, event.time) { topic.of_others() } else { topic };
+        if topic.is_of_others() && self.goes_on(&topic, event) {
+            return;
         }
         self.newest.insert(topic.clone(), self.entries.len());
         self.entries.push(Entry::new(topic, event));
         if self.entries.len() > self.limit {
-            self.condense();
+            self.condense(event.time);
         }
+    }
+
+    /// Adds an event to the newest entry of a topic, if that is not over.
+    fn goes_on(&mut self, topic: &Topic, event: &Event) -> bool {
+        let patience = self.patience[topic.importance() as usize];
+        let entry = self.newest.get(topic).and_then(|&place| self.entries.get_mut(place));
+        let entry = entry.filter(|entry| !entry.is_over(event.time, patience));
+        entry.map(|entry| entry.extend(event)).is_some()
+    }
+
+    fn is_crowded(&self, importance: usize, now: Timestamp) -> bool {
+        const WHILE_NS: u64 = 60_000_000_000;
+        self.crowded[importance].is_some_and(|then| now.boot_ns.saturating_sub(then.boot_ns) < WHILE_NS)
     }
 
     /// The entries, oldest first.
@@ -134,7 +151,7 @@ impl Log {
 
     /// Makes room where most of it is taken: joins entries of one topic across longer pauses, or, where that does not
     /// help, gives up the smallest.
-    fn condense(&mut self) {
+    fn condense(&mut self, now: Timestamp) {
         let wanted = self.limit / 4 * 3;
         while self.entries.len() > wanted {
             let excess = self.entries.len() - wanted;
@@ -149,7 +166,10 @@ impl Log {
                     self.patience[importance as usize] = patience;
                     self.entries = joined(mem::take(&mut self.entries), importance, patience);
                 }
-                None => self.give_up_smallest(importance, excess.min(sizes[importance as usize])),
+                None => {
+                    self.crowded[importance as usize] = Some(now);
+                    self.give_up_smallest(importance, excess.min(sizes[importance as usize]));
+                }
             }
         }
         self.newest =
@@ -297,22 +317,25 @@ mod tests {
     #[test]
     fn a_flood_is_condensed_and_what_is_given_up_is_counted() {
         let mut log = Log::new(16);
-        // One address that moves every ten seconds fits by longer and longer pauses.
+        // One address that moves every minute fits by longer and longer pauses.
         for turn in 0..100 {
-            log.note(&moved(turn * 10_000, 1));
+            log.note(&moved(turn * 60_000, 1));
         }
         assert_eq!(log.entries().iter().map(|entry| entry.events).sum::<u64>(), 100);
         assert!(log.entries().len() <= 16 && log.left_out() == 0, "{:?}", told(&log));
         // A thousand addresses do not, but the rarer change is still there.
         log.note(&event(
-            1_100_000,
+            6_100_000,
             ipvs_change(IpvsChangeKind::Weight, "10.9.9.9:80", Some("10.0.0.1:80"), Some(1), Some(0)),
         ));
         for turn in 0..1_000_u32 {
-            log.note(&moved(1_200_000 + u64::from(turn) * 10_000, 10 + turn));
+            log.note(&moved(6_200_000 + u64::from(turn) * 1_000, 10 + turn));
         }
         assert!(log.entries().len() <= 16);
-        assert!(log.left_out() > 900, "{}", log.left_out());
+        assert!(log.left_out() > 0, "{:?}", told(&log));
+        // Those of one event are given up first.
+        let events: u64 = log.entries().iter().map(|entry| entry.events).sum();
+        assert_eq!(events + log.left_out(), 1_101, "{:?}", told(&log));
         assert!(log.entries().iter().any(|entry| matches!(entry.example.body, Body::IpvsChange(_))));
         let times: Vec<_> = log.entries().iter().map(|entry| entry.first).collect();
         assert!(times.is_sorted(), "{times:?}");

@@ -9,7 +9,7 @@ use super::{
 use crate::words::exact;
 
 /// Rows of a table at most: more is read in HTML, or from JSON.
-const ROWS: usize = 60;
+const ROWS: usize = 150;
 
 /// It as text.
 pub(super) struct Markdown(pub(super) Document);
@@ -40,27 +40,19 @@ fn write_table(out: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
     if let Some(caption) = &table.caption {
         writeln!(out, "\n### {}", Escaped(caption))?;
     }
-    // A column without a value in any row says nothing.
-    let told: Vec<usize> = (0..table.columns.len())
-        .filter(|&place| table.rows.iter().any(|row| !cell(row, place).is_empty()))
-        .collect();
-    let titles: Vec<&str> = told.iter().map(|&place| table.columns[place].title).collect();
+    let titles: Vec<&str> = table.columns.iter().map(|column| column.title).collect();
     let rules: String =
-        told.iter().map(|&place| if table.columns[place].is_number { "--:|" } else { "---|" }).collect();
+        table.columns.iter().map(|column| if column.is_number { "--:|" } else { "---|" }).collect();
     writeln!(out, "\n| {} |\n|{rules}", titles.join(" | "))?;
     for row in table.rows.iter().take(ROWS) {
         out.write_char('|')?;
-        for &place in &told {
-            write!(out, " {} |", Escaped(cell(row, place)))?;
+        for cell in row {
+            write!(out, " {} |", Escaped(cell))?;
         }
         writeln!(out)?;
     }
     let more = table.more + table.rows.len().saturating_sub(ROWS) as u64;
     if more > 0 { writeln!(out, "\nand {} more", exact(more)) } else { Ok(()) }
-}
-
-fn cell(row: &[String], place: usize) -> &str {
-    row.get(place).map_or("", String::as_str)
 }
 
 /// Text with what Markdown would take for its own escaped.

@@ -1,7 +1,9 @@
 //! What Markdown and HTML have in common: titles, sentences and tables.
 
+use std::collections::BTreeSet;
+
 use super::{
-    document::{Document, Entry, Finding, Ranking},
+    document::{Document, Entry, Finding, Node, Ranking},
     text::{bucket, seconds_of_day, span, time_of_day},
 };
 use crate::words::{duration, exact};
@@ -52,10 +54,57 @@ pub(super) fn sections(document: &Document) -> Vec<Section> {
         servers(document),
         others(document),
         gaps(document),
-        node(document),
+        nodes(document),
         events(document),
     ];
-    all.into_iter().filter(|section| !section.sentences.is_empty() || !section.tables.is_empty()).collect()
+    let mut all: Vec<Section> = all.into_iter().filter(Section::says_something).collect();
+    let is_of_one_namespace = is_of_one_namespace(&all);
+    for table in all.iter_mut().flat_map(|section| &mut section.tables) {
+        if is_of_one_namespace {
+            table.leave_out(NETNS);
+        }
+        table.leave_out_empty();
+    }
+    all
+}
+
+/// The title of columns that say in which network namespace something was.
+const NETNS: &str = "netns";
+
+/// Whether it would be said in every row that everything is in the same one.
+fn is_of_one_namespace(sections: &[Section]) -> bool {
+    let names = sections.iter().flat_map(|section| &section.tables).flat_map(|table| table.cells(NETNS));
+    names.filter(|name| !name.is_empty()).collect::<BTreeSet<_>>().len() < 2
+}
+
+impl Section {
+    fn says_something(&self) -> bool {
+        !self.sentences.is_empty() || !self.tables.is_empty()
+    }
+}
+
+impl Table {
+    /// The cells of a column.
+    fn cells(&self, title: &str) -> impl Iterator<Item = &str> {
+        let place = self.columns.iter().position(|column| column.title == title);
+        self.rows.iter().filter_map(move |row| row.get(place?).map(String::as_str))
+    }
+
+    fn leave_out(&mut self, title: &str) {
+        if let Some(place) = self.columns.iter().position(|column| column.title == title) {
+            self.columns.remove(place);
+            for row in &mut self.rows {
+                row.remove(place);
+            }
+        }
+    }
+
+    /// A column without a value in any row says nothing.
+    fn leave_out_empty(&mut self) {
+        let empty = |column: &&Column| self.cells(column.title).all(str::is_empty);
+        let empty: Vec<&str> = self.columns.iter().filter(empty).map(|column| column.title).collect();
+        empty.into_iter().for_each(|title| self.leave_out(title));
+    }
 }
 
 fn section(id: &'static str, title: &'static str, tables: Vec<Table>) -> Section {
@@ -78,7 +127,14 @@ fn ranked<T>(
 }
 
 fn findings(document: &Document) -> Section {
-    let columns = [words("severity"), words("who"), words("what"), words("seen (UTC)"), words("at the end")];
+    let columns = [
+        words("severity"),
+        words("node"),
+        words("who"),
+        words("what"),
+        words("seen (UTC)"),
+        words("at the end"),
+    ];
     let rows = document.findings.iter().map(finding_row).collect();
     let mut section = section("findings", "What stands out", vec![table(&columns, rows, 0)]);
     let columns = [words("time (UTC)"), words("type"), words("event")];
@@ -98,6 +154,7 @@ fn findings(document: &Document) -> Section {
 fn finding_row(finding: &Finding) -> Vec<String> {
     vec![
         format!("{}\u{a0}{}", finding.mark, finding.severity),
+        finding.node.clone().unwrap_or_default(),
         finding.who.clone(),
         finding.what.clone(),
         finding.span.map(span).unwrap_or_default(),
@@ -119,7 +176,7 @@ fn rates(document: &Document) -> Section {
 
 fn timeline(document: &Document) -> Section {
     let columns =
-        [words("from (UTC)"), words("to"), words("type"), number("events"), words("netns"), words("what")];
+        [words("from (UTC)"), words("to"), words("type"), number("events"), words(NETNS), words("what")];
     let rows = document.timeline.entries.iter().map(entry_row).collect();
     section("timeline", "Timeline", vec![table(&columns, rows, document.timeline.more)])
 }
@@ -130,8 +187,8 @@ fn entry_row(entry: &Entry) -> Vec<String> {
         time_of_day(entry.first),
         if lasts { time_of_day(entry.last) } else { String::new() },
         entry.kind.to_owned(),
-        exact(entry.events),
-        entry.netns.clone(),
+        if entry.kind == "finding" { String::new() } else { exact(entry.events) },
+        entry.place.to_string(),
         entry.text.clone(),
     ]
 }
@@ -139,7 +196,7 @@ fn entry_row(entry: &Entry) -> Vec<String> {
 fn resent(document: &Document) -> Section {
     let columns = [
         words("to"),
-        words("netns"),
+        words(NETNS),
         number("attempts"),
         words("kinds"),
         number("in a row"),
@@ -151,7 +208,7 @@ fn resent(document: &Document) -> Section {
         let outage = peer.longest_outage_ns;
         vec![
             peer.name.clone(),
-            peer.netns.clone(),
+            peer.place.to_string(),
             exact(peer.attempts),
             peer.kinds.clone(),
             exact(u64::from(peer.longest_run)),
@@ -162,7 +219,7 @@ fn resent(document: &Document) -> Section {
     });
     let columns = [
         words("flow"),
-        words("netns"),
+        words(NETNS),
         number("attempts"),
         words("kinds"),
         words("state"),
@@ -173,7 +230,7 @@ fn resent(document: &Document) -> Section {
     let flows = ranked(Some("Flows with the most attempts"), &columns, &document.flows, |flow| {
         vec![
             flow.name.clone(),
-            flow.netns.clone(),
+            flow.place.to_string(),
             exact(flow.attempts),
             flow.kinds.clone(),
             flow.state.clone(),
@@ -189,7 +246,7 @@ fn neighbours(document: &Document) -> Section {
     let columns = [
         words("address"),
         words("device"),
-        words("netns"),
+        words(NETNS),
         words("answered by"),
         number("taken"),
         number("ignored"),
@@ -202,7 +259,7 @@ fn neighbours(document: &Document) -> Section {
             rows.push(vec![
                 neighbour.address.clone(),
                 neighbour.dev.clone(),
-                neighbour.netns.clone(),
+                neighbour.place.to_string(),
                 one.mac.clone(),
                 exact(one.taken),
                 exact(one.ignored),
@@ -219,7 +276,7 @@ fn servers(document: &Document) -> Section {
     let columns = [
         words("service"),
         words("real server"),
-        words("netns"),
+        words(NETNS),
         number("new connections"),
         number("while drained"),
         number("turned away"),
@@ -233,7 +290,7 @@ fn servers(document: &Document) -> Section {
         vec![
             server.service.clone(),
             server.real.clone().unwrap_or_else(|| "none".to_owned()),
-            server.netns.clone(),
+            server.place.to_string(),
             exact(server.connections),
             exact(server.onto_drained),
             exact(server.turned_away),
@@ -252,7 +309,7 @@ fn others(document: &Document) -> Section {
     let conntrack = Table { caption, ..table(&columns, rows.collect(), 0) };
     let columns = [
         words("packets to"),
-        words("netns"),
+        words(NETNS),
         words("message"),
         words("direction"),
         number("messages"),
@@ -261,18 +318,18 @@ fn others(document: &Document) -> Section {
     let icmp = ranked(Some("ICMP errors"), &columns, &document.icmp, |told| {
         vec![
             told.destination.clone(),
-            told.netns.clone(),
+            told.place.to_string(),
             told.meaning.to_owned(),
             told.direction.to_owned(),
             exact(told.messages),
             span(told.span),
         ]
     });
-    let columns = [words("table"), words("netns"), number("rules"), number("most rules"), number("repeated")];
+    let columns = [words("table"), words(NETNS), number("rules"), number("most rules"), number("repeated")];
     let rulesets = ranked(Some("Tables of rules"), &columns, &document.rulesets, |told| {
         vec![
             told.table.clone(),
-            told.netns.clone(),
+            told.place.to_string(),
             exact(u64::from(told.entries)),
             exact(u64::from(told.most_entries)),
             exact(u64::from(told.duplicates)),
@@ -283,38 +340,19 @@ fn others(document: &Document) -> Section {
 
 fn gaps(document: &Document) -> Section {
     let mut told = section("gaps", "What is missing here", Vec::new());
-    let columns = [words("hook"), words("would tell"), words("why it is missing")];
+    let are_several = document.nodes.len() > 1;
     for node in &document.nodes {
-        let hooks = node.hooks_missing.iter();
-        let rows: Vec<_> =
-            hooks.map(|one| vec![one.hook.to_owned(), one.tells.to_owned(), one.reason.clone()]).collect();
-        if !rows.is_empty() {
-            told.tables.push(table(&columns, rows, 0));
-        }
-        for account in node.accounting.iter().filter(|account| account.lost + account.suppressed > 0) {
-            told.sentences.push(format!(
-                "Of {} {} events, {} were suppressed and {} lost.",
-                exact(account.seen),
-                account.kind,
-                exact(account.suppressed),
-                exact(account.lost)
-            ));
-        }
-        if node.hooks_attached == 0 && node.hooks_missing.is_empty() {
-            told.sentences.push("The session does not say which hooks were attached.".to_owned());
-        }
-        if node.accounting.is_empty() {
-            told.sentences.push("The session does not say whether events were lost.".to_owned());
-        }
+        let tables = missing_hooks(node);
+        let caption = are_several.then(|| node.host.clone());
+        told.tables.extend(tables.map(|table| Table { caption, ..table }));
+        let of = if are_several { format!("{}: ", node.host) } else { String::new() };
+        told.sentences.extend(missing_events(node).into_iter().map(|sentence| format!("{of}{sentence}")));
     }
     let gaps = &document.gaps;
     told.sentences.extend(gaps.damage.iter().cloned());
     for forgotten in &gaps.forgotten {
-        told.sentences.push(format!(
-            "{} {} were forgotten for newer ones.",
-            exact(forgotten.rows),
-            forgotten.what
-        ));
+        let rows = exact(forgotten.rows);
+        told.sentences.push(format!("{rows} {} were forgotten for newer ones.", forgotten.what));
     }
     for (records, what) in [
         (gaps.unknown_records, "of kinds that this version does not know"),
@@ -330,17 +368,53 @@ fn gaps(document: &Document) -> Section {
     told
 }
 
-fn node(document: &Document) -> Section {
-    let columns = [words("what"), words("is")];
+fn missing_hooks(node: &Node) -> Option<Table> {
+    let columns = [words("hook"), words("would tell"), words("why it is missing")];
+    let hooks = node.hooks_missing.iter();
+    let rows: Vec<_> =
+        hooks.map(|one| vec![one.hook.to_owned(), one.tells.to_owned(), one.reason.clone()]).collect();
+    (!rows.is_empty()).then(|| table(&columns, rows, 0))
+}
+
+fn missing_events(node: &Node) -> Vec<String> {
+    let mut told = Vec::new();
+    for account in node.accounting.iter().filter(|account| account.lost + account.suppressed > 0) {
+        told.push(format!(
+            "Of {} {} events, {} were suppressed and {} lost.",
+            exact(account.seen),
+            account.kind,
+            exact(account.suppressed),
+            exact(account.lost)
+        ));
+    }
+    if node.hooks_attached == 0 && node.hooks_missing.is_empty() {
+        told.push("The session does not say which hooks were attached.".to_owned());
+    }
+    if !node.is_accounted {
+        told.push("The session does not say whether events were lost.".to_owned());
+    }
+    told
+}
+
+fn nodes(document: &Document) -> Section {
+    let are_several = document.nodes.len() > 1;
     let tables = document.nodes.iter().map(|node| {
-        let hooks = (node.hooks_attached > 0).then(|| exact(node.hooks_attached)).unwrap_or_default();
-        let known = [("host", node.host.clone()), ("kernel", node.kernel.clone()), ("hooks attached", hooks)];
-        let known = known.into_iter().map(|(name, value)| vec![name.to_owned(), value]);
-        let facts = node.facts.iter().chain(&node.settings);
-        let rows = known.chain(facts.map(|fact| vec![fact.name.clone(), fact.value.clone()]));
-        table(&columns, rows.filter(|row| row.last().is_some_and(|value| !value.is_empty())).collect(), 0)
+        let caption = are_several.then(|| node.host.clone());
+        Table { caption, ..node_table(node) }
     });
-    section("node", "The node", tables.collect())
+    let title = if are_several { "The nodes" } else { "The node" };
+    Section { sentences: document.clocks.clone(), ..section("node", title, tables.collect()) }
+}
+
+fn node_table(node: &Node) -> Table {
+    let columns = [words("what"), words("is")];
+    let hooks = if node.hooks_attached > 0 { exact(node.hooks_attached) } else { String::new() };
+    let known = [("host", node.host.clone()), ("kernel", node.kernel.clone()), ("hooks attached", hooks)];
+    let known = known.into_iter().map(|(name, value)| vec![name.to_owned(), value]);
+    let facts = node.facts.iter().chain(&node.settings);
+    let rows = known.chain(facts.map(|fact| vec![fact.name.clone(), fact.value.clone()]));
+    let is_told = |row: &Vec<String>| row.last().is_some_and(|value| !value.is_empty());
+    table(&columns, rows.filter(is_told).collect(), 0)
 }
 
 fn events(document: &Document) -> Section {

@@ -70,7 +70,7 @@ fn a_filter_leaves_out_what_it_does_not_let_through() {
     for report in [&mut whole, &mut part] {
         report.take(&every_event());
     }
-    let (whole, part) = (whole.document(), part.document());
+    let (whole, part) = (whole.document(usize::MAX), part.document(usize::MAX));
     assert!(part.events.iter().all(|told| told.name != "neighbour"), "{:?}", part.events);
     assert!(whole.events.len() > part.events.len());
 }
@@ -107,7 +107,7 @@ fn field_names(value: &serde_json::Value, names: &mut Vec<String>) {
 /// What a report counts is what the events were.
 #[test]
 fn numbers_are_those_of_the_events() {
-    let document = busy().document();
+    let document = busy().document(usize::MAX);
     let all = fixture::busy_events();
     let resent = all.iter().filter(|event| matches!(event.body, Body::Retransmit(_))).count();
     let rate = document.rates.families.iter().find(|rate| rate.family == "retransmit").unwrap();

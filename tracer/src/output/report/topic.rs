@@ -52,9 +52,21 @@ enum About {
     Table(RulesetFamily, Text),
     Hook(Option<HookId>),
     Namespace,
+    /// All there is no room for.
+    Others,
 }
 
 impl Topic {
+    /// The topic of all others like it.
+    pub(super) fn of_others(&self) -> Self {
+        Self { netns: self.netns, kind: self.kind, word: self.word, about: About::Others }
+    }
+
+    /// Whether it is of all for which there was no room.
+    pub(super) fn is_of_others(&self) -> bool {
+        self.about == About::Others
+    }
+
     /// What an event is told with; `None` if the timeline does not tell it: measurements, names, and what goes as it
     /// should.
     pub(super) fn of(event: &Event) -> Option<Self> {
@@ -93,6 +105,7 @@ impl Topic {
             Body::HookStatus(status) => ("", About::Hook(status.hook)),
             Body::Marker(_) => ("", About::Namespace),
             Body::Clock(clock) => (clock.change.name(), About::Namespace),
+            Body::Gap(_) => ("", About::Namespace),
             Body::Undo(_)
             | Body::Claim(_)
             | Body::ConntrackCounters(_)
@@ -131,20 +144,22 @@ impl Topic {
             }
             RecordKind::Ipvs if self.word == USUAL_REUSE => Importance::Usual,
             RecordKind::Ipvs => Importance::Fault,
-            RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock => Importance::Frame,
+            RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock | RecordKind::Gap => {
+                Importance::Frame
+            }
             _ => Importance::Change,
         }
     }
 
     /// A pause after which the next such event is told anew, nanoseconds; `None` if each is told for itself.
     pub(super) fn pause_ns(&self) -> Option<u64> {
-        /// A connection's attempts come at growing distances.
-        const RESENT_PAUSE_NS: u64 = 30_000_000_000;
+        /// A connection's attempts come at growing distances, and what goes wrong comes again.
+        const FAULT_PAUSE_NS: u64 = 30_000_000_000;
         const PAUSE_NS: u64 = 5_000_000_000;
-        match self.kind {
-            RecordKind::Marker => None,
-            RecordKind::Retransmit => Some(RESENT_PAUSE_NS),
-            _ => Some(PAUSE_NS),
+        match self.importance() {
+            Importance::Frame if self.kind == RecordKind::Marker => None,
+            Importance::Frame | Importance::Change => Some(PAUSE_NS),
+            Importance::Fault | Importance::Resent | Importance::Usual => Some(FAULT_PAUSE_NS),
         }
     }
 }

@@ -124,7 +124,7 @@ fn made_of(record: &[u8]) -> Packet {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A sum over bytes that hold their own checksum is zero.

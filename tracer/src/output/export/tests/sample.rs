@@ -99,10 +99,7 @@ fn more() -> Block {
     };
     push(&mut bytes, &clock, "");
     let text = "it \"broke\" here\\";
-    let marker = MarkerRecord {
-        header: header(RecordKind::Marker, size_of::<MarkerRecord>() + text.len()),
-        ..MarkerRecord::default()
-    };
+    let marker = MarkerRecord { header: header(RecordKind::Marker, size_of::<MarkerRecord>() + text.len()) };
     push(&mut bytes, &marker, text);
     Block(Bytes::from(bytes))
 }

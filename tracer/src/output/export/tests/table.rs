@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use parquet::{
-    file::reader::{FileReader as _, SerializedFileReader},
+    file::{
+        metadata::RowGroupMetaData,
+        reader::{FileReader as _, SerializedFileReader},
+    },
     record::{Field, Row as Read},
 };
 use serde_json::{Map, Value, json};
@@ -224,7 +227,7 @@ fn groups_are_written_as_they_fill() {
     }
     let file = table.finish().unwrap();
     let reader = SerializedFileReader::new(Bytes::from(file.clone())).unwrap();
-    let groups = reader.metadata().row_groups().iter().map(|group| group.num_rows());
+    let groups = reader.metadata().row_groups().iter().map(RowGroupMetaData::num_rows);
     assert_eq!(groups.collect::<Vec<_>>(), [10, 10, 5]);
     for (row, wall_ns) in rows(file).iter().zip(0..ROWS) {
         assert_eq!(as_json("time", &row["time"]), wall_ns);

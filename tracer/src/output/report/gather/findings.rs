@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::extent_of;
+use tracer_common::record::RecordKind;
+
+use super::{extent_of, node_name};
 use crate::{
     event::Event,
     findings::Finding as Found,
     output::report::document::{Evidence, Finding, Moment},
-    state::State,
+    state::{State, Subject},
     tui::view::event_fact,
     words::describe::HOOKS_SCREEN,
 };
@@ -31,7 +33,16 @@ pub(super) fn findings(state: &State) -> Vec<Finding> {
 }
 
 fn events<'a>(state: &'a State, found: &Found) -> Vec<&'a Event> {
-    found.subject.map(|subject| state.related(subject).events).unwrap_or_default()
+    let Some(subject) = found.subject else { return Vec::new() };
+    let mut events = state.related(subject).events;
+    // What the user marked is in the timeline, once.
+    events.retain(|event| event.body.kind() != RecordKind::Marker);
+    if matches!(subject, Subject::Namespace(_)) {
+        // All that happens in a namespace concerns it, but the finding is of one family.
+        let family = |name: &'static str| name.split('-').next();
+        events.retain(|event| family(event.body.kind().name()) == family(found.id));
+    }
+    events
 }
 
 fn finding(state: &State, found: &Found, events: &[&Event]) -> Finding {
@@ -42,6 +53,7 @@ fn finding(state: &State, found: &Found, events: &[&Event]) -> Finding {
         severity,
         mark,
         status: if found.is_past(state.now()) { "past" } else { "open" },
+        node: found.subject.and_then(Subject::netns).and_then(|netns| node_name(state, netns)),
         who: found.who.clone(),
         // A report has a section of its own for that.
         what: found.what.replace(HOOKS_SCREEN, ""),

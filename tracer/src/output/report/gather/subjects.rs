@@ -1,6 +1,6 @@
 //! Who was affected most.
 
-use super::{ROWS, extent, extent_of, netns_name};
+use super::{ROWS, extent, extent_of, place};
 use crate::{
     event::RetransmitKind,
     findings::peers::most_resent_to,
@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Flows told at most: where they go to says more of most.
+const FLOWS: usize = 15;
+
 /// Real servers told at most, and addresses with several answerers.
 const DRAWN: usize = 40;
 
@@ -24,7 +27,7 @@ pub(super) fn peers(state: &State) -> Ranking<Peer> {
     let peers = most_resent_to(state);
     let rows = peers.iter().take(ROWS).map(|peer| Peer {
         name: peer.name(),
-        netns: netns_name(state, peer.worst.netns, peer.last),
+        place: place(state, peer.worst.netns, peer.last),
         flows: peer.flows,
         attempts: peer.attempts(),
         kinds: kinds_text(&peer.kinds, peer.failed, peer.undone),
@@ -38,7 +41,7 @@ pub(super) fn peers(state: &State) -> Ranking<Peer> {
 
 /// The flows with the most attempts.
 pub(super) fn flows(state: &State) -> Ranking<Flow> {
-    let flows = top(state.flows.iter(), state::Flow::attempts, ROWS);
+    let flows = top(state.flows.iter(), state::Flow::attempts, FLOWS);
     Ranking::new(flows.into_iter().map(|(key, flow)| flow_row(state, key, flow)).collect(), state.flows.len())
 }
 
@@ -46,7 +49,7 @@ fn flow_row(state: &State, key: &FlowKey, flow: &state::Flow) -> Flow {
     let kinds: [u64; RetransmitKind::ALL.len()] = flow.kinds.map(u64::from);
     Flow {
         name: flow_name(&key.endpoints),
-        netns: netns_name(state, key.netns, flow.last),
+        place: place(state, key.netns, flow.last),
         attempts: flow.attempts(),
         segments: flow.segments,
         failed: u64::from(flow.failed),
@@ -73,7 +76,7 @@ fn neighbour(state: &State, key: &AnsweredKey, history: &History) -> Neighbour {
     Neighbour {
         address: key.address.to_string(),
         dev: key.device.to_string(),
-        netns: netns_name(state, key.netns, state.now()),
+        place: place(state, key.netns, state.now()),
         answerers: history.answerers.iter().map(answerer).collect(),
         kept: kept
             .map(|(since, mac)| Kept { since: Moment(since), mac: mac.map(|mac| mac.to_string()) })
@@ -108,7 +111,7 @@ fn server_row(state: &State, key: &ServerKey, server: &servers::Server) -> Serve
     Server {
         service: key.service.to_string(),
         real: key.real.map(|real| real.to_string()),
-        netns: netns_name(state, key.netns, state.now()),
+        place: place(state, key.netns, state.now()),
         connections: server.connections(),
         onto_drained: server.series.total(dialled::DRAINED),
         turned_away: server.series.total(dialled::TURNED_AWAY),
@@ -125,7 +128,7 @@ pub(super) fn icmp(state: &State) -> Ranking<Icmp> {
     let subjects = top(state.path.icmp.iter(), count, ROWS);
     let rows = subjects.into_iter().map(|(key, subject)| Icmp {
         destination: key.destination.map_or("unknown".to_owned(), |destination| destination.to_string()),
-        netns: netns_name(state, key.netns, subject.last),
+        place: place(state, key.netns, subject.last),
         direction: if key.is_sent { "out" } else { "in" },
         meaning: subject.meaning,
         messages: count(subject),
@@ -139,7 +142,7 @@ pub(super) fn rulesets(state: &State) -> Ranking<Ruleset> {
     let tables = top(state.rulesets.iter(), |table| u64::from(table.most_entries), ROWS);
     let rows = tables.into_iter().map(|(key, table)| Ruleset {
         table: format!("{} {} ({})", key.family, key.table, key.backend.name()),
-        netns: netns_name(state, key.netns, table.last),
+        place: place(state, key.netns, table.last),
         entries: table.entries,
         most_entries: table.most_entries,
         duplicates: table.duplicates,

@@ -10,12 +10,10 @@ use crate::{
 };
 
 const ROW: f64 = 20.0;
-/// Flows drawn; the others are in the table.
-const FLOWS: usize = 15;
 
 pub(super) fn draw(page: &mut Markup, document: &Document) {
     let Some(axis) = Axis::of(document) else { return };
-    let flows: Vec<&Flow> = document.flows.rows.iter().take(FLOWS).collect();
+    let flows = &document.flows.rows;
     if flows.is_empty() {
         return;
     }

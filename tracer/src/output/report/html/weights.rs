@@ -26,7 +26,7 @@ pub(super) fn draw(page: &mut Markup, document: &Document) {
     let services = document
         .servers
         .rows
-        .chunk_by(|one, other| (&one.service, &one.netns) == (&other.service, &other.netns));
+        .chunk_by(|one, other| (&one.service, &one.place) == (&other.service, &other.place));
     for (place, servers) in services.take(SERVICES).enumerate() {
         draw_service(page, axis, place, &servers[..servers.len().min(SERVERS)]);
     }

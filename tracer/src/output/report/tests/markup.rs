@@ -130,7 +130,7 @@ fn pages_are_well_formed_and_have_their_charts() {
     {
         let page = report.html();
         let shown = read_strictly(&page).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for sentence in report.document().summary {
+        for sentence in report.document(100).summary {
             assert!(shown.contains(&sentence), "{name} lacks {sentence}");
         }
         let drawn = page.matches("<svg").count();
@@ -157,7 +157,7 @@ fn hostile_names_stay_text() {
 
 /// A report in which everything that can come from outside is this text.
 fn filled_with(text: &str) -> Document {
-    let mut document = busy().document();
+    let mut document = busy().document(100);
     let fill = |place: &mut String| text.clone_into(place);
     document.summary.iter_mut().for_each(fill);
     for node in &mut document.nodes {
@@ -171,7 +171,7 @@ fn filled_with(text: &str) -> Document {
         finding.evidence.iter_mut().for_each(|one| fill(&mut one.text));
     }
     for entry in &mut document.timeline.entries {
-        fill(&mut entry.netns);
+        fill(&mut entry.place.netns);
         fill(&mut entry.text);
     }
     for flow in &mut document.flows.rows {
