@@ -16,8 +16,7 @@ pub(crate) fn blocks(records: u32) -> Vec<Block> {
     let mut begin = 0;
     while begin < records {
         let end = records.min(begin + BLOCK_RECORDS);
-        let block: Vec<u8> =
-            (begin..end).flat_map(|index| retransmit(index).as_bytes().to_vec()).collect();
+        let block: Vec<u8> = (begin..end).flat_map(|index| retransmit(index).as_bytes().to_vec()).collect();
         blocks.push(Block(Bytes::from(block)));
         begin = end;
     }
@@ -49,7 +48,7 @@ fn retransmit(index: u32) -> RetransmitRecord {
             netns: 4_026_532_300,
             kind: RetransmitRecord::KIND as u16,
             length_bytes: u16::try_from(size_of::<RetransmitRecord>()).unwrap_or_default(),
-            cpu: u16::from(scattered(index) % 2 == 0),
+            cpu: u16::from(scattered(index).is_multiple_of(2)),
             hook: 1,
             ..RecordHeader::default()
         },

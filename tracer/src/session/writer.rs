@@ -16,8 +16,9 @@ use super::{
 };
 use crate::{block::Block, decode::split_record};
 
-/// Higher ones take longer for nothing: what is left of arranged records hardly repeats.
-const LEVEL: i32 = 3;
+/// What is left of arranged records hardly repeats: at level 3 they take as much room on a storm and 5 % less on a busy
+/// node, for a third more time.
+const LEVEL: i32 = 1;
 
 /// Frames of fewer bytes of records are made in both ways, and the smaller one is taken; longer ones are always smaller
 /// when arranged.

@@ -15,10 +15,11 @@ use super::State;
 use crate::{
     event::{
         Body, Claim, ClaimOperation, Conntrack, ConntrackCounters, ConntrackEvent, Direction, Duplicate,
-        Endpoint, Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsChange, IpvsChangeKind,
-        IpvsDecision, IpvsForward, IpvsService, ListedDestination, ListedWhy, Neighbour, NeighbourState,
-        Netns, Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset, RulesetBackend,
-        RulesetChange, RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp, Undo, Verdict,
+        Endpoint, Endpoints, Event, Failure, HardwareAddress, HookStatus, Icmp, Ipvs, IpvsChange,
+        IpvsChangeKind, IpvsDecision, IpvsForward, IpvsService, ListedDestination, ListedWhy, Neighbour,
+        NeighbourState, Netns, Owner, Process, Protocol, Quoted, Retransmit, RetransmitKind, Ruleset,
+        RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily, Stats, TcpState, Text, Timestamp,
+        Undo, Verdict,
     },
     probe::table::{Family, find},
 };

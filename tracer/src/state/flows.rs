@@ -36,7 +36,8 @@ impl Hash for FlowKey {
         let Self { netns, endpoints: Endpoints { source, destination, protocol } } = self;
         state.write_u64(source.word() ^ (u64::from(netns.inode) << 32));
         state.write_u64(destination.word());
-        let ports = (u64::from(netns.node) << 32) | (u64::from(source.port()) << 16) | u64::from(destination.port());
+        let ports =
+            (u64::from(netns.node) << 32) | (u64::from(source.port()) << 16) | u64::from(destination.port());
         state.write_u64((ports << 8) | u64::from(protocol.0));
     }
 }
