@@ -11,6 +11,7 @@ mod conntrack;
 mod duplicate;
 mod facts;
 mod flow;
+mod gap;
 mod header;
 mod icmp;
 mod ipvs;
@@ -42,6 +43,7 @@ pub use self::{
     duplicate::DuplicateRecord,
     facts::FactsRecord,
     flow::Flow,
+    gap::GapRecord,
     header::{KERNEL_KINDS, Record, RecordHeader, RecordKind},
     icmp::{IcmpRecord, icmp_direction, icmp_part},
     ipvs::{IpvsRecord, ipvs_step},

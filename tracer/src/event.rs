@@ -14,6 +14,7 @@ mod endpoint;
 mod facts;
 mod failure;
 mod flow;
+mod gap;
 mod hook_status;
 mod icmp;
 mod ipvs;
@@ -47,6 +48,7 @@ pub use self::{
     facts::Facts,
     failure::{Failure, FailureName},
     flow::{Endpoints, Protocol, address},
+    gap::Gap,
     hook_status::{HookState, HookStatus},
     icmp::{Icmp, IcmpClass, Quoted},
     ipvs::{Ipvs, IpvsDecision, IpvsForward},
@@ -178,6 +180,8 @@ pub enum Body {
     Session(SessionPart),
     /// What follows happened while the session file was recorded.
     SessionBegin,
+    /// Records are missing here.
+    Gap(Gap),
 }
 
 impl Body {
@@ -217,6 +221,7 @@ impl Body {
             Self::Facts(_) => RecordKind::Facts,
             Self::Session(_) => RecordKind::Session,
             Self::SessionBegin => RecordKind::SessionBegin,
+            Self::Gap(_) => RecordKind::Gap,
         }
     }
 

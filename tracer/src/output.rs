@@ -55,6 +55,7 @@ pub fn is_shown(event: &Event) -> bool {
         | Body::NeighbourEntry(_)
         | Body::Sysctl(_)
         | Body::Ruleset(_)
-        | Body::Marker(_) => true,
+        | Body::Marker(_)
+        | Body::Gap(_) => true,
     }
 }

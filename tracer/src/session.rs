@@ -13,21 +13,27 @@
 //! The records of a frame lie one behind the other, or arranged by field, whichever is smaller (`arrangement.rs`).
 
 mod arrangement;
+mod capture;
 mod file;
 mod format;
 mod frame;
 mod index;
 mod reader;
+mod recorder;
+mod standing;
 mod tape;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub(crate) use self::capture::{Capture, Ending, Written};
 pub use self::{
     file::{ReadError, SessionFile},
     format::{MAJOR_VERSION, MINOR_VERSION},
     frame::Frame,
     reader::{Damage, OpenError, SessionReader},
-    tape::{Chapter, Source, Tape, TapeError},
+    recorder::{Condition, Prologue, Recorder, RecorderOptions, RecorderStatus, Rotation},
+    standing::Standing,
+    tape::{Chapter, Shift, Source, Tape, TapeError},
     writer::{CreateError, SessionWriter},
 };

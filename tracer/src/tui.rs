@@ -21,6 +21,7 @@ pub mod update;
 pub mod view;
 pub mod when;
 mod widget;
+mod writings;
 
 use crate::words::owner as owner_text;
 
@@ -48,6 +49,7 @@ use self::{
     theme::{Answers, Choice, QUERY, Taken, Theme},
     update::{Effect, Input, take_found, update},
     when::When,
+    writings::Writings,
 };
 use crate::{
     block::Block,
@@ -55,6 +57,7 @@ use crate::{
     filter::Filter,
     history::{Found, History, Indexer, Moments, Recorded, Replay, USUAL_HISTORY_BYTES},
     live::{Stamp, marker},
+    session::RecorderStatus,
     signals::StopSignals,
     state::{Limits, State},
 };
@@ -70,6 +73,15 @@ pub enum Feed {
     Found(Found),
     /// Something to tell the user: damage of a session, a recording that ended.
     Notice(String),
+    /// How the recording goes, if there is one.
+    Recording(Option<RecorderStatus>),
+}
+
+/// What the user asks of whoever has the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Begin to record, or end it.
+    Record,
 }
 
 /// How the screens behave.
@@ -89,6 +101,8 @@ pub struct Options {
     pub has_mouse: bool,
     /// Takes the markers the user sets, to be put among the blocks.
     pub markers: Option<Sender<Block>>,
+    /// Takes what else the user asks for.
+    pub commands: Option<Sender<Command>>,
 }
 
 impl Default for Options {
@@ -101,12 +115,12 @@ impl Default for Options {
             filter: None,
             has_mouse: false,
             markers: None,
+            commands: None,
         }
     }
 }
 
 /// A session to show.
-#[derive(Debug)]
 pub struct Session {
     /// Its records.
     pub recorded: Arc<dyn Recorded>,
@@ -178,14 +192,15 @@ async fn serve(desk: &mut Desk, mut feed: Receiver<Feed>, finds: Option<Sender<F
                 }
                 is_stale = true;
             }
-            _ = frames.tick(), if is_stale || desk.model.player.is_playing => {
+            _ = frames.tick(), if is_stale => {
                 desk.model.hold_selection();
                 desk.screens.draw(|frame| view::draw(frame, &desk.model, desk.theme))?;
                 // The next one a whole interval after this: a picture that takes long to draw must not keep blocks
                 // waiting.
                 frames.reset();
-                is_stale = false;
-                // While nothing plays, the time that passes is nobody's.
+                // What comes of playing is drawn next, its end as well. While nothing plays, the time that passes is
+                // nobody's.
+                is_stale = desk.model.player.is_playing;
                 update(&mut desk.model, Input::Elapsed(played.elapsed().min(2 * FRAME)));
                 played = Instant::now();
             }
@@ -216,10 +231,13 @@ struct Desk {
     model: Model,
     screens: Screens,
     markers: Option<Sender<Block>>,
+    commands: Option<Sender<Command>>,
     /// When the user began to set a marker.
     moment: Option<Stamp>,
     theme: Theme,
     answers: Answers,
+    /// What is kept, being written.
+    written: Writings,
     /// Tells the thread that goes through the session to end.
     indexing: Option<Arc<AtomicBool>>,
 }
@@ -232,7 +250,8 @@ impl Drop for Desk {
 
 impl Desk {
     fn open(history: Moments, options: Options) -> Result<Self> {
-        let Options { limits: _, history_bytes: _, source, theme, filter, has_mouse, markers } = options;
+        let Options { limits: _, history_bytes: _, source, theme, filter, has_mouse, markers, commands } =
+            options;
         let theme = Theme::find(theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
         let mut screens = Screens::open()?;
         if theme.asks_background {
@@ -246,7 +265,17 @@ impl Desk {
             screens.take_mouse(true)?;
         }
         update(&mut model, Input::Height(screens.height()?));
-        Ok(Self { model, screens, markers, moment: None, theme, answers: Answers::default(), indexing: None })
+        Ok(Self {
+            model,
+            screens,
+            markers,
+            commands,
+            moment: None,
+            theme,
+            answers: Answers::default(),
+            written: Writings::default(),
+            indexing: None,
+        })
     }
 
     /// Begins to go through the session, where that is wanted: at first, and under every new filter.
@@ -275,10 +304,12 @@ impl Desk {
     fn take_incoming(&mut self, incoming: Option<Feed>) {
         match incoming {
             Some(Feed::Block(block)) => {
+                self.written.tell(&mut self.model);
                 self.model.take(&block);
                 self.model.history.work();
             }
             Some(Feed::Found(found)) => take_found(&mut self.model, found),
+            Some(Feed::Recording(status)) => self.model.recording = status,
             Some(Feed::Notice(notice)) => {
                 update(&mut self.model, Input::Notice(Text::new(&notice)));
             }
@@ -335,6 +366,8 @@ impl Desk {
             Some(Effect::Mark(text)) => self.mark(&text),
             Some(Effect::Copy(text)) => Screens::copy(&text)?,
             Some(Effect::Mouse(take)) => self.screens.take_mouse(take)?,
+            Some(Effect::Record) => self.command(Command::Record),
+            Some(Effect::WriteHistory) => self.written.begin(&mut self.model),
             None => {}
         }
         let began = Instant::now();
@@ -342,6 +375,13 @@ impl Desk {
             self.model.history.work();
         }
         Ok(Next::Stay)
+    }
+
+    fn command(&mut self, command: Command) {
+        let is_taken = self.commands.as_ref().is_some_and(|commands| commands.try_send(command).is_ok());
+        if !is_taken {
+            update(&mut self.model, Input::Notice(Text::new("the screens cannot record now")));
+        }
     }
 
     fn mark(&mut self, text: &Text) {

@@ -62,6 +62,18 @@ pub(crate) fn rate(per_second: f64) -> String {
     short(whole)
 }
 
+/// Bytes: `0 B`, `12.3 KiB`, `1.2 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match UNITS.into_iter().find(|(shift, _)| bytes >> shift != 0) {
+        None => format!("{bytes} B"),
+        Some((shift, unit)) => {
+            let tenths = (u128::from(bytes) * 10) >> shift;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+    }
+}
+
 /// How long ago: `0.2s`, `12s`, `3m05`, `2h09`, `4d03h`.
 pub(crate) fn age(now: Timestamp, then: Timestamp) -> String {
     duration(now.boot_ns.saturating_sub(then.boot_ns))
@@ -114,7 +126,20 @@ pub(crate) fn time_of_day_milliseconds(time: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{clock, duration, exact, microseconds, rate, short};
+    use super::{clock, duration, exact, microseconds, rate, short, size};
+
+    #[test]
+    fn sizes_have_units() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1.0 KiB"),
+            (1_300_000, "1.2 MiB"),
+            (u64::MAX, "17179869183.9 GiB"),
+        ] {
+            assert_eq!(size(bytes), expected);
+        }
+    }
 
     #[test]
     fn numbers_are_short_and_readable() {

@@ -130,6 +130,8 @@ kinds! {
     Session = 86 "session" SessionRecord,
     /// The end of a session file's prologue.
     SessionBegin = 87 "session-begin" SessionBeginRecord,
+    /// Records are missing, for they could not be written.
+    Gap = 88 "gap" GapRecord,
 }
 
 impl RecordKind {

@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, BufWriter, IsTerminal as _, Stderr, StdoutLock, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -12,8 +12,8 @@ use tokio::time::{self, MissedTickBehavior};
 
 use super::{
     node::{Blocks, Node},
-    playback::Playback,
-    recording::Recording,
+    playback::{Playback, Shifts},
+    recording::{self, Recording, RotationArguments},
     scope::View,
     tell,
 };
@@ -33,35 +33,42 @@ const OUTPUT_BYTES: usize = 1 << 16;
 /// `tracer events`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A session to print the events of; needs no root. Without it, those of this node as they happen.
-    file: Option<PathBuf>,
+    /// Sessions to print the events of, parts of one recording or of several nodes; needs no root. Without one, those of
+    /// this node as they happen.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// One JSON object a line, the first of them `ready`.
     #[arg(long)]
     json: bool,
     /// Also record everything, whatever the filter says, to this new session file.
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
     record: Option<PathBuf>,
     /// Replace the session file if there is one.
     #[arg(long, requires = "record")]
     force: bool,
+    #[command(flatten)]
+    shifts: Shifts,
+    #[command(flatten)]
+    rotation: RotationArguments,
     #[command(flatten)]
     view: View,
 }
 
 /// Prints the events of a session or of this node.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    if let Some(file) = &arguments.file {
-        return print_session(file, arguments);
+    if !arguments.files.is_empty() {
+        return print_session(arguments);
     }
     let node = Node::find(&arguments.view.scope)?;
     let recording =
-        arguments.record.as_deref().map(|path| Recording::create(path, arguments.force)).transpose()?;
+        Recording::new(arguments.record.as_deref(), arguments.force, arguments.rotation.rotation())?;
     node.run(async |blocks| print(blocks, arguments, recording).await)
 }
 
 /// Prints a session's events, and on standard error what of it could not be read.
-fn print_session(file: &Path, arguments: &Arguments) -> anyhow::Result<()> {
-    let mut playback = Playback::open(file, &arguments.view.scope)?;
+fn print_session(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut playback = Playback::open(&arguments.files, &arguments.shifts, &arguments.view.scope)?;
+    playback.clocks().iter().for_each(|sentence| tell(sentence));
     let mut output = on_stdout(arguments.json, arguments.view.for_session()?);
     for block in &mut playback {
         output.print(&block?)?;
@@ -74,11 +81,7 @@ fn print_session(file: &Path, arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Prints this node's events, and records them, until something ends them.
-async fn print(
-    blocks: &mut Blocks,
-    arguments: &Arguments,
-    mut recording: Option<Recording>,
-) -> anyhow::Result<()> {
+async fn print(blocks: &mut Blocks, arguments: &Arguments, mut recording: Recording) -> anyhow::Result<()> {
     let mut output = on_stdout(arguments.json, arguments.view.filter.clone());
     let mut reader_check = time::interval(READER_CHECK_INTERVAL);
     reader_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -86,17 +89,18 @@ async fn print(
         tokio::select! {
             block = blocks.next() => {
                 let Some(block) = block else { break };
-                if let Some(recording) = &mut recording {
-                    recording.append(&block)?;
-                }
+                recording.take(&block);
                 output.print(&block)?;
             }
-            _ = reader_check.tick() => check_reader()?,
+            _ = reader_check.tick() => {
+                check_reader()?;
+                recording.tick();
+            }
         }
     }
     output.finish()?;
-    if let Some(recording) = recording {
-        recording.finish()?;
+    if let Some(status) = recording.finish()?.filter(|status| status.lost_records != 0) {
+        tell(&format!("{}{}", status.path.display(), recording::lost(&status)));
     }
     Ok(())
 }

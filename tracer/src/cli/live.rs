@@ -1,21 +1,27 @@
 //! `tracer live`: the screens.
 
-use std::path::PathBuf;
+use std::{fs, future, path::PathBuf, time::Duration};
 
 use clap::Args;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle, spawn_blocking},
+    time::{self, MissedTickBehavior},
+};
 
 use super::{
     limits::LimitArguments,
     log,
     node::{Blocks, Node},
-    recording::Recording,
+    recording::{self, Recording, RotationArguments, lost, outcome},
     scope::View,
     screens::Screens,
+    tell,
 };
 use crate::{
     block::Block,
-    tui::{self, Feed, Source},
+    session::{RecorderStatus, Rotation},
+    tui::{self, Command, Feed, Source, text::size},
 };
 
 /// `tracer live`.
@@ -27,12 +33,17 @@ pub(super) struct Arguments {
     /// Replace the session file if there is one.
     #[arg(long, requires = "record")]
     force: bool,
+    /// Where sessions go that are begun with the key r; usually the current directory.
+    #[arg(long, value_name = "DIRECTORY")]
+    record_dir: Option<PathBuf>,
     #[command(flatten)]
     screens: Screens,
     #[command(flatten)]
     view: View,
     #[command(flatten)]
     limits: LimitArguments,
+    #[command(flatten)]
+    rotation: RotationArguments,
 }
 
 impl Arguments {
@@ -44,6 +55,8 @@ impl Arguments {
             screens: self.screens.over(before.screens),
             view: self.view.over(before.view),
             limits: self.limits.over(before.limits),
+            record_dir: self.record_dir.or(before.record_dir),
+            rotation: self.rotation.over(before.rotation),
         }
     }
 }
@@ -53,19 +66,21 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // Whoever is not root is told that first: with it, the next complaint may be gone too.
     let node = Node::find(&arguments.view.scope)?;
     tui::require_terminal()?;
-    let recording =
-        arguments.record.as_deref().map(|path| Recording::create(path, arguments.force)).transpose()?;
+    let rotation = arguments.rotation.rotation();
+    let recording = Recording::new(arguments.record.as_deref(), arguments.force, rotation)?;
+    let directory = arguments.record_dir.clone().unwrap_or_default();
     let limits = arguments.limits.limits();
     let options = arguments.screens.options(Source::Node, arguments.view.filter.clone(), limits);
     let _hold = log::hold();
     // On the heap: the state is large.
-    node.run(async |blocks| Box::pin(show(blocks, recording, options)).await)
+    node.run(async |blocks| Box::pin(show(blocks, recording, (directory, rotation), options)).await)
 }
 
 /// Shows the blocks and records them; whatever ends the one ends the other.
 async fn show(
     blocks: &mut Blocks,
-    recording: Option<Recording>,
+    recording: Recording,
+    (directory, rotation): (PathBuf, Rotation),
     options: tui::Options,
 ) -> anyhow::Result<()> {
     /// Markers that may wait: as many as nobody types.
@@ -74,47 +89,136 @@ async fn show(
     let stop = blocks.stop();
     let (sender, receiver) = mpsc::channel(1);
     let (marker_sender, markers) = mpsc::channel(MARKERS_WAITING);
-    let options = tui::Options { markers: Some(marker_sender), ..options };
+    let (command_sender, commands) = mpsc::channel(1);
+    let options = tui::Options { markers: Some(marker_sender), commands: Some(command_sender), ..options };
+    let keeper = Keeper { recording, directory, rotation, finishing: None, screens: sender };
     let screens = async {
         let shown = tui::run(receiver, options).await;
         stop.ask();
         shown
     };
-    let (shown, recorded) = tokio::join!(screens, forward(blocks, markers, recording, sender));
+    let (shown, recorded) = tokio::join!(screens, forward(blocks, markers, commands, keeper));
     recorded.and(shown)
 }
 
-/// Hands blocks, and the markers the user sets among them, to the screens as long as they are there, and to the session to the end. A session that cannot be
-/// written any more is given up, the screens stay and tell it.
+/// The session that is recorded, and how the user begins and ends it.
+struct Keeper {
+    recording: Recording,
+    /// Where sessions go that the user begins.
+    directory: PathBuf,
+    rotation: Rotation,
+    /// A session that is being finished.
+    finishing: Option<JoinHandle<RecorderStatus>>,
+    screens: mpsc::Sender<Feed>,
+}
+
+impl Keeper {
+    /// Begins to record, or ends it.
+    async fn toggle(&mut self) {
+        if let Some(finish) = self.recording.end() {
+            // The disk may be slow, and the screens go on.
+            self.finishing = Some(spawn_blocking(finish));
+        } else if self.finishing.is_none() {
+            let name = self.name();
+            if let Err(error) = self.recording.begin(&name, false, self.rotation) {
+                self.tell(format!("cannot record: {error:#}")).await;
+            }
+        } else {
+            self.tell("the last recording is still being finished".to_owned()).await;
+        }
+        self.show().await;
+    }
+
+    fn name(&self) -> PathBuf {
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        recording::name(&self.directory, host.trim_end())
+    }
+
+    /// Says how a session went that is finished.
+    async fn finished(&mut self, status: Result<RecorderStatus, JoinError>) {
+        self.finishing = None;
+        let text = match status {
+            Ok(status) => told(&status),
+            Err(_) => "the recording could not be finished".to_owned(),
+        };
+        self.tell(text).await;
+    }
+
+    async fn show(&self) {
+        // Screens that are gone need not know.
+        let _ = self.screens.send(Feed::Recording(self.recording.status())).await;
+    }
+
+    async fn tell(&self, text: String) {
+        let _ = self.screens.send(Feed::Notice(text)).await;
+    }
+}
+
+/// What a finished session came to.
+fn told(status: &RecorderStatus) -> String {
+    match outcome(status) {
+        Ok(()) => {
+            let (path, size) = (status.path.display(), size(status.bytes));
+            format!("recorded to {path}: {size}{}", lost(status))
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Hands blocks, and the markers the user sets among them, to the screens as long as they are there, and to the session to
+/// the end. A session that cannot be written any more is given up, the screens stay and tell it.
 async fn forward(
     blocks: &mut Blocks,
     mut markers: mpsc::Receiver<Block>,
-    mut recording: Option<Recording>,
-    screens: mpsc::Sender<Feed>,
+    mut commands: mpsc::Receiver<Command>,
+    mut keeper: Keeper,
 ) -> anyhow::Result<()> {
-    let mut failure = None;
+    const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+    let mut ticks = time::interval(STATUS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let block = tokio::select! {
             block = blocks.next() => block,
             Some(marker) = markers.recv() => Some(marker),
+            Some(Command::Record) = commands.recv() => {
+                keeper.toggle().await;
+                continue;
+            }
+            status = ended(keeper.finishing.as_mut()) => {
+                keeper.finished(status).await;
+                continue;
+            }
+            _ = ticks.tick() => {
+                keeper.recording.tick();
+                keeper.show().await;
+                continue;
+            }
         };
         let Some(block) = block else { break };
-        if let Some(session) = &mut recording
-            && let Err(error) = session.append(&block)
-        {
-            recording = None;
-            // Fails if the screens are gone: then the error is told at once.
-            let _ = screens.send(Feed::Notice(format!("recording has ended: {error}"))).await;
-            failure = Some(error);
-        }
-        let is_seen = screens.send(Feed::Block(block)).await.is_ok();
-        if !is_seen && recording.is_none() {
+        keeper.recording.take(&block);
+        let is_seen = keeper.screens.send(Feed::Block(block)).await.is_ok();
+        if !is_seen && keeper.recording.status().is_none() {
             break;
         }
     }
+    let Keeper { mut recording, finishing, screens, .. } = keeper;
     drop(screens);
-    if let Some(session) = recording {
-        session.finish()?;
+    let before = match finishing {
+        Some(finishing) => Some(finishing.await?),
+        None => None,
+    };
+    let last = recording.end().map(|finish| finish());
+    for status in before.iter().chain(&last) {
+        outcome(status)?;
+        tell(&told(status));
     }
-    failure.map_or(Ok(()), Err)
+    Ok(())
+}
+
+/// Comes when a session is finished; never if none is being finished.
+async fn ended(finishing: Option<&mut JoinHandle<RecorderStatus>>) -> Result<RecorderStatus, JoinError> {
+    match finishing {
+        Some(finishing) => finishing.await,
+        None => future::pending().await,
+    }
 }

@@ -6,13 +6,15 @@ use clap::Args;
 use tokio::time::{self, MissedTickBehavior};
 
 use super::{
+    flight,
     node::{Blocks, Node},
-    recording::Recording,
+    recording::{Recording, RotationArguments, outcome},
     scope::Scope,
     status::StatusLine,
     tally::Tally,
     tell,
 };
+use crate::session::Condition;
 
 /// `tracer record`.
 #[derive(Debug, Args)]
@@ -24,19 +26,26 @@ pub(super) struct Arguments {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    flight: flight::Arguments,
+    #[command(flatten)]
     scope: Scope,
+    #[command(flatten)]
+    rotation: RotationArguments,
 }
 
 /// Records until a signal, the duration or an error ends it.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(plan) = arguments.flight.plan() {
+        return flight::run(plan, &arguments.scope, arguments.output.clone(), None);
+    }
     let node = Node::find(&arguments.scope)?;
-    let recording = Recording::create(&arguments.output, arguments.force)?;
+    let recording = Recording::new(Some(&arguments.output), arguments.force, arguments.rotation.rotation())?;
     node.run(async |blocks| record(blocks, recording).await)
 }
 
 async fn record(blocks: &mut Blocks, mut recording: Recording) -> anyhow::Result<()> {
     const STATUS_INTERVAL: Duration = Duration::from_secs(1);
-    let mut status = StatusLine::on_stderr();
+    let mut line = StatusLine::on_stderr();
     let mut tally = Tally::default();
     let mut ticks = time::interval(STATUS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -44,15 +53,22 @@ async fn record(blocks: &mut Blocks, mut recording: Recording) -> anyhow::Result
         tokio::select! {
             block = blocks.next() => {
                 let Some(block) = block else { break };
-                recording.append(&block)?;
+                recording.take(&block);
                 tally.take_in(&block);
             }
-            _ = ticks.tick() => status.show(&tally.line(recording.bytes())),
+            _ = ticks.tick() => {
+                recording.tick();
+                let Some(status) = recording.status() else { break };
+                line.show(&tally.line(&status));
+                if matches!(status.condition, Condition::Ended(_)) {
+                    break;
+                }
+            }
         }
     }
-    drop(status);
-    let path = recording.path().to_owned();
-    let bytes = recording.finish()?;
-    tell(&format!("{}: {}", path.display(), tally.summary(bytes)));
-    Ok(())
+    drop(line);
+    let Some(finish) = recording.end() else { return Ok(()) };
+    let status = finish();
+    tell(&format!("{}: {}", status.path.display(), tally.summary(&status)));
+    outcome(&status)
 }

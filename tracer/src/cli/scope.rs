@@ -130,7 +130,7 @@ impl FromStr for AvoidedWay {
 }
 
 /// A number and a unit, `s` if there is none.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|character: char| character.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: u64 =

@@ -47,6 +47,15 @@ impl Screens {
     pub(super) fn options(self, source: Source, filter: Option<Filter>, limits: Limits) -> Options {
         let history_bytes = self.history_bytes().unwrap_or(USUAL_HISTORY_BYTES);
         let theme = self.theme.unwrap_or_default();
-        Options { limits, history_bytes, source, theme, filter, has_mouse: self.mouse, markers: None }
+        Options {
+            limits,
+            history_bytes,
+            source,
+            theme,
+            filter,
+            has_mouse: self.mouse,
+            markers: None,
+            commands: None,
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! What a recording has seen so far, in a line.
 
+use super::recording::lost;
 use crate::{
     block::Block,
     decode::Decoder,
     event::{Body, Event, Timestamp},
     filter::family_of,
+    session::{Condition, RecorderStatus},
     state::{Accounting, COUNTED_FAMILIES, Hooks},
-    tui::text::{clock, exact, rate, short},
+    tui::text::{clock, exact, rate, short, size},
 };
 
 /// Counts of what passed by.
@@ -81,27 +83,57 @@ impl Tally {
         clock(self.last.boot_ns.saturating_sub(ready.boot_ns))
     }
 
-    /// How it goes, in a line; the losses stand before what a narrow terminal cuts.
-    pub(super) fn line(&self, bytes: u64) -> String {
-        if self.ready.is_none() {
-            return format!("attaching hooks: {} tried", self.hooks.tried());
-        }
+    /// Whether all hooks have been tried.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.is_some()
+    }
+
+    /// How far it is until then.
+    pub(super) fn attaching(&self) -> String {
+        format!("attaching hooks: {} tried", self.hooks.tried())
+    }
+
+    /// What was not told: `3 lost, 1 suppressed`.
+    pub(super) fn losses(&self) -> String {
         let total = self.accounting.total();
-        let mut losses = format!("{} lost", short(total.lost));
-        if total.suppressed != 0 {
-            losses = format!("{losses}, {} suppressed", short(total.suppressed));
+        match total.suppressed {
+            0 => format!("{} lost", short(total.lost)),
+            suppressed => format!("{} lost, {} suppressed", short(total.lost), short(suppressed)),
         }
+    }
+
+    /// How it goes, in a line; the losses stand before what a narrow terminal cuts.
+    pub(super) fn line(&self, recorded: &RecorderStatus) -> String {
+        if !self.is_ready() {
+            return self.attaching();
+        }
+        let mut losses = self.losses();
         let families: Vec<String> = COUNTED_FAMILIES
             .iter()
             .zip(self.families)
             .map(|(family, count)| format!("{family} {}", short(count)))
             .collect();
-        let (elapsed, size, per_second) = (self.elapsed(), size(bytes), rate(self.per_second));
+        if recorded.lost_records != 0 {
+            losses = format!("{losses}, {} not written", short(recorded.lost_records));
+        }
+        if let Condition::Waiting(reason) = &recorded.condition {
+            losses = format!("{losses}, waiting: {reason}");
+        }
+        let (elapsed, size, per_second) = (self.elapsed(), size(recorded.bytes), rate(self.per_second));
         format!("{elapsed}  {size}  {losses}  {per_second}/s  {}", families.join("  "))
     }
 
     /// What it came to.
-    pub(super) fn summary(&self, bytes: u64) -> String {
+    pub(super) fn summary(&self, recorded: &RecorderStatus) -> String {
+        let mut written = size(recorded.bytes);
+        if recorded.parts > 1 {
+            written = format!("{written} in {} files", recorded.parts);
+        }
+        self.summary_of(&written, &lost(recorded))
+    }
+
+    /// The same of what was written by others: how much that is, and what of it was lost.
+    pub(super) fn summary_of(&self, written: &str, lost: &str) -> String {
         let families: Vec<String> = COUNTED_FAMILIES
             .iter()
             .zip(self.families)
@@ -109,8 +141,7 @@ impl Tally {
             .map(|(family, count)| format!("{} {family}", exact(count)))
             .collect();
         let told = if families.is_empty() { String::new() } else { format!(" ({})", families.join(", ")) };
-        let mut text =
-            format!("{} events{told} in {}, {}", exact(self.events()), self.elapsed(), size(bytes));
+        let mut text = format!("{} events{told} in {}, {written}", exact(self.events()), self.elapsed());
         let total = self.accounting.total();
         if total.seen != 0 {
             let (seen, suppressed, lost) = (exact(total.seen), exact(total.suppressed), exact(total.lost));
@@ -118,6 +149,7 @@ impl Tally {
                 "{text}; seen in the kernel: {seen}, of which {suppressed} suppressed and {lost} lost"
             );
         }
+        text.push_str(lost);
         match self.hooks.missing() {
             0 => text,
             missing => {
@@ -127,42 +159,39 @@ impl Tally {
     }
 }
 
-/// Bytes: `0 B`, `12.3 KiB`, `1.2 GiB`.
-fn size(bytes: u64) -> String {
-    const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match UNITS.into_iter().find(|(shift, _)| bytes >> shift != 0) {
-        None => format!("{bytes} B"),
-        Some((shift, unit)) => {
-            let tenths = (u128::from(bytes) * 10) >> shift;
-            format!("{}.{} {unit}", tenths / 10, tenths % 10)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Tally, size};
-    use crate::output::tests::every_event;
+    use std::time::Duration;
+
+    use super::Tally;
+    use crate::{
+        output::tests::every_event,
+        session::{Condition, RecorderStatus},
+    };
+
+    fn recorded(bytes: u64, parts: u32, lost_records: u64, condition: Condition) -> RecorderStatus {
+        let (path, elapsed) = ("run.tracer".into(), Duration::from_secs(1));
+        RecorderStatus { path, parts, elapsed, bytes, lost_records, condition }
+    }
 
     #[test]
     fn a_tally_of_every_event() {
         let mut tally = Tally::default();
-        assert_eq!(tally.line(24), "attaching hooks: 0 tried");
-        assert_eq!(tally.summary(24), "0 events in 00:00:00, 24 B");
+        let empty = recorded(24, 1, 0, Condition::Writing);
+        assert_eq!(tally.line(&empty), "attaching hooks: 0 tried");
+        assert_eq!(tally.summary(&empty), "0 events in 00:00:00, 24 B");
         tally.take_in(&every_event());
-        insta::assert_snapshot!(format!("{}\n{}", tally.line(1 << 20), tally.summary(1 << 20)));
+        let usual = recorded(1 << 20, 1, 0, Condition::Writing);
+        insta::assert_snapshot!(format!("{}\n{}", tally.line(&usual), tally.summary(&usual)));
     }
 
     #[test]
-    fn sizes_have_units() {
-        for (bytes, expected) in [
-            (0, "0 B"),
-            (1_023, "1023 B"),
-            (1_024, "1.0 KiB"),
-            (1_300_000, "1.2 MiB"),
-            (u64::MAX, "17179869183.9 GiB"),
-        ] {
-            assert_eq!(size(bytes), expected);
-        }
+    fn what_could_not_be_written_is_told() {
+        let mut tally = Tally::default();
+        tally.take_in(&every_event());
+        let waiting = recorded(1 << 20, 3, 12_345, Condition::Waiting("no room".to_owned()));
+        let (line, summary) = (tally.line(&waiting), tally.summary(&waiting));
+        assert!(line.contains(", 12.3k not written, waiting: no room  "), "{line}");
+        assert!(summary.contains(" in 3 files; 12,345 records could not be written"), "{summary}");
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn is_about_tracer(event: &Event) -> bool {
             | Body::Facts(_)
             | Body::Session(_)
             | Body::SessionBegin
+            | Body::Gap(_)
     )
 }
 
@@ -192,7 +193,8 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
         | Body::Clock(_)
         | Body::Facts(_)
         | Body::Session(_)
-        | Body::SessionBegin => {}
+        | Body::SessionBegin
+        | Body::Gap(_) => {}
     }
     match side {
         Side::Either => source || destination,

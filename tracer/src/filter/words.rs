@@ -112,6 +112,7 @@ pub(crate) fn family_of(kind: RecordKind) -> Option<Family> {
         | RecordKind::Clock
         | RecordKind::Facts
         | RecordKind::Session
-        | RecordKind::SessionBegin => None,
+        | RecordKind::SessionBegin
+        | RecordKind::Gap => None,
     }
 }

@@ -20,7 +20,7 @@ use self::{
     ipvs::IpvsObject,
     ipvs_change::{IpvsChangeObject, IpvsDestinationObject, IpvsServiceObject},
     neighbour::{ClaimObject, NeighbourObject},
-    node::{ClockObject, HookObject, MarkerObject, ReadyObject, StatsObject},
+    node::{ClockObject, GapObject, HookObject, MarkerObject, ReadyObject, StatsObject},
     path::{
         AddressObject, LinkObject, NeighbourEntryObject, RouteLookupObject, RouteObject, RuleObject,
         SysctlObject,
@@ -73,6 +73,7 @@ fn append_event(buffer: &mut Vec<u8>, context: &Context, event: &Event) -> io::R
         Body::NeighbourEntry(body) => object(buffer, event, name, NeighbourEntryObject::from(body)),
         Body::Sysctl(body) => object(buffer, event, name, SysctlObject::from(body)),
         Body::Clock(body) => object(buffer, event, name, ClockObject::from(body)),
+        Body::Gap(body) => object(buffer, event, name, GapObject::from(body)),
         Body::Marker(text) => object(buffer, event, name, MarkerObject { text: text.as_str() }),
         Body::Stats(_)
         | Body::Owner(_)

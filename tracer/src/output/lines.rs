@@ -172,6 +172,7 @@ impl Lines {
             Body::Icmp(body) => ("icmp", icmp::error(body, arrow)),
             Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
             Body::Clock(body) => ("clock", clock::change(body)),
+            Body::Gap(body) => ("gap", clock::gap(body)),
             Body::Marker(text) => {
                 let subject = text.to_string();
                 ("marker", Columns { kind: "user", subject, ..Columns::default() })

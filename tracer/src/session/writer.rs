@@ -14,7 +14,10 @@ use super::{
     format, frame,
     index::{self, Entry},
 };
-use crate::{block::Block, decode::split_record};
+use crate::{
+    block::Block,
+    decode::{records, split_record},
+};
 
 /// What is left of arranged records hardly repeats: at level 3 they take as much room on a storm and 5 % less on a busy
 /// node, for a third more time.
@@ -66,24 +69,8 @@ impl SessionWriter<File> {
     /// Makes a session file that only its owner can read. It never follows a symbolic link; it replaces a file that is
     /// there only with `force`. The mode of what is no regular file stays as it is.
     pub fn create(path: &Path, force: bool) -> Result<Self, CreateError> {
-        const OWNER_ONLY: u32 = 0o600;
-        let io_error = |source| CreateError::Io { path: path.to_owned(), source };
-        let mut options = OpenOptions::new();
-        options.write(true).mode(OWNER_ONLY).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-        if force {
-            options.create(true).truncate(true);
-        } else {
-            options.create_new(true);
-        }
-        let file = options.open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => CreateError::Exists(path.to_owned()),
-            _ => io_error(error),
-        })?;
-        // A file that was there keeps its mode when it is opened. A device or a pipe is not ours to change.
-        if file.metadata().map_err(io_error)?.is_file() {
-            file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(io_error)?;
-        }
-        Self::new(file).map_err(io_error)
+        let file = create_file(path, force)?;
+        Self::new(file).map_err(|source| CreateError::Io { path: path.to_owned(), source })
     }
 
     /// Cuts off what is behind the last whole frame: after an error in writing, the next frame belongs there.
@@ -92,6 +79,28 @@ impl SessionWriter<File> {
         self.writer.seek(SeekFrom::Start(self.bytes))?;
         Ok(())
     }
+}
+
+/// Makes the file of a session, as [`SessionWriter::create`] does, without writing to it.
+pub(super) fn create_file(path: &Path, force: bool) -> Result<File, CreateError> {
+    const OWNER_ONLY: u32 = 0o600;
+    let io_error = |source| CreateError::Io { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    options.write(true).mode(OWNER_ONLY).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+    if force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    let file = options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => CreateError::Exists(path.to_owned()),
+        _ => io_error(error),
+    })?;
+    // A file that was there keeps its mode when it is opened. A device or a pipe is not ours to change.
+    if file.metadata().map_err(io_error)?.is_file() {
+        file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(io_error)?;
+    }
+    Ok(file)
 }
 
 impl<W: Write> SessionWriter<W> {
@@ -125,6 +134,20 @@ impl<W: Write> SessionWriter<W> {
             let is_full = self.pending.len() + record.len() > format::FRAME_BYTES;
             let is_long = header.time_ns.saturating_sub(self.began_ns) >= FRAME_DURATION_NS;
             if !self.pending.is_empty() && (is_full || is_long) {
+                self.end_frame()?;
+            }
+            if self.pending.is_empty() {
+                self.began_ns = header.time_ns;
+            }
+            self.pending.extend_from_slice(record);
+        }
+        Ok(())
+    }
+
+    /// Takes a block whose records may be of any time: a frame ends within it only when it is full.
+    pub fn append_timeless(&mut self, block: &Block) -> io::Result<()> {
+        for (header, record) in records(&block.0) {
+            if self.pending.len() + record.len() > format::FRAME_BYTES {
                 self.end_frame()?;
             }
             if self.pending.is_empty() {

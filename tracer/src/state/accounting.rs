@@ -18,6 +18,8 @@ pub struct Accounting {
     others: Vec<RecordKind>,
     /// Records the decoder could and could not read.
     pub decoded: DecodeCounts,
+    /// Records a session lacks because they could not be written.
+    pub unrecorded: u64,
 }
 
 /// The latest accounting of every kind of one node.

@@ -55,7 +55,7 @@ impl Shelf {
             Body::Address(_) | Body::Link(_) | Body::Rule(_) | Body::Sysctl(_) => {
                 (!body.is_snapshot()).then_some(Self::Routing)
             }
-            Body::HookStatus(_) | Body::Marker(_) => Some(Self::Node),
+            Body::HookStatus(_) | Body::Marker(_) | Body::Gap(_) => Some(Self::Node),
             Body::Clock(_) => (!body.is_snapshot()).then_some(Self::Node),
             Body::Ruleset(ruleset) => (ruleset.change != RulesetChange::Found).then_some(Self::Node),
             Body::ConntrackCounters(counters) => counters.tells_failures().then_some(Self::Node),

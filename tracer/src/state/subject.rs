@@ -93,6 +93,7 @@ impl Subject {
             | Body::Facts(_)
             | Body::Session(_)
             | Body::SessionBegin
+            | Body::Gap(_)
             | Body::Container(_) => {
                 return None;
             }

@@ -45,6 +45,10 @@ pub enum Action {
     Copy(Extent),
     /// Take the mouse, or leave it to the terminal.
     Mouse,
+    /// Begin to record to a file, or end it.
+    Record,
+    /// Write all that is kept to a session file.
+    WriteHistory,
 }
 
 /// How far in time.
@@ -138,7 +142,7 @@ const fn key<A>(
 }
 
 /// Every key there is, while nothing is typed.
-pub const BINDINGS: [Binding; 42] = [
+pub const BINDINGS: [Binding; 44] = [
     key(
         &[(KeyCode::Char('q'), NONE), (KeyCode::Char('c'), CONTROL)],
         Action::Quit,
@@ -189,7 +193,7 @@ pub const BINDINGS: [Binding; 42] = [
         Action::Move(Motion::First),
         "Home End",
         None,
-        "first row, last; also g G",
+        "first row, last (g, G)",
     ),
     key(&[(KeyCode::End, NONE), (KeyCode::Char('G'), NONE)], Action::Move(Motion::Last), "", None, ""),
     key(&[(KeyCode::Enter, NONE)], Action::Open, "Enter", Some(("Enter", "details")), "details of the row"),
@@ -261,6 +265,14 @@ pub const BINDINGS: [Binding; 42] = [
         Some(("m", "mark")),
         "mark this moment",
     ),
+    key(
+        &[(KeyCode::Char('r'), NONE)],
+        Action::Record,
+        "r",
+        Some(("r", "record")),
+        "record to a file, or end",
+    ),
+    key(&[(KeyCode::Char('f'), NONE)], Action::WriteHistory, "f", None, "write the last while"),
     key(&[(KeyCode::Char('F'), NONE)], Action::Follow, "F", None, "follow the newest event"),
     key(
         &[(KeyCode::Char('y'), NONE)],

@@ -7,6 +7,7 @@ use crate::{
     event::Text,
     filter::Filter,
     history::{History, Moments, USUAL_HISTORY_BYTES},
+    session::RecorderStatus,
     state::{Limits, State},
 };
 
@@ -114,6 +115,8 @@ pub struct Model {
     pub notice: Option<(Text, usize)>,
     /// What came of the last key, until the next one.
     pub answer: Option<Text>,
+    /// What is recorded at the same time, if anything is.
+    pub recording: Option<RecorderStatus>,
     /// Rows of the terminal.
     pub height: u16,
 }
@@ -146,6 +149,7 @@ impl Model {
             filter: None,
             notice: None,
             answer: None,
+            recording: None,
             height: 24,
         }
     }

@@ -3,7 +3,7 @@
 use ratatui::{style::Style, text::Span};
 
 pub(crate) use crate::words::{
-    age, clock, count, counted, duration, exact, microseconds, rate, short, time_of_day,
+    age, clock, count, counted, duration, exact, microseconds, rate, short, size, time_of_day,
     time_of_day_milliseconds,
 };
 

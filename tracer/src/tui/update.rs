@@ -28,6 +28,8 @@ pub enum Input {
     Height(u16),
     /// Something the user should know.
     Notice(Text),
+    /// What came of something the user asked for.
+    Answer(Text),
     /// The source of events has ended.
     Ended,
     /// So much time has passed while a session plays.
@@ -47,6 +49,10 @@ pub enum Effect {
     Copy(String),
     /// Take the mouse, or leave it to the terminal.
     Mouse(bool),
+    /// Begin to record, or end it.
+    Record,
+    /// Write all that is kept to a session file.
+    WriteHistory,
 }
 
 /// Takes one input in.
@@ -57,6 +63,7 @@ pub fn update(model: &mut Model, input: Input) -> Option<Effect> {
             let told = model.notice.as_ref().map_or(0, |(_, number)| *number);
             model.notice = Some((notice, told + 1));
         }
+        Input::Answer(text) => model.answer = Some(text),
         Input::Ended => model.ended = true,
         Input::Elapsed(elapsed) => {
             if let Some(replay) = model.history.session_mut() {
@@ -145,6 +152,14 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
             answer(model, "copied, if this terminal lets programs set its clipboard (OSC 52)");
             return Some(Effect::Copy(copied));
         }
+        Action::Record if model.source == Source::Session => {
+            answer(model, "a session is recorded already");
+        }
+        Action::Record => return Some(Effect::Record),
+        Action::WriteHistory if model.source == Source::Session => {
+            answer(model, "this is a session: it is in a file already");
+        }
+        Action::WriteHistory => return Some(Effect::WriteHistory),
         Action::Mouse => {
             model.has_mouse = !model.has_mouse;
             let whose = if model.has_mouse {

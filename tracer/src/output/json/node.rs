@@ -6,7 +6,7 @@ use tracer_common::{counters::KindCounters, record::RecordKind};
 use super::AsText;
 use crate::{
     decode::DecodeCounts,
-    event::{Clock, Event, HookStatus},
+    event::{Clock, Event, Gap, HookStatus},
     output::context::Context,
     probe::table,
 };
@@ -131,5 +131,18 @@ impl From<&Clock> for ClockObject {
             synchronised: clock.is_synchronised,
             largest_error_us: clock.largest_error_us,
         }
+    }
+}
+
+/// Records that could not be recorded.
+#[derive(Serialize)]
+pub(super) struct GapObject {
+    records: u64,
+    duration_ns: u64,
+}
+
+impl From<&Gap> for GapObject {
+    fn from(&Gap { records, duration_ns }: &Gap) -> Self {
+        Self { records, duration_ns }
     }
 }

@@ -210,7 +210,8 @@ impl Scope {
         let has = |flow: &Endpoints| self.has_flow(netns, flow);
         match (&event.body, self.subject) {
             (Body::HookStatus(status), Subject::Hook(hook)) => status.hook == Some(hook),
-            (Body::HookStatus(_) | Body::Marker(_) | Body::Clock(_), _) | (_, Subject::Hook(_)) => false,
+            (Body::HookStatus(_) | Body::Marker(_) | Body::Clock(_) | Body::Gap(_), _)
+            | (_, Subject::Hook(_)) => false,
             (_, Subject::Namespace(namespace)) => netns == namespace,
             (Body::Retransmit(retransmit), _) => has(&retransmit.flow),
             (Body::Undo(undo), _) => has(&undo.flow),

@@ -12,11 +12,12 @@ use super::Picture;
 use crate::{
     event::{Text, Timestamp},
     history::Replay,
+    session::Condition,
     state::State,
     tui::{
         keys::{Action, BINDINGS},
         model::{Model, Screen, Source},
-        text::{clip_end, clock, duration, exact, fitting, short, time_of_day, width},
+        text::{clip_end, clock, duration, exact, fitting, short, size, time_of_day, width},
         theme::Role,
     },
 };
@@ -27,7 +28,9 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let (mode, role) = mode(model, state);
     let moment = model.history.moment().unwrap_or(state.now());
     let now = if state.node.is_some() { format!("{} UTC  ", time_of_day(moment)) } else { String::new() };
+    let (recording, recording_role) = recording(model);
     let right = Line::from(vec![
+        Span::styled(recording, theme.style(recording_role)),
         Span::styled(now, theme.style(Role::Dim)),
         Span::styled(mode, theme.style(role).add_modifier(Modifier::BOLD)),
         Span::raw(" "),
@@ -59,6 +62,23 @@ pub(super) fn header(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     buffer.set_line(area.x, area.y, &left, area.width);
     let start = area.right().saturating_sub(u16::try_from(right.width()).unwrap_or(area.width));
     buffer.set_line(start.max(area.x), area.y, &right, area.width);
+}
+
+/// What is recorded at the same time: `REC 01:12 3.4 MiB`, and what of it is wrong.
+fn recording(model: &Model) -> (String, Role) {
+    let Some(status) = &model.recording else { return (String::new(), Role::Plain) };
+    let seconds = status.elapsed.as_secs();
+    let lost = match status.lost_records {
+        0 => String::new(),
+        lost => format!(", {} lost", short(lost)),
+    };
+    let told = format!("{:02}:{:02} {}{lost}", seconds / 60, seconds % 60, size(status.bytes));
+    match &status.condition {
+        Condition::Writing if lost.is_empty() => (format!("REC {told}  "), Role::Good),
+        Condition::Writing => (format!("REC {told}  "), Role::Bad),
+        Condition::Waiting(_) => (format!("REC WAITS {told}  "), Role::Bad),
+        Condition::Ended(_) => (format!("REC ENDED {told}  "), Role::Bad),
+    }
 }
 
 /// Whether the picture moves, and why not.
@@ -185,6 +205,7 @@ fn accounting_texts(picture: &Picture<'_>, total: KindCounters) -> Vec<String> {
     for (count, what) in [
         (decoded.malformed, "unreadable"),
         (decoded.unknown, "of unknown kind"),
+        (picture.state.accounting.unrecorded, "not recorded"),
         (picture.state.evicted(), "rows forgotten"),
     ] {
         if count > 0 {
@@ -215,12 +236,7 @@ pub(super) fn keys(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let behind = if picture.model.details.is_some() { "Esc closes the details " } else { "" };
     let room = usize::from(area.width).saturating_sub(width(behind));
     let mut line = Line::from(" ");
-    let source = picture.model.source;
-    let bindings = BINDINGS.iter().filter(|binding| binding.action.is_for(source));
-    for (name, word) in bindings.filter_map(|binding| match (binding.action, source) {
-        (Action::Pause, Source::Session) => Some(("Space", "play")),
-        _ => binding.footer,
-    }) {
+    for (name, word) in footers(picture.model.source) {
         if line.width() + width(name) + width(word) + 1 > room {
             break;
         }
@@ -230,4 +246,20 @@ pub(super) fn keys(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     buffer.set_line(area.x, area.y, &line, area.width);
     let start = area.right().saturating_sub(u16::try_from(width(behind)).unwrap_or_default());
     buffer.set_string(start, area.y, clip_end(behind, usize::from(area.width)), theme.style(Role::Dim));
+}
+
+/// The keys to name, the most important first: of a session those that go about in it.
+fn footers(source: Source) -> Vec<(&'static str, &'static str)> {
+    let mut footers: Vec<(u8, (&str, &str))> = BINDINGS
+        .iter()
+        .filter(|binding| binding.action.is_for(source))
+        .filter_map(|binding| match (binding.action, source, binding.footer?) {
+            (Action::Quit | Action::Help, _, footer) => Some((0, footer)),
+            (Action::Pause, Source::Session, _) => Some((1, ("Space", "play"))),
+            (Action::Travel(_) | Action::Speed { .. }, Source::Session, footer) => Some((1, footer)),
+            (_, _, footer) => Some((2, footer)),
+        })
+        .collect();
+    footers.sort_by_key(|(rank, _)| *rank);
+    footers.into_iter().map(|(_, footer)| footer).collect()
 }

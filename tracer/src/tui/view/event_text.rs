@@ -114,6 +114,7 @@ fn path_text(body: &Body) -> String {
         Body::Sysctl(sysctl) => format!("{} = {}", sysctl.name, sysctl.value),
         Body::NeighbourEntry(entry) => format!("{} {}", entry.address, entry.state),
         Body::Clock(clock) => clock.to_string(),
+        Body::Gap(gap) => gap.to_string(),
         Body::Marker(text) => text.to_string(),
         _ => String::new(),
     }

@@ -119,6 +119,7 @@ fn role(body: &Body) -> Role {
         | Body::Sysctl(_)
         | Body::Ruleset(_)
         | Body::Clock(_) => Role::Warning,
+        Body::Gap(_) => Role::Bad,
         Body::Marker(_) => Role::Title,
         _ => Role::Plain,
     }
