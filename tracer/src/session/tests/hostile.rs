@@ -55,7 +55,7 @@ fn bytes_that_only_look_like_frames_cost_little() {
 
 /// Beginnings of frames, each within the one before, that all go on with the same blocks.
 fn nested(blocks: &[u8]) -> Vec<u8> {
-    const FRAMES: usize = 8_000;
+    const FRAMES: usize = 4_000;
     let head = [&format::DATA_MAGIC[..], &[0xa4], &(format::FRAME_LIMIT_BYTES as u32).to_le_bytes()].concat();
     let mut bytes = Vec::new();
     for _ in 0..FRAMES {
