@@ -40,11 +40,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
     let host = build::host()?;
-    let manifest = build::root().join("tests/fuzz/Cargo.toml");
+    let fuzz = build::root().join("tests/fuzz");
+    // The versions that the program is built with; what only the fuzzer needs is added to them.
+    fs::copy(build::root().join("Cargo.lock"), fuzz.join("Cargo.lock")).context("cannot copy Cargo.lock")?;
     // With a target named, build scripts and macros are built without the flags.
     let mut command = build::cargo();
-    command.args(["build", "--release", "--locked", "--target", &host, "--manifest-path"]);
-    run_command(command.arg(manifest).env("RUSTFLAGS", COVERAGE).env("CARGO_TARGET_DIR", &target))?;
+    command.args(["build", "--release", "--target", &host, "--manifest-path"]);
+    run_command(
+        command.arg(fuzz.join("Cargo.toml")).env("RUSTFLAGS", COVERAGE).env("CARGO_TARGET_DIR", &target),
+    )?;
     let fuzzer = target.join(&host).join("release/tracer-fuzz");
     run_command(std::process::Command::new(&fuzzer).env("TRACER_FUZZ_SEEDS", &corpus))?;
     let mut command = std::process::Command::new(fuzzer);

@@ -39,7 +39,9 @@ pub(crate) fn of_index(input: &[u8]) -> Vec<u8> {
     for entry in 0..entries.max(right.len()) {
         let (compressed, content) = right.get(entry).copied().unwrap_or_default();
         let lie = |at: usize| {
-            lies.get(8 * entry + at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
+            lies.get(8 * entry + at..)
+                .and_then(<[u8]>::first_chunk)
+                .map_or(0, |bytes| u32::from_le_bytes(*bytes))
         };
         let numbers = [compressed.wrapping_add(lie(0)), content.wrapping_add(lie(4))].map(u32::to_le_bytes);
         if numbers[1] != [0; 4] {

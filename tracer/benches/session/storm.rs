@@ -48,7 +48,7 @@ fn retransmit(index: u32) -> RetransmitRecord {
             netns: 4_026_532_300,
             kind: RetransmitRecord::KIND as u16,
             length_bytes: u16::try_from(size_of::<RetransmitRecord>()).unwrap_or_default(),
-            cpu: u16::from(scattered(index) % 2 == 0),
+            cpu: u16::from(scattered(index).is_multiple_of(2)),
             hook: 1,
             ..RecordHeader::default()
         },

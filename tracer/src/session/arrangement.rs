@@ -135,7 +135,7 @@ impl Arranger {
                 difference
             }));
             for byte in shifts(bytes_set(changing)) {
-                self.run.extend(self.differences.iter().map(|difference| (difference >> byte) as u8));
+                self.run.extend(self.differences.iter().map(|difference| (difference >> byte & 0xff) as u8));
             }
         }
     }
@@ -165,7 +165,7 @@ fn group_of(groups: &mut Vec<Group>, kind: u16, record_bytes: usize) -> Option<u
     let found = groups.iter().position(|group| (group.kind, group.record_bytes) == (kind, record_bytes));
     let index = found.unwrap_or(groups.len());
     if found.is_none() {
-        if record_bytes % WORD_BYTES != 0 || index >= usize::from(u8::MAX) {
+        if !record_bytes.is_multiple_of(WORD_BYTES) || index >= usize::from(u8::MAX) {
             return None;
         }
         groups.push(Group { kind, record_bytes, places: Vec::new() });

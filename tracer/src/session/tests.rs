@@ -4,7 +4,6 @@ mod arrangement;
 mod compatibility;
 mod file;
 mod hostile;
-mod writer;
 
 use std::{
     fs::{self, OpenOptions},

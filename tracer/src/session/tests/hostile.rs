@@ -53,31 +53,46 @@ fn bytes_that_only_look_like_frames_cost_little() {
     }
 }
 
-/// Each frame begins within the one before and shares its end, so that every one has to be unpacked to see that its
-/// checksum is wrong.
+/// Beginnings of frames, each within the one before, that all go on with the same blocks.
+fn nested(blocks: &[u8]) -> Vec<u8> {
+    const FRAMES: usize = 4_000;
+    let head = [&format::DATA_MAGIC[..], &[0xa4], &(format::FRAME_LIMIT_BYTES as u32).to_le_bytes()].concat();
+    let mut bytes = Vec::new();
+    for _ in 0..FRAMES {
+        bytes.extend(&head);
+        // A raw block up to where they all go on.
+        let after = FRAMES * (head.len() + 3) - (bytes.len() + 3);
+        bytes.extend(&(u32::try_from(after).unwrap() << 3).to_le_bytes()[..3]);
+    }
+    bytes.extend(blocks);
+    bytes
+}
+
+/// Every one has to be unpacked to see that its checksum is wrong.
 #[test]
 fn damaged_frames_within_each_other_cost_no_more_than_a_few_times_the_file() {
     const BLOCK_BYTES: u32 = 128 << 10;
-    let heads = 8_000;
-    let head = [&format::DATA_MAGIC[..], &[0xa4], &(format::FRAME_LIMIT_BYTES as u32).to_le_bytes()].concat();
-    let mut sled = Vec::new();
-    for _ in 0..heads {
-        // A raw block from here to where the sled ends.
-        let after = heads * (head.len() + 3) - (sled.len() + head.len() + 3);
-        sled.extend(&head);
-        sled.extend(&(u32::try_from(after).unwrap() << 3).to_le_bytes()[..3]);
-    }
-    assert!(sled.len() <= BLOCK_BYTES as usize);
     // Blocks of one byte that is repeated, the last one marked; then a checksum that is none.
+    let mut blocks = Vec::new();
     for block in 0..31 {
         let repeated = BLOCK_BYTES << 3 | 2 | u32::from(block == 30);
-        sled.extend(&repeated.to_le_bytes()[..3]);
-        sled.push(b'a');
+        blocks.extend(&repeated.to_le_bytes()[..3]);
+        blocks.push(b'a');
     }
-    sled.extend([0; 4]);
-    let (records, damage) = both(&session(&[sled.as_slice(), &frame(&record(1))].concat()));
+    blocks.extend([0; 4]);
+    let (records, damage) = both(&session(&[nested(&blocks), frame(&record(1))].concat()));
     assert_eq!(records, 24);
     assert!(matches!(damage[..], [Damage::Skipped { .. }, Damage::Unfinished]), "{damage:?}");
+}
+
+#[test]
+fn frames_of_endless_empty_blocks_are_not_followed_to_their_end() {
+    let (records, damage) = both(&session(&nested(&vec![0; 3 << 20])));
+    assert!(
+        matches!(damage[..], [Damage::Skipped { .. }, Damage::Cut { .. }, Damage::Unfinished]),
+        "{damage:?}"
+    );
+    assert_eq!(records, 0);
 }
 
 #[test]
