@@ -11,7 +11,9 @@ mod claim;
 mod conntrack;
 mod conntrack_counters;
 mod conntrack_race;
+mod export;
 mod fallback;
+mod flight;
 mod icmp;
 mod incident;
 mod ipvs;
@@ -21,6 +23,7 @@ mod loops;
 mod names;
 mod neighbour;
 mod reconcile;
+mod report;
 mod retransmit;
 mod route;
 mod ruleset;
@@ -95,7 +98,10 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         incident::CASES,
         storm::CASES,
         translation::CASES,
+        export::CASES,
+        report::CASES,
         screen::CASES,
+        flight::CASES,
         fallback::CASES,
     ]
     .into_iter()

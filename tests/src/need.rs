@@ -32,6 +32,8 @@ pub enum Need {
     IpvsUnloadable,
     /// Terminals nobody looks at.
     Terminal,
+    /// Wireshark without a window.
+    Tshark,
     /// A processor that is not emulated.
     RealProcessor,
     /// SYNs that can be repeated every second (6.5).
@@ -97,6 +99,9 @@ impl Need {
             }
             Self::IpvsUnloadable => ipvs_fixed(),
             Self::Terminal => command::run("tmux", "-V").err().map(|error| format!("no tmux: {error:#}")),
+            Self::Tshark => {
+                command::run("tshark", "--version").err().map(|error| format!("no tshark: {error:#}"))
+            }
             Self::RealProcessor => fs::read_to_string("/proc/cpuinfo")
                 .is_ok_and(|text| text.contains("QEMU TCG"))
                 .then(|| "an emulated processor is too slow".to_owned()),

@@ -106,6 +106,14 @@ impl Screen {
         Self::new(&recorded.program)?.start(size, &["replay", &session.to_string_lossy()])
     }
 
+    /// Starts `tracer record` with these arguments, which names its files by [`session`](Self::session).
+    pub fn record(program: &Path, size: Size, arguments: &[&str]) -> Result<Self> {
+        let screen = Self::new(program)?;
+        let session = screen.session();
+        let recording = ["record", "--output", &session.to_string_lossy()];
+        screen.start(size, &[&recording, arguments].concat())
+    }
+
     fn new(program: &Path) -> Result<Self> {
         let directory = tempfile::tempdir().context("make a directory for a terminal")?;
         fs::write(directory.path().join("tmux.conf"), CONFIGURATION).context("write tmux's configuration")?;
@@ -130,19 +138,38 @@ impl Screen {
         self.directory.path().join("session.trace")
     }
 
+    /// The files whose names begin as that one's does and go on with a time, in their order.
+    pub fn sessions(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(self.directory.path()).context("list the sessions")? {
+            let path = entry.context("list the sessions")?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with("session-") {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
     /// What was recorded, as `tracer events FILE --json` tells it.
     pub fn recorded(&self) -> Result<Events> {
-        self.tell(&[])
+        self.tell(&self.session(), &[])
     }
 
     /// As [`recorded`](Self::recorded), of what meets a filter.
     pub fn recorded_where(&self, filter: &str) -> Result<Events> {
-        self.tell(&["--filter", filter])
+        self.tell(&self.session(), &["--filter", filter])
     }
 
-    fn tell(&self, arguments: &[&str]) -> Result<Events> {
+    /// What a session tells.
+    pub fn told_by(&self, session: &Path) -> Result<Events> {
+        self.tell(session, &[])
+    }
+
+    fn tell(&self, session: &Path, arguments: &[&str]) -> Result<Events> {
         let mut tracer = Command::new(&self.program);
-        let lines = command::output(tracer.arg("events").arg(self.session()).arg("--json").args(arguments))?;
+        let lines = command::output(tracer.arg("events").arg(session).arg("--json").args(arguments))?;
         let lines = lines.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned()));
         Ok(Events::new(lines.collect::<Result<_>>()?))
     }

@@ -104,6 +104,11 @@ impl Tracer {
         self.child.id()
     }
 
+    /// The session it records, which is whole once it has ended and gone with this.
+    pub fn session(&self) -> PathBuf {
+        self.recorded.path()
+    }
+
     /// Waits until `condition` holds for the events so far; `what` names it if it never does.
     pub fn wait_for(&self, what: &str, mut condition: impl FnMut(&Events) -> bool) -> Result<()> {
         wait::until(what, || Ok(self.has(&mut condition).then_some(())))

@@ -3,6 +3,8 @@
 mod doctor;
 mod events;
 mod export;
+mod flight;
+mod keyboard;
 mod limits;
 mod live;
 mod log;

@@ -17,6 +17,7 @@ pub(crate) mod peers;
 mod rulesets;
 #[cfg(test)]
 mod tests;
+pub(crate) mod watch;
 
 use std::collections::VecDeque;
 
@@ -28,6 +29,28 @@ use crate::{
     state::{Span, State, Subject, TableKey},
     words::{exact, time_of_day},
 };
+
+/// The ids of all rules, as findings have them.
+pub(crate) const IDS: [&str; 18] = [
+    "ipvs-reuse-drained",
+    "ipvs-turned-away",
+    "duplicate-address",
+    "neighbour-unreachable",
+    "routing-loop",
+    "icmp-errors-sent",
+    "icmp-errors-received",
+    "reply-misrouted",
+    "unanswered-peer",
+    "conntrack-insert-failed",
+    "conntrack-reopen-failed",
+    "conntrack-table-full",
+    "conntrack-table-trouble",
+    "ruleset-bloat",
+    "events-lost",
+    "events-suppressed",
+    "rows-forgotten",
+    "family-unseen",
+];
 
 /// Lines of one rule at most; how many more there are is a line of its own.
 const MOST_OF_A_RULE: usize = 100;

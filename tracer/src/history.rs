@@ -14,9 +14,13 @@
 //! arrived the one before it is shown.
 
 mod cursor;
+mod flight;
 mod indexer;
+mod kept;
 mod landmarks;
 mod moments;
+#[cfg(test)]
+pub(crate) mod recording;
 mod records;
 mod reel;
 mod replay;
@@ -25,6 +29,7 @@ mod ring;
 mod tests;
 
 use self::{cursor::Cursor, records::Place, ring::Ring};
+pub(crate) use self::{flight::Flight, kept::Kept};
 pub use self::{
     indexer::{Found, Indexer},
     landmarks::{Landmark, LandmarkKind, Landmarks},
@@ -173,6 +178,11 @@ impl History {
     /// Since when the filter applies, if it came when older records had been given up.
     pub fn filtered_since(&self) -> Option<Timestamp> {
         self.filtered_since
+    }
+
+    /// All records that are kept, and what held before them.
+    pub(crate) fn kept(&self) -> Kept {
+        self.ring.kept()
     }
 
     /// Bytes the records take.

@@ -1,18 +1,23 @@
 //! Session files: the blocks of a run, kept for later and for others.
 //!
-//! A file is a sequence of zstd frames, so that `zstd -d` reads it too and gives the bare records:
+//! A file is a sequence of zstd frames, so that `zstd -d` takes it apart, too:
 //!
 //! | frame | holds |
 //! |---|---|
-//! | skippable, first | the mark of a session and the version of the format |
+//! | skippable, first | the mark of a session and the version of the format (`format.rs`) |
 //! | data, many | whole records, at most 1 MiB or one second of them, with a checksum; the first begins with node and hooks |
-//! | skippable, last | the index: zstd's seekable-format table, which lists every frame before it |
+//! | skippable | latest time and number of records of each data frame (`index.rs`) |
+//! | skippable, last | zstd's seek table, which lists every frame before it |
 //!
 //! Frames are independent: a file cut anywhere reads up to its last whole frame, and a damaged frame costs no other.
+//! The records of a frame lie one behind the other, or arranged by field, whichever is smaller (`arrangement.rs`).
 
+mod arrangement;
+mod capture;
 mod file;
 mod format;
 mod frame;
+mod index;
 mod reader;
 mod recorder;
 mod standing;
@@ -21,6 +26,7 @@ mod tape;
 mod tests;
 mod writer;
 
+pub(crate) use self::capture::{Capture, Ending, Written};
 pub use self::{
     file::{ReadError, SessionFile},
     format::{MAJOR_VERSION, MINOR_VERSION},
@@ -28,6 +34,6 @@ pub use self::{
     reader::{Damage, OpenError, SessionReader},
     recorder::{Condition, Prologue, Recorder, RecorderOptions, RecorderStatus, Rotation},
     standing::Standing,
-    tape::{Chapter, Source, Tape, TapeError},
+    tape::{Chapter, Shift, Source, Tape, TapeError},
     writer::{CreateError, SessionWriter},
 };

@@ -12,6 +12,7 @@ mod conntrack;
 pub(crate) mod fixture;
 mod flows;
 mod hooks;
+mod index;
 mod ipvs;
 mod machine;
 mod markers;
@@ -66,7 +67,7 @@ pub use self::{
     timeline::Timeline,
     translations::{Ends, Learnt, Mapping, Translations, Translator},
 };
-use self::{bounded::Likely, shared::Shared};
+use self::{bounded::Asked, shared::Shared};
 use crate::{
     decode::DecodeCounts,
     event::{Body, Event, Netns, Process, Stats, Text, Timestamp},
@@ -249,21 +250,21 @@ impl State {
 
     /// Takes one event in. Events of different CPUs may come a little out of order.
     pub fn apply(&mut self, event: &Event) {
-        if self.count_in(event, Likely::NOWHERE) {
-            self.timeline.push(event.clone());
+        if self.count_in(event, None) {
+            self.timeline.take(&mut event.clone());
         }
     }
 
-    /// The same with an event nobody else needs, which spares the timeline a copy; `row` is what
-    /// [`look_ahead`](Self::look_ahead) said of it.
-    fn apply_owned(&mut self, event: Event, row: Likely) {
-        if self.count_in(&event, row) {
-            self.timeline.push(event);
+    /// The same with an event nobody else needs: it may be another afterwards, which spares the timeline a copy. `row`
+    /// is what [`ask`](Self::ask) said of it.
+    fn apply_taking(&mut self, event: &mut Event, row: Option<Asked>) {
+        if self.count_in(event, row) {
+            self.timeline.take(event);
         }
     }
 
     /// Takes an event in everywhere but in the timeline, and says whether it belongs there.
-    fn count_in(&mut self, event: &Event, row: Likely) -> bool {
+    fn count_in(&mut self, event: &Event, row: Option<Asked>) -> bool {
         let &Event { time, netns, cpu: _, ref body } = event;
         match body {
             Body::Session(part) => {
@@ -394,13 +395,13 @@ impl State {
         }
     }
 
-    /// Asks for the row that an event will change, so that it is near by then, and says where it is.
-    fn look_ahead(&self, event: &Event) -> Likely {
+    /// Asks for the place where the row is told that an event will change, if it is one of the many.
+    fn ask(&self, event: &Event) -> Option<Asked> {
         match &event.body {
             Body::Retransmit(retransmit) => {
-                self.flows.prefetch(&FlowKey { netns: event.netns, endpoints: retransmit.flow })
+                Some(self.flows.ask(&FlowKey { netns: event.netns, endpoints: retransmit.flow }))
             }
-            _ => Likely::NOWHERE,
+            _ => None,
         }
     }
 

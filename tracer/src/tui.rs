@@ -21,10 +21,12 @@ pub mod update;
 pub mod view;
 pub mod when;
 mod widget;
+mod writings;
 
 use crate::words::owner as owner_text;
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -48,6 +50,7 @@ use self::{
     theme::{Answers, Choice, QUERY, Taken, Theme},
     update::{Effect, Input, take_found, update},
     when::When,
+    writings::Writings,
 };
 use crate::{
     block::Block,
@@ -101,6 +104,8 @@ pub struct Options {
     pub markers: Option<Sender<Block>>,
     /// Takes what else the user asks for.
     pub commands: Option<Sender<Command>>,
+    /// Where the last while is written to; the current directory if it is empty.
+    pub directory: PathBuf,
 }
 
 impl Default for Options {
@@ -114,12 +119,12 @@ impl Default for Options {
             has_mouse: false,
             markers: None,
             commands: None,
+            directory: PathBuf::new(),
         }
     }
 }
 
 /// A session to show.
-#[derive(Debug)]
 pub struct Session {
     /// Its records.
     pub recorded: Arc<dyn Recorded>,
@@ -191,14 +196,15 @@ async fn serve(desk: &mut Desk, mut feed: Receiver<Feed>, finds: Option<Sender<F
                 }
                 is_stale = true;
             }
-            _ = frames.tick(), if is_stale || desk.model.player.is_playing => {
+            _ = frames.tick(), if is_stale => {
                 desk.model.hold_selection();
                 desk.screens.draw(|frame| view::draw(frame, &desk.model, desk.theme))?;
                 // The next one a whole interval after this: a picture that takes long to draw must not keep blocks
                 // waiting.
                 frames.reset();
-                is_stale = false;
-                // While nothing plays, the time that passes is nobody's.
+                // What comes of playing is drawn next, its end as well. While nothing plays, the time that passes is
+                // nobody's.
+                is_stale = desk.model.player.is_playing;
                 update(&mut desk.model, Input::Elapsed(played.elapsed().min(2 * FRAME)));
                 played = Instant::now();
             }
@@ -234,6 +240,8 @@ struct Desk {
     moment: Option<Stamp>,
     theme: Theme,
     answers: Answers,
+    /// What is kept, being written.
+    written: Writings,
     /// Tells the thread that goes through the session to end.
     indexing: Option<Arc<AtomicBool>>,
 }
@@ -246,8 +254,17 @@ impl Drop for Desk {
 
 impl Desk {
     fn open(history: Moments, options: Options) -> Result<Self> {
-        let Options { limits: _, history_bytes: _, source, theme, filter, has_mouse, markers, commands } =
-            options;
+        let Options {
+            limits: _,
+            history_bytes: _,
+            source,
+            theme,
+            filter,
+            has_mouse,
+            markers,
+            commands,
+            directory,
+        } = options;
         let theme = Theme::find(theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
         let mut screens = Screens::open()?;
         if theme.asks_background {
@@ -261,8 +278,17 @@ impl Desk {
             screens.take_mouse(true)?;
         }
         update(&mut model, Input::Height(screens.height()?));
-        let answers = Answers::default();
-        Ok(Self { model, screens, markers, commands, moment: None, theme, answers, indexing: None })
+        Ok(Self {
+            model,
+            screens,
+            markers,
+            commands,
+            moment: None,
+            theme,
+            answers: Answers::default(),
+            written: Writings::new(directory),
+            indexing: None,
+        })
     }
 
     /// Begins to go through the session, where that is wanted: at first, and under every new filter.
@@ -291,6 +317,7 @@ impl Desk {
     fn take_incoming(&mut self, incoming: Option<Feed>) {
         match incoming {
             Some(Feed::Block(block)) => {
+                self.written.tell(&mut self.model);
                 self.model.take(&block);
                 self.model.history.work();
             }
@@ -353,6 +380,7 @@ impl Desk {
             Some(Effect::Copy(text)) => Screens::copy(&text)?,
             Some(Effect::Mouse(take)) => self.screens.take_mouse(take)?,
             Some(Effect::Record) => self.command(Command::Record),
+            Some(Effect::WriteHistory) => self.written.begin(&mut self.model),
             None => {}
         }
         let began = Instant::now();

@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: what tracer costs, in the kernel and in the program. Measured and told, never judged: machines
 //! differ, so figures are compared within one run.
 
+use std::path::{self, PathBuf};
+
 use anyhow::{Context, Result};
 
 use crate::command::run as run_command;
@@ -19,6 +21,8 @@ enum Subject {
     Kernel(Kernel),
     /// Events a second and memory of the program: decoding, state, JSON, text
     Program(Program),
+    /// Sessions: bytes an event, recording, reading, seeking
+    Session(Session),
 }
 
 /// How long to measure the kernel side.
@@ -43,11 +47,23 @@ struct Program {
     no_install: bool,
 }
 
+/// How to measure sessions.
+#[derive(clap::Args)]
+struct Session {
+    /// Do not install what is missing: print the commands and stop
+    #[arg(long)]
+    no_install: bool,
+    /// Recorded sessions to measure with, besides those that are made up
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
 /// Measures and prints tables to stdout.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.subject {
         Subject::Kernel(arguments) => kernel(arguments),
         Subject::Program(arguments) => program(arguments),
+        Subject::Session(arguments) => session(arguments),
     }
 }
 
@@ -66,4 +82,20 @@ fn kernel(arguments: &Kernel) -> Result<()> {
 fn program(arguments: &Program) -> Result<()> {
     setup::for_build(arguments.no_install)?;
     run_command(build::cargo().args(["bench", "--locked", "--package", "tracer", "--bench", "throughput"]))
+}
+
+fn session(arguments: &Session) -> Result<()> {
+    setup::for_build(arguments.no_install)?;
+    // The benchmark runs in its package's directory.
+    let files: Vec<PathBuf> = arguments
+        .files
+        .iter()
+        .map(|file| path::absolute(file).with_context(|| format!("cannot find {}", file.display())))
+        .collect::<Result<_>>()?;
+    for bench in ["session", "report"] {
+        let mut command = build::cargo();
+        command.args(["bench", "--locked", "--package", "tracer", "--bench", bench, "--"]);
+        run_command(command.args(&files))?;
+    }
+    Ok(())
 }

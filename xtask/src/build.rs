@@ -33,6 +33,14 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(PathBuf::from(directory))
 }
 
+/// The target triple that the compiler builds for by itself.
+pub(crate) fn host() -> Result<String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let verbose = command::output(Command::new(rustc).arg("-vV"))?;
+    let host = verbose.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("`rustc -vV` names no host")?.to_owned())
+}
+
 /// Builds one program for release and returns its path. Nothing goes to stdout.
 ///
 /// `more` are further arguments of `cargo build`, `variables` more of its environment.

@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectKind};
 
-use crate::command::output;
 use crate::{build, setup};
 
 /// What `dist` may do.
@@ -30,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 /// Fails if it does not build, or needs an interpreter after all.
 pub(crate) fn build_static(package: &str, binary: &str) -> Result<PathBuf> {
     // A target named outright keeps the flag away from build scripts and procedural macros.
-    let target = host()?;
+    let target = build::host()?;
     let variables = [("RUSTFLAGS", "-C target-feature=+crt-static")];
     let built = build::program(package, binary, &["--target", &target], &variables)?;
     ensure!(
@@ -63,14 +61,6 @@ fn interpreter(bytes: &[u8]) -> Result<bool> {
     ensure!(matches!(file.kind(), ObjectKind::Executable | ObjectKind::Dynamic), "it is no program");
     let endian = file.endian();
     Ok(file.elf_program_headers().iter().any(|header| header.p_type(endian) == object::elf::PT_INTERP))
-}
-
-/// The target triple that the compiler builds for by itself.
-fn host() -> Result<String> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let verbose = output(Command::new(rustc).arg("-vV"))?;
-    let host = verbose.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("`rustc -vV` names no host")?.to_owned())
 }
 
 #[cfg(test)]

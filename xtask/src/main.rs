@@ -5,6 +5,7 @@ mod build;
 mod command;
 mod dist;
 mod facts;
+mod fuzz;
 mod guest;
 mod lint;
 mod root;
@@ -44,6 +45,8 @@ enum Task {
     Tidy(tidy::Arguments),
     /// Save a kernel's types, reduced, for the tests
     Facts(facts::Arguments),
+    /// Feed hostile session files to the reader until the time is up or it fails
+    Fuzz(fuzz::Arguments),
     /// Boot a Debian kernel in QEMU and run test cases inside
     Guest(guest::Arguments),
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Task::Lint(arguments) => lint::run(&arguments),
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Facts(arguments) => facts::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Guest(arguments) => guest::run(&arguments).and_then(tally::Tally::into_result),
     };
     match result {

@@ -9,6 +9,7 @@ mod keys;
 mod leaving;
 mod neighbours;
 mod nobody;
+mod replay;
 mod retransmits;
 mod subject;
 
@@ -69,6 +70,12 @@ pub(super) const CASES: &[Case] = &[
         proves: "back at a marker the screens show what had happened by then, as the order of the JSON says",
         needs: &[Need::Terminal],
         run: interaction::other_moments,
+    },
+    Case {
+        name: "screen-replay",
+        proves: "a session goes back to a marker and plays on to its end: what is shown is what the JSON says up to there",
+        needs: &[Need::Terminal],
+        run: replay::played,
     },
     Case {
         name: "screen-clipboard-and-mouse",

@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, BufWriter, IsTerminal as _, Stderr, StdoutLock, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use tokio::time::{self, MissedTickBehavior};
 
 use super::{
     node::{Blocks, Node},
-    playback::Playback,
+    playback::{Playback, Shifts},
     recording::{self, Recording, RotationArguments},
     scope::View,
     tell,
@@ -33,17 +33,21 @@ const OUTPUT_BYTES: usize = 1 << 16;
 /// `tracer events`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A session to print the events of; needs no root. Without it, those of this node as they happen.
-    file: Option<PathBuf>,
+    /// Sessions to print the events of, parts of one recording or of several nodes; needs no root. Without one, those of
+    /// this node as they happen.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// One JSON object a line, the first of them `ready`.
     #[arg(long)]
     json: bool,
     /// Also record everything, whatever the filter says, to this new session file.
-    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
     record: Option<PathBuf>,
     /// Replace the session file if there is one.
     #[arg(long, requires = "record")]
     force: bool,
+    #[command(flatten)]
+    shifts: Shifts,
     #[command(flatten)]
     rotation: RotationArguments,
     #[command(flatten)]
@@ -52,8 +56,8 @@ pub(super) struct Arguments {
 
 /// Prints the events of a session or of this node.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    if let Some(file) = &arguments.file {
-        return print_session(file, arguments);
+    if !arguments.files.is_empty() {
+        return print_session(arguments);
     }
     let node = Node::find(&arguments.view.scope)?;
     let recording =
@@ -62,8 +66,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Prints a session's events, and on standard error what of it could not be read.
-fn print_session(file: &Path, arguments: &Arguments) -> anyhow::Result<()> {
-    let mut playback = Playback::open(file, &arguments.view.scope)?;
+fn print_session(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut playback = Playback::open(&arguments.files, &arguments.shifts, &arguments.view.scope)?;
+    playback.clocks().iter().for_each(|sentence| tell(sentence));
     let mut output = on_stdout(arguments.json, arguments.view.for_session()?);
     for block in &mut playback {
         output.print(&block?)?;

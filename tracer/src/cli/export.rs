@@ -5,7 +5,7 @@ use std::{
     io::{self, BufWriter, IsTerminal as _, Write},
     os::{
         fd::AsFd as _,
-        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+        unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -14,7 +14,12 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
-use super::{playback::Playback, scope::View, status::StatusLine, tell};
+use super::{
+    playback::{Playback, Shifts},
+    scope::View,
+    status::StatusLine,
+    tell,
+};
 use crate::{
     block::Block,
     decode::{Decoder, split_record},
@@ -31,8 +36,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// `tracer export`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The session.
-    file: PathBuf,
+    /// The sessions: parts of one recording, or of several nodes; needs no root.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// jsonl, a JSON object a line; parquet, a table; pcapng, packets for Wireshark.
     #[arg(long)]
     format: ExportFormat,
@@ -43,12 +49,15 @@ pub(super) struct Arguments {
     #[arg(long, requires = "output")]
     force: bool,
     #[command(flatten)]
+    shifts: Shifts,
+    #[command(flatten)]
     view: View,
 }
 
 /// Reads the session and writes what it tells in another format.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let playback = Playback::open(&arguments.file, &arguments.view.scope)?;
+    let playback = Playback::open(&arguments.files, &arguments.shifts, &arguments.view.scope)?;
+    playback.clocks().iter().for_each(|sentence| tell(sentence));
     let sieve = Sieve::new(arguments.view.for_session()?);
     let Some(path) = &arguments.output else {
         let stdout = io::stdout();
@@ -63,21 +72,34 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         export(playback, sieve, arguments.format, BufWriter::with_capacity(OUTPUT_BYTES, writer))?;
         return Ok(());
     };
-    let file = create(path, arguments.force)?;
-    let writer = BufWriter::with_capacity(OUTPUT_BYTES, OwnErrors { file, path: path.clone() });
-    match export(playback, sieve, arguments.format, writer) {
-        Ok(rows) => {
-            tell(&format!("{rows} events in {}", path.display()));
-            Ok(())
-        }
-        Err(error) => {
-            // Half a table is none, and half of the rest would pass for the whole.
-            if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
-                fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
-            }
-            Err(error)
-        }
+    if arguments.files.iter().any(|file| is_same_file(path, file)) {
+        bail!("{} is the session itself", path.display());
     }
+    let rows = into_file(path, arguments.force, |writer| export(playback, sieve, arguments.format, writer))?;
+    tell(&format!("{rows} events in {}", path.display()));
+    Ok(())
+}
+
+/// Makes a file and has it written. A regular file that could not be written to its end is removed: half a table is none,
+/// and half of the rest would pass for the whole.
+fn into_file<T>(
+    path: &Path,
+    force: bool,
+    write: impl FnOnce(BufWriter<OwnErrors>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let file = create(path, force)?;
+    let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    let written = write(BufWriter::with_capacity(OUTPUT_BYTES, OwnErrors { file, path: path.to_owned() }));
+    if written.is_err() && is_regular {
+        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    written
+}
+
+/// Whether both are one file, by whatever names.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Writes everything, and on standard error what could not be read; how many objects were written.
@@ -180,5 +202,109 @@ impl Progress {
             line.show(&format!("{rows} events"));
             self.shown = Instant::now();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        io::Write as _,
+        os::unix::fs::{PermissionsExt as _, symlink},
+        path::Path,
+    };
+
+    use anyhow::bail;
+
+    use super::{into_file, is_same_file, run};
+    use crate::{
+        cli::{Command, parse},
+        output::{export::ExportFormat, tests::every_event},
+        session::SessionWriter,
+    };
+
+    fn session(directory: &Path) -> String {
+        let path = directory.join("session");
+        let mut writer = SessionWriter::create(&path, false).unwrap();
+        writer.append(&every_event()).unwrap();
+        writer.finish().unwrap();
+        path.display().to_string()
+    }
+
+    fn export(arguments: &[&str]) -> anyhow::Result<()> {
+        match parse([&["tracer", "export"], arguments].concat()) {
+            Ok(Command::Export(arguments)) => run(&arguments),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn files_are_the_owners_and_nothing_is_overwritten_unasked() {
+        let directory = tempfile::tempdir().unwrap();
+        let session = session(directory.path());
+        for format in ExportFormat::ALL {
+            let file = directory.path().join(format.name());
+            let name = file.display().to_string();
+            let arguments = [&session, "--format", format.name(), "-o", &name];
+            export(&arguments).unwrap();
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{format}");
+            let written = fs::read(&file).unwrap();
+            assert!(!written.is_empty(), "{format}");
+            let error = export(&arguments).unwrap_err().to_string();
+            assert_eq!(error, format!("{name} is there already; --force replaces it"));
+            fs::write(&file, "something else, and longer than nothing").unwrap();
+            export(&[&arguments[..], &["--force"]].concat()).unwrap();
+            assert_eq!(fs::read(&file).unwrap(), written, "{format}");
+            let filtered = [&arguments[..], &["--force", "--filter", "not retransmit"]].concat();
+            export(&filtered).unwrap();
+            assert_ne!(fs::read(&file).unwrap(), written, "{format}");
+        }
+    }
+
+    #[test]
+    fn neither_a_links_target_nor_the_session_itself_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let session = session(directory.path());
+        let before = fs::read(&session).unwrap();
+        let link = directory.path().join("link");
+        symlink(&session, &link).unwrap();
+        let hard = directory.path().join("hard");
+        fs::hard_link(&session, &hard).unwrap();
+        for output in [Path::new(&session), &link, &hard] {
+            let output = output.display().to_string();
+            let error = export(&[&session, "--format", "jsonl", "--force", "-o", &output]).unwrap_err();
+            assert_eq!(error.to_string(), format!("{output} is the session itself"));
+        }
+        let elsewhere = directory.path().join("elsewhere");
+        fs::write(&elsewhere, "kept").unwrap();
+        fs::remove_file(&link).unwrap();
+        symlink(&elsewhere, &link).unwrap();
+        let link = link.display().to_string();
+        let error = export(&[&session, "--format", "jsonl", "--force", "-o", &link]).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("cannot create {link}: ")), "{error}");
+        assert_eq!((fs::read(&session).unwrap(), fs::read(&elsewhere).unwrap()), (before, b"kept".to_vec()));
+        assert!(!is_same_file(Path::new(&session), &directory.path().join("nothing")));
+    }
+
+    #[test]
+    fn what_could_not_be_written_to_its_end_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let session = session(directory.path());
+        let file = directory.path().join("file");
+        let failed = into_file::<()>(&file, false, |mut writer| {
+            writer.write_all(b"half")?;
+            bail!("no more")
+        });
+        assert_eq!((failed.unwrap_err().to_string(), file.exists()), ("no more".to_owned(), false));
+        // A device is not ours to remove.
+        for format in ExportFormat::ALL {
+            let arguments = [&session, "--format", format.name(), "--force", "-o", "/dev/full"];
+            let error = export(&arguments).unwrap_err();
+            assert!(
+                error.to_string().starts_with("cannot write /dev/full: No space left"),
+                "{format}: {error:#}"
+            );
+        }
+        assert!(Path::new("/dev/full").exists());
     }
 }

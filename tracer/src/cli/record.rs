@@ -6,6 +6,7 @@ use clap::Args;
 use tokio::time::{self, MissedTickBehavior};
 
 use super::{
+    flight,
     node::{Blocks, Node},
     recording::{Recording, RotationArguments, outcome},
     scope::Scope,
@@ -25,6 +26,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     force: bool,
     #[command(flatten)]
+    flight: flight::Arguments,
+    #[command(flatten)]
     scope: Scope,
     #[command(flatten)]
     rotation: RotationArguments,
@@ -32,6 +35,10 @@ pub(super) struct Arguments {
 
 /// Records until a signal, the duration or an error ends it.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(plan) = arguments.flight.plan() {
+        let most_files = arguments.rotation.rotation().max_files;
+        return flight::run(plan, &arguments.scope, arguments.output.clone(), most_files);
+    }
     let node = Node::find(&arguments.scope)?;
     let recording = Recording::new(Some(&arguments.output), arguments.force, arguments.rotation.rotation())?;
     node.run(async |blocks| record(blocks, recording).await)

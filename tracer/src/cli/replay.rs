@@ -7,8 +7,15 @@ use std::{path::PathBuf, sync::Arc};
 use clap::Args;
 
 use self::loaded::Loaded;
-use super::{limits::LimitArguments, playback::Playback, scope::View, screens::Screens, tell};
+use super::{
+    limits::LimitArguments,
+    playback::{Playback, Shifts, end_ns, is_regular, tape},
+    scope::View,
+    screens::Screens,
+    tell,
+};
 use crate::{
+    block::Block,
     history::{Recorded, USUAL_CHECKPOINT_BYTES},
     tui::{self, Source, when::When},
 };
@@ -16,8 +23,9 @@ use crate::{
 /// `tracer replay`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The session.
-    file: PathBuf,
+    /// The sessions: parts of one recording, or those of several nodes.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Begin at this moment and not at the end: 14:03:22, +30s (after the beginning), 50%, 2026-03-14T14:03:22Z.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<When>,
@@ -27,6 +35,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     screens: Screens,
     #[command(flatten)]
+    shifts: Shifts,
+    #[command(flatten)]
     view: View,
     #[command(flatten)]
     limits: LimitArguments,
@@ -35,14 +45,14 @@ pub(super) struct Arguments {
 /// Shows the session until the user leaves; then tells what could not be read.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tui::require_terminal()?;
-    let playback = Playback::open(&arguments.file, &arguments.view.scope)?;
     let filter = arguments.view.for_session()?;
     let mut options = arguments.screens.options(Source::Session, filter, arguments.limits.limits());
     options.history_bytes = arguments.screens.history_bytes().unwrap_or(USUAL_CHECKPOINT_BYTES);
-    let recorded: Arc<dyn Recorded> = Arc::new(Loaded::read(playback)?);
+    let recorded = open(arguments)?;
+    let duration = arguments.view.scope.duration();
     let session = tui::Session {
         recorded: Arc::clone(&recorded),
-        until_ns: None,
+        until_ns: duration.and_then(|duration| end_ns(blocks(&*recorded), duration)),
         from: arguments.from,
         is_playing: arguments.play,
     };
@@ -52,4 +62,22 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         tell(&damage);
     }
     Ok(())
+}
+
+/// What is recorded, as far as it can be read.
+fn blocks(session: &dyn Recorded) -> impl Iterator<Item = Block> {
+    (0..session.chapters()).filter_map(|index| session.read(index).ok())
+}
+
+/// The session, which is read as it is wanted; one that comes through a pipe is read whole first.
+fn open(arguments: &Arguments) -> anyhow::Result<Arc<dyn Recorded>> {
+    let Arguments { files, shifts, view, .. } = arguments;
+    if let [path] = &files[..]
+        && !is_regular(path)
+    {
+        return Ok(Arc::new(Loaded::read(Playback::open(files, shifts, &view.scope)?)?));
+    }
+    let tape = tape(files, shifts)?;
+    tape.clocks().iter().for_each(|sentence| tell(sentence));
+    Ok(Arc::new(tape))
 }

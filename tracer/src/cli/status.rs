@@ -26,6 +26,13 @@ impl StatusLine {
         }
     }
 
+    /// Takes it off, for something else to be told.
+    pub(super) fn clear(&mut self) {
+        if self.is_terminal {
+            Self::put("\r\x1b[K");
+        }
+    }
+
     fn put(text: &str) {
         // A terminal that is gone is no reason to stop the work.
         let mut stderr = io::stderr().lock();
@@ -35,8 +42,6 @@ impl StatusLine {
 
 impl Drop for StatusLine {
     fn drop(&mut self) {
-        if self.is_terminal {
-            Self::put("\r\x1b[K");
-        }
+        self.clear();
     }
 }

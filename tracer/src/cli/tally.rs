@@ -83,16 +83,31 @@ impl Tally {
         clock(self.last.boot_ns.saturating_sub(ready.boot_ns))
     }
 
+    /// Whether all hooks have been tried.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.is_some()
+    }
+
+    /// How far it is until then.
+    pub(super) fn attaching(&self) -> String {
+        format!("attaching hooks: {} tried", self.hooks.tried())
+    }
+
+    /// What was not told: `3 lost, 1 suppressed`.
+    pub(super) fn losses(&self) -> String {
+        let total = self.accounting.total();
+        match total.suppressed {
+            0 => format!("{} lost", short(total.lost)),
+            suppressed => format!("{} lost, {} suppressed", short(total.lost), short(suppressed)),
+        }
+    }
+
     /// How it goes, in a line; the losses stand before what a narrow terminal cuts.
     pub(super) fn line(&self, recorded: &RecorderStatus) -> String {
-        if self.ready.is_none() {
-            return format!("attaching hooks: {} tried", self.hooks.tried());
+        if !self.is_ready() {
+            return self.attaching();
         }
-        let total = self.accounting.total();
-        let mut losses = format!("{} lost", short(total.lost));
-        if total.suppressed != 0 {
-            losses = format!("{losses}, {} suppressed", short(total.suppressed));
-        }
+        let mut losses = self.losses();
         let families: Vec<String> = COUNTED_FAMILIES
             .iter()
             .zip(self.families)
@@ -110,6 +125,15 @@ impl Tally {
 
     /// What it came to.
     pub(super) fn summary(&self, recorded: &RecorderStatus) -> String {
+        let mut written = size(recorded.bytes);
+        if recorded.parts > 1 {
+            written = format!("{written} in {} files", recorded.parts);
+        }
+        self.summary_of(&written, &lost(recorded))
+    }
+
+    /// The same of what was written by others: how much that is, and what of it was lost.
+    pub(super) fn summary_of(&self, written: &str, lost: &str) -> String {
         let families: Vec<String> = COUNTED_FAMILIES
             .iter()
             .zip(self.families)
@@ -117,11 +141,7 @@ impl Tally {
             .map(|(family, count)| format!("{} {family}", exact(count)))
             .collect();
         let told = if families.is_empty() { String::new() } else { format!(" ({})", families.join(", ")) };
-        let mut text =
-            format!("{} events{told} in {}, {}", exact(self.events()), self.elapsed(), size(recorded.bytes));
-        if recorded.parts > 1 {
-            text = format!("{text} in {} files", recorded.parts);
-        }
+        let mut text = format!("{} events{told} in {}, {written}", exact(self.events()), self.elapsed());
         let total = self.accounting.total();
         if total.seen != 0 {
             let (seen, suppressed, lost) = (exact(total.seen), exact(total.suppressed), exact(total.lost));
@@ -129,7 +149,7 @@ impl Tally {
                 "{text}; seen in the kernel: {seen}, of which {suppressed} suppressed and {lost} lost"
             );
         }
-        text.push_str(&lost(recorded));
+        text.push_str(lost);
         match self.hooks.missing() {
             0 => text,
             missing => {

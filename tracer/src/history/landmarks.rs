@@ -1,7 +1,8 @@
 //! Moments of a session one wants to go to: what was marked, and when a finding opened.
 
 use crate::{
-    event::{Text, Timestamp},
+    event::{Body, Text, Timestamp},
+    findings::{FindingChange, FindingStatus, Severity},
     state::{MarkerKind, State},
 };
 
@@ -66,8 +67,19 @@ impl Landmarks {
 pub(super) fn of_state(state: &State) -> Vec<Landmark> {
     let mut landmarks: Vec<Landmark> =
         MarkerKind::ALL.into_iter().flat_map(|kind| markers(state, kind, usize::MAX)).collect();
+    landmarks.extend(state.findings.log().iter().filter_map(opening));
     landmarks.sort_by_key(|landmark| landmark.time);
     landmarks
+}
+
+/// The landmark of a finding that opened, if it tells more than what tracer itself lacks.
+fn opening(change: &FindingChange) -> Option<Landmark> {
+    let FindingChange { time, status, finding } = change;
+    let is_one = *status == FindingStatus::Open && finding.severity != Severity::Notice;
+    is_one.then(|| {
+        let text = format!("{} {}: {}", finding.severity.names().0, finding.who, finding.what);
+        Landmark { time: *time, kind: LandmarkKind::Finding, text: Some(Text::new(&text)) }
+    })
 }
 
 /// The last markers of a kind, oldest first.
@@ -77,7 +89,7 @@ fn markers(state: &State, kind: MarkerKind, newest: usize) -> impl Iterator<Item
         time: marker.event.time,
         kind: LandmarkKind::Marker(kind),
         text: match &marker.event.body {
-            crate::event::Body::Marker(text) => Some(text.clone()),
+            Body::Marker(text) => Some(text.clone()),
             _ => None,
         },
     })
@@ -88,6 +100,8 @@ fn markers(state: &State, kind: MarkerKind, newest: usize) -> impl Iterator<Item
 pub(super) struct Lookout {
     /// How many markers of each kind there have been.
     markers: [u64; MarkerKind::ALL.len()],
+    /// How many findings opened, changed or closed.
+    changes: u64,
 }
 
 impl Lookout {
@@ -99,6 +113,8 @@ impl Lookout {
             new.extend(markers(state, kind, usize::try_from(all - *seen).unwrap_or(usize::MAX)));
             *seen = all;
         }
+        new.extend(state.findings.changes_after(self.changes).filter_map(opening));
+        self.changes = state.findings.changes();
         new
     }
 }

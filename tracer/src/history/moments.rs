@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{History, Landmark, Replay, landmarks};
+use super::{History, Kept, Landmark, Replay, landmarks};
 use crate::{block::Block, event::Timestamp, filter::Filter, state::State};
 
 /// The moments that can be shown, and which of them is.
@@ -41,6 +41,14 @@ impl Moments {
         match self {
             Self::Coming(_) => None,
             Self::Session(replay) => Some(replay),
+        }
+    }
+
+    /// All records that are kept of what comes in.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        match self {
+            Self::Coming(history) => Some(history.kept()),
+            Self::Session(_) => None,
         }
     }
 

@@ -5,14 +5,18 @@ use std::{cell::RefCell, fmt, sync::Arc};
 use bytes::Bytes;
 
 use super::records::{Place, Records};
-use crate::decode::split_record;
+use crate::{
+    block::Block,
+    decode::split_record,
+    session::{ReadError, Tape},
+};
 
 /// A session whose chapters can be read in any order, by several threads.
-pub trait Recorded: fmt::Debug + Send + Sync {
+pub trait Recorded: Send + Sync {
     /// How many chapters there are.
     fn chapters(&self) -> usize;
 
-    /// Bytes of records in a chapter.
+    /// Bytes of records in a chapter, which may be estimated: they only tell how much lies between two places.
     fn record_bytes(&self, index: usize) -> u64;
 
     /// The latest time of any record up to the end of a chapter, in nanoseconds since boot. It never goes back.
@@ -21,15 +25,14 @@ pub trait Recorded: fmt::Debug + Send + Sync {
     /// When recording began, in nanoseconds since boot: what is older was known already then.
     fn begin_ns(&self) -> u64;
 
-    /// The records of a chapter. Fails with what is wrong with it, for the user to read.
-    fn read(&self, index: usize) -> Result<Bytes, String>;
+    /// The records of a chapter. Fails if they cannot be read any more; what is damaged is left out.
+    fn read(&self, index: usize) -> Result<Block, ReadError>;
 
     /// What of the session cannot be read, a sentence each.
     fn damage(&self) -> Vec<String>;
 }
 
 /// A session and its extent. Whoever goes along it has one of their own, for it keeps the chapter read last.
-#[derive(Debug)]
 pub(super) struct Reel {
     session: Arc<dyn Recorded>,
     /// Bytes of records before each chapter, and behind them those of all.
@@ -38,6 +41,38 @@ pub(super) struct Reel {
     end: Place,
     end_ns: u64,
     last_read: RefCell<Option<(u64, Bytes)>>,
+}
+
+impl Recorded for Tape {
+    fn chapters(&self) -> usize {
+        self.chapters().len()
+    }
+
+    fn record_bytes(&self, index: usize) -> u64 {
+        self.chapters().get(index).map_or(0, |chapter| chapter.record_bytes as u64)
+    }
+
+    fn newest_ns(&self, index: usize) -> u64 {
+        self.chapters().get(index).map_or(0, |chapter| chapter.newest_ns)
+    }
+
+    fn begin_ns(&self) -> u64 {
+        self.sources().iter().map(|source| source.first.boot_ns).min().unwrap_or_default()
+    }
+
+    fn read(&self, index: usize) -> Result<Block, ReadError> {
+        self.read(index)
+    }
+
+    fn damage(&self) -> Vec<String> {
+        self.damage()
+    }
+}
+
+impl fmt::Debug for Reel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Reel").field("end", &self.end).finish_non_exhaustive()
+    }
 }
 
 impl Clone for Reel {
@@ -124,10 +159,13 @@ impl Reel {
         }
         let index = usize::try_from(chapter).ok().filter(|&index| index < self.session.chapters());
         let records = index.map_or_else(Bytes::new, |index| {
-            self.session.read(index).unwrap_or_else(|error| {
-                log::error!("a part of the session cannot be read: {error}");
-                Bytes::new()
-            })
+            self.session.read(index).map_or_else(
+                |error| {
+                    log::error!("a part of the session cannot be read: {error}");
+                    Bytes::new()
+                },
+                |block| block.0,
+            )
         });
         *self.last_read.borrow_mut() = Some((chapter, records.clone()));
         records

@@ -1,11 +1,14 @@
 //! Records of the last while, compressed, as many as fit.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
-use super::records::{Place, Records};
-use crate::{block::Block, decode::split_record};
+use super::{
+    kept::Kept,
+    records::{Place, Records},
+};
+use crate::{block::Block, decode::split_record, session::Standing};
 
 /// Fast, and still several times smaller: records repeat much.
 const LEVEL: i32 = 1;
@@ -14,13 +17,21 @@ const LEVEL: i32 = 1;
 #[derive(Debug)]
 pub(super) struct Ring {
     /// Chapters that are full.
-    chapters: VecDeque<Chapter>,
+    chapters: VecDeque<Arc<Chapter>>,
     /// How many were given up.
     given_up: u64,
+    /// The latest time of any record in those.
+    given_up_ns: u64,
+    /// What still holds of what they told.
+    standing: Standing,
     /// Bytes the full chapters take.
     bytes: usize,
     /// The chapter that grows.
     open: BytesMut,
+    /// The time of its first record.
+    opened_ns: u64,
+    /// The time of the first record there ever was.
+    first_ns: Option<u64>,
     /// The latest time of any record so far.
     newest_ns: u64,
     limit_bytes: usize,
@@ -28,7 +39,7 @@ pub(super) struct Ring {
 
 /// A run of records.
 #[derive(Debug)]
-struct Chapter {
+pub(super) struct Chapter {
     stored: Stored,
     /// Bytes of its records.
     record_bytes: usize,
@@ -50,8 +61,12 @@ impl Ring {
         Self {
             chapters: VecDeque::new(),
             given_up: 0,
+            given_up_ns: 0,
+            standing: Standing::default(),
             bytes: 0,
             open: BytesMut::new(),
+            opened_ns: 0,
+            first_ns: None,
             newest_ns: 0,
             limit_bytes,
         }
@@ -70,6 +85,10 @@ impl Ring {
     /// Appends a block. Give up chapters afterwards.
     pub(super) fn push(&mut self, block: &Block) {
         let mut rest: &[u8] = &block.0;
+        if let (true, Some((first, ..))) = (self.open.is_empty(), split_record(rest)) {
+            self.opened_ns = first.time_ns;
+            self.first_ns.get_or_insert(first.time_ns);
+        }
         while let Some((header, _, after)) = split_record(rest) {
             self.newest_ns = self.newest_ns.max(header.time_ns);
             rest = after;
@@ -78,6 +97,45 @@ impl Ring {
         // What comes behind an unreadable end would be unreadable too: a chapter begins with a record.
         if self.open.len() >= self.chapter_bytes() || !rest.is_empty() {
             self.close();
+        }
+    }
+
+    /// Ends the chapter that grows if its records are about so much time: on a quiet node it would grow for hours.
+    pub(super) fn close_after(&mut self, duration_ns: u64) {
+        if !self.open.is_empty() && self.newest_ns.saturating_sub(self.opened_ns) >= duration_ns {
+            self.close();
+        }
+    }
+
+    /// Whether nothing was given up.
+    pub(super) fn is_whole(&self) -> bool {
+        self.given_up == 0
+    }
+
+    /// The time from which on everything is kept.
+    pub(super) fn begin_ns(&self) -> u64 {
+        if self.given_up == 0 { self.first_ns.unwrap_or_default() } else { self.given_up_ns }
+    }
+
+    /// The latest time of any record so far.
+    pub(super) fn newest_ns(&self) -> u64 {
+        self.newest_ns
+    }
+
+    /// The latest time of any record of the first chapter, if that is full.
+    pub(super) fn first_chapter_ns(&self) -> Option<u64> {
+        self.chapters.front().map(|chapter| chapter.newest_ns)
+    }
+
+    /// All that is kept, and what held before it.
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            is_whole: self.given_up == 0,
+            begin_ns: self.begin_ns(),
+            newest_ns: self.newest_ns,
+            prologue: self.standing.records(),
+            chapters: self.chapters.iter().cloned().collect(),
+            open: Bytes::copy_from_slice(&self.open),
         }
     }
 
@@ -95,7 +153,7 @@ impl Ring {
         };
         let chapter = Chapter { stored, record_bytes, newest_ns: self.newest_ns };
         self.bytes += chapter.bytes();
-        self.chapters.push_back(chapter);
+        self.chapters.push_back(Arc::new(chapter));
     }
 
     /// Bytes they take.
@@ -114,6 +172,8 @@ impl Ring {
         if let Some(chapter) = self.chapters.pop_front() {
             self.bytes -= chapter.bytes();
             self.given_up += 1;
+            self.given_up_ns = chapter.newest_ns;
+            self.standing.note(&Block(chapter.records()));
         }
     }
 
@@ -177,7 +237,7 @@ impl Chapter {
         }
     }
 
-    fn records(&self) -> Bytes {
+    pub(super) fn records(&self) -> Bytes {
         match &self.stored {
             Stored::Compressed(bytes) => {
                 let records = zstd::bulk::decompress(bytes, self.record_bytes);

@@ -39,6 +39,11 @@ impl Stamp {
         Ok(Self { boot_ns: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX) })
     }
 
+    /// At a time, nanoseconds since boot.
+    pub(crate) fn at(boot_ns: u64) -> Self {
+        Self { boot_ns }
+    }
+
     /// Nanoseconds since boot.
     pub(crate) fn boot_ns(self) -> u64 {
         self.boot_ns

@@ -1,7 +1,7 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
 pub(crate) mod names;
-mod nodes;
+pub(crate) mod nodes;
 pub(crate) mod path;
 mod translation;
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::{
     frame::{self, Frame, Unpacker},
+    index::{self, Table},
     reader::{Damage, OpenError, SessionReader},
 };
 
@@ -62,11 +63,10 @@ impl SessionFile {
         let io_error = |source| OpenError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io_error)?;
         let mut reader = SessionReader::new(&file, path)?;
-        let mut frames = Vec::new();
-        while let Some((frame, _)) = reader.next_frame().map_err(io_error)? {
-            frames.push(frame);
-        }
-        let damage = reader.damage().to_vec();
+        let (frames, damage) = match indexed(&file).map_err(io_error)? {
+            Some(frames) => (frames, Vec::new()),
+            None => scanned(&mut reader).map_err(io_error)?,
+        };
         Ok(Self { path: path.to_owned(), file, frames, damage, unpackers: Mutex::default() })
     }
 
@@ -86,8 +86,7 @@ impl SessionFile {
         let no_such_frame = || ReadError::NoSuchFrame { path: self.path.clone(), index };
         let frame = self.frames.get(index).ok_or_else(no_such_frame)?;
         let io_error = |source| ReadError::Io { path: self.path.clone(), offset: frame.offset, source };
-        let mut bytes = vec![0; usize::try_from(frame.compressed_bytes).unwrap_or(usize::MAX)];
-        self.file.read_exact_at(&mut bytes, frame.offset).map_err(io_error)?;
+        let bytes = read_at(&self.file, frame.offset, frame.compressed_bytes as usize).map_err(io_error)?;
         let mut unpacker = self.unpacker().map_err(io_error)?;
         let records = unpacker.unpack(&bytes).filter(|records| {
             let (number, newest_ns) = frame::survey(records);
@@ -106,4 +105,49 @@ impl SessionFile {
         let spare = self.unpackers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         spare.map_or_else(Unpacker::new, Ok)
     }
+}
+
+/// The frames that the index lists; `None` if there is none, or it does not fit the file.
+fn indexed(file: &File) -> io::Result<Option<Vec<Frame>>> {
+    let file_bytes = file.metadata()?.len();
+    let Some(footer_offset) = file_bytes.checked_sub(index::TABLE_FOOTER_BYTES as u64) else {
+        return Ok(None);
+    };
+    let mut footer = [0; index::TABLE_FOOTER_BYTES];
+    file.read_exact_at(&mut footer, footer_offset)?;
+    let Some(table_bytes) = index::table_bytes(footer) else { return Ok(None) };
+    let Some(table_offset) = file_bytes.checked_sub(table_bytes as u64) else { return Ok(None) };
+    let table = read_at(file, table_offset, table_bytes)?;
+    let Some(table) = Table::decode(&table, table_offset) else { return Ok(None) };
+    let mut details = Vec::new();
+    for (offset, frame_bytes) in table.details() {
+        details.push(read_at(file, offset, frame_bytes as usize)?);
+    }
+    Ok(table.frames(&details))
+}
+
+/// The frames there are, found by reading all, and what could not be read.
+fn scanned(reader: &mut SessionReader<&File>) -> io::Result<(Vec<Frame>, Vec<Damage>)> {
+    let mut frames = Vec::new();
+    let mut beyond = None;
+    while let Some((frame, _)) = reader.next_frame()? {
+        if frames.len() == index::FRAMES_LIMIT {
+            beyond = Some(Damage::TooMany { offset: frame.offset });
+            break;
+        }
+        frames.push(frame);
+    }
+    let mut damage = reader.damage().to_vec();
+    // Version 1.0 had no index that tells enough. A file without any is told by the reader.
+    if reader.minor_version() > 0 && beyond.is_none() && !damage.contains(&Damage::Unfinished) {
+        damage.push(Damage::Index);
+    }
+    damage.extend(beyond);
+    Ok((frames, damage))
+}
+
+fn read_at(file: &File, offset: u64, length_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length_bytes];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes)
 }

@@ -1,12 +1,15 @@
-//! The bytes of a session file that are not records.
+//! What all parts of the session format share: its version, its limits, and the frame that opens a file.
 //!
-//! Source of the table's layout: "Zstandard Seekable Format", version 0.1.1, in zstd's `contrib/seekable_format`.
+//! | version | what is new |
+//! |---|---|
+//! | 1.0 | frames of records; zstd's seek table at the end |
+//! | 1.1 | frames may be arranged by field (`arrangement.rs`); details of each frame before the seek table (`index.rs`) |
 
 /// Changed when older readers cannot read what newer writers write.
 pub const MAJOR_VERSION: u16 = 1;
 
 /// Changed when newer writers add what older readers may skip.
-pub const MINOR_VERSION: u16 = 0;
+pub const MINOR_VERSION: u16 = 1;
 
 /// Bytes of records in a frame, at most. A record is at most 64 KiB.
 pub(super) const FRAME_BYTES: usize = 1 << 20;
@@ -23,20 +26,8 @@ pub(super) const DATA_MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 /// First bytes of the frame that opens a session.
 pub(super) const OPENING_MAGIC: [u8; 4] = 0x184d_2a50_u32.to_le_bytes();
 
-/// First bytes of the frame that holds the index.
-pub(super) const INDEX_MAGIC: [u8; 4] = 0x184d_2a5e_u32.to_le_bytes();
-
-/// Last bytes of the index.
-pub(super) const INDEX_END_MAGIC: [u8; 4] = 0x8f92_eab1_u32.to_le_bytes();
-
 /// Bytes of a skippable frame before its content: magic and length.
 pub(super) const SKIPPABLE_HEADER_BYTES: usize = 8;
-
-/// Bytes of the index behind its entries: their number, a descriptor byte, and the closing magic.
-pub(super) const INDEX_FOOTER_BYTES: usize = 9;
-
-/// Bytes of an entry: compressed and decompressed length of a frame.
-pub(super) const INDEX_ENTRY_BYTES: usize = 8;
 
 const MARK: [u8; 12] = *b"tracer-sess\n";
 
@@ -70,22 +61,4 @@ pub(super) fn skippable_bytes(header: [u8; SKIPPABLE_HEADER_BYTES]) -> Option<u6
     let is_skippable = u32::from_le_bytes(*magic) & !0xf == SKIPPABLE;
     let content_bytes = u32::from_le_bytes(*length.first_chunk()?);
     is_skippable.then(|| SKIPPABLE_HEADER_BYTES as u64 + u64::from(content_bytes))
-}
-
-/// The index of the frames before it, each given by its compressed and decompressed length; `None` if there are more
-/// than it can list.
-pub(super) fn index(frames: &[(u32, u32)]) -> Option<Vec<u8>> {
-    let content = frames.len().checked_mul(INDEX_ENTRY_BYTES)?.checked_add(INDEX_FOOTER_BYTES)?;
-    let mut bytes = Vec::with_capacity(SKIPPABLE_HEADER_BYTES + content);
-    bytes.extend(INDEX_MAGIC);
-    bytes.extend(u32::try_from(content).ok()?.to_le_bytes());
-    for (compressed, decompressed) in frames {
-        bytes.extend(compressed.to_le_bytes());
-        bytes.extend(decompressed.to_le_bytes());
-    }
-    bytes.extend(u32::try_from(frames.len()).ok()?.to_le_bytes());
-    // No checksums in the entries: the frames have their own.
-    bytes.push(0);
-    bytes.extend(INDEX_END_MAGIC);
-    Some(bytes)
 }

@@ -7,7 +7,7 @@ use std::io;
 use bytes::Bytes;
 use zstd::bulk::Decompressor;
 
-use super::format;
+use super::{arrangement, format};
 use crate::decode::split_record;
 
 /// A frame of records in a session file.
@@ -119,7 +119,12 @@ impl Unpacker {
         let content_bytes =
             usize::try_from(content).ok().filter(|&bytes| bytes <= format::FRAME_LIMIT_BYTES)?;
         // zstd compares the checksum.
-        self.decompressor.decompress(frame, content_bytes).ok().map(Bytes::from)
+        let content = self.decompressor.decompress(frame, content_bytes).ok()?;
+        if arrangement::is_arranged(&content) {
+            arrangement::restore(&content)
+        } else {
+            Some(Bytes::from(content))
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::{
     format,
     frame::{self, Extent, Frame, Unpacker},
+    index,
 };
 use crate::block::Block;
 
@@ -20,6 +21,9 @@ const STEP_BYTES: usize = 256 << 10;
 
 /// Places of damage remembered; one place may be long.
 const DAMAGE_KEPT: usize = 1_000;
+
+/// What a frame begins with where reading may go on behind damage.
+const RESUMES_AT: [[u8; 4]; 3] = [format::DATA_MAGIC, index::DETAILS_MAGIC, index::TABLE_MAGIC];
 
 /// A session that cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +68,13 @@ pub enum Damage {
     },
     /// The file ends without an index: the recording was interrupted, or its end is missing.
     Unfinished,
+    /// The index does not fit the file. The records were found without it.
+    Index,
+    /// There are more frames than are listed: those from this place on are left out.
+    TooMany {
+        /// Where the first of them begins.
+        offset: u64,
+    },
 }
 
 impl fmt::Display for Damage {
@@ -78,12 +89,21 @@ impl fmt::Display for Damage {
             Self::Unfinished => formatter.write_str(
                 "the file ends without an index: the recording was interrupted, or the end of the file is missing",
             ),
+            Self::Index => {
+                formatter.write_str("the index at the end is damaged; the file was read through instead")
+            }
+            Self::TooMany { offset } => write!(
+                formatter,
+                "the file has more than {} frames; what follows from offset {offset} on is left out",
+                index::FRAMES_LIMIT
+            ),
         }
     }
 }
 
 /// Reads the blocks of a session in their order, one frame in memory at a time. Damage is skipped and noted.
 pub struct SessionReader<R: Read> {
+    minor_version: u16,
     window: Window<R>,
     unpacker: Unpacker,
     /// Bytes that came out of frames which then proved damaged.
@@ -109,13 +129,14 @@ impl<R: Read> SessionReader<R> {
         let mut window = Window { source, buffer: Vec::new(), start: 0, offset: 0, is_at_end: false };
         window.fill(format::OPENING_BYTES).map_err(io_error)?;
         let opening = window.bytes().first_chunk().copied().and_then(format::version);
-        let (major, _) = opening.ok_or_else(|| OpenError::NotASession(path.to_owned()))?;
+        let (major, minor) = opening.ok_or_else(|| OpenError::NotASession(path.to_owned()))?;
         if major > format::MAJOR_VERSION {
             return Err(OpenError::TooNew { path: path.to_owned(), major });
         }
         window.consume(format::OPENING_BYTES);
         let unpacker = Unpacker::new().map_err(io_error)?;
         Ok(Self {
+            minor_version: minor,
             window,
             unpacker,
             wasted_bytes: 0,
@@ -124,6 +145,11 @@ impl<R: Read> SessionReader<R> {
             is_finished: false,
             is_done: false,
         })
+    }
+
+    /// The file's minor version.
+    pub(super) fn minor_version(&self) -> u16 {
+        self.minor_version
     }
 
     /// What could not be read so far; whole once the iterator has ended. The first thousand places.
@@ -202,23 +228,55 @@ impl<R: Read> SessionReader<R> {
         if self.wasted_bytes <= allowed_bytes { 1 } else { frame_bytes }
     }
 
-    /// Skips a whole skippable frame at the window's start, noting whether it is an index; `false` if there is none.
+    /// Skips a whole skippable frame at the window's start, noting whether it ends a session; `false` if there is none.
     fn skip_frame(&mut self) -> io::Result<bool> {
         let header = self.window.bytes().first_chunk().copied();
         let Some(frame_bytes) = header.and_then(format::skippable_bytes) else { return Ok(false) };
-        let Some(frame_bytes) =
-            usize::try_from(frame_bytes).ok().filter(|&bytes| bytes <= format::COMPRESSED_LIMIT_BYTES)
-        else {
-            return Ok(false);
-        };
-        self.window.fill(frame_bytes)?;
-        let Some(frame) = self.window.bytes().get(..frame_bytes) else { return Ok(false) };
-        let is_index = frame.starts_with(&format::INDEX_MAGIC);
-        if is_index && !frame.ends_with(&format::INDEX_END_MAGIC) {
+        let Ok(frame_bytes) = usize::try_from(frame_bytes) else { return Ok(false) };
+        let is_table = self.window.bytes().starts_with(&index::TABLE_MAGIC);
+        let limit_bytes = if is_table { index::TABLE_LIMIT_BYTES } else { format::COMPRESSED_LIMIT_BYTES };
+        if frame_bytes > limit_bytes {
             return Ok(false);
         }
-        self.is_finished |= is_index;
+        if is_table && frame_bytes > format::COMPRESSED_LIMIT_BYTES {
+            return self.skip_long_table(frame_bytes);
+        }
+        self.window.fill(frame_bytes)?;
+        let Some(frame) = self.window.bytes().get(..frame_bytes) else { return Ok(false) };
+        let is_damaged = if is_table {
+            !frame.ends_with(&index::TABLE_END_MAGIC)
+        } else {
+            frame.starts_with(&index::DETAILS_MAGIC) && !index::is_details(frame)
+        };
+        if is_damaged {
+            return Ok(false);
+        }
+        self.is_finished |= is_table;
         self.window.consume(frame_bytes);
+        Ok(true)
+    }
+
+    /// Skips a seek table that is longer than the window ever gets.
+    fn skip_long_table(&mut self, table_bytes: usize) -> io::Result<bool> {
+        let offset = self.window.offset;
+        let mut rest_bytes = table_bytes;
+        while rest_bytes > index::TABLE_FOOTER_BYTES {
+            let step_bytes = (rest_bytes - index::TABLE_FOOTER_BYTES).min(STEP_BYTES);
+            self.window.fill(step_bytes)?;
+            if self.window.bytes().len() < step_bytes {
+                break;
+            }
+            self.window.consume(step_bytes);
+            rest_bytes -= step_bytes;
+        }
+        self.window.fill(rest_bytes)?;
+        let rest = self.window.bytes().get(..rest_bytes).unwrap_or(self.window.bytes());
+        let is_whole = rest.len() == rest_bytes && rest.ends_with(&index::TABLE_END_MAGIC);
+        self.window.consume(rest_bytes);
+        if !is_whole {
+            self.note(Damage::Cut { offset, bytes: self.window.offset - offset });
+        }
+        self.is_finished |= is_whole;
         Ok(true)
     }
 
@@ -233,7 +291,7 @@ impl<R: Read> SessionReader<R> {
                 .window
                 .bytes()
                 .windows(MAGIC_BYTES)
-                .position(|magic| magic == format::DATA_MAGIC || magic == format::INDEX_MAGIC);
+                .position(|magic| RESUMES_AT.iter().any(|resumes| magic == resumes));
             if let Some(place) = found {
                 self.window.consume(place);
                 let bytes = self.window.offset - offset;

@@ -182,7 +182,7 @@ fn prologue(id: SessionId, part: u32, standing: &Standing) -> anyhow::Result<Pro
 }
 
 /// A number no other session has.
-fn new_id() -> anyhow::Result<SessionId> {
+pub(super) fn new_id() -> anyhow::Result<SessionId> {
     use std::io::Read as _;
     let mut id = SessionId([0; 16]);
     std::fs::File::open("/dev/urandom")

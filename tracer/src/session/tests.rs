@@ -1,6 +1,10 @@
 //! Sessions written and read back: whole, cut, damaged and hostile.
 
+mod arrangement;
+mod compatibility;
 mod file;
+mod hostile;
+mod writer;
 
 use std::{
     fs::{self, OpenOptions},
@@ -14,7 +18,7 @@ use proptest::prelude::*;
 use tracer_common::record::{ReadyRecord, RecordHeader, RecordKind};
 use zerocopy::IntoBytes;
 
-use super::{CreateError, Damage, OpenError, SessionReader, SessionWriter, format};
+use super::{CreateError, Damage, OpenError, SessionReader, SessionWriter, format, index};
 use crate::{block::Block, output::tests::every_event};
 
 /// A record of this time that says nothing else.
@@ -81,32 +85,43 @@ fn frames_end_after_a_mebibyte_and_after_a_second() {
 }
 
 #[test]
-fn ordinary_zstd_reads_the_records_and_the_index_lists_the_frames() {
-    let (file, records, ends) = sample();
+fn ordinary_zstd_takes_it_apart_and_the_seek_table_lists_the_frames() {
+    let (file, _, ends) = sample();
     // The streaming decoder takes concatenated and skippable frames as the command does.
-    assert_eq!(zstd::stream::decode_all(file.as_slice()).unwrap(), records);
-    let index_start = ends[ends.len() - 1].0;
-    let entries = &file[index_start + 8..file.len() - 9];
-    let lengths: Vec<u32> =
-        entries.chunks(4).map(|number| u32::from_le_bytes(number.try_into().unwrap())).collect();
-    let compressed: u32 = lengths.iter().step_by(2).sum();
-    let decompressed: u32 = lengths.iter().skip(1).step_by(2).sum();
-    assert_eq!((compressed as usize, decompressed as usize), (index_start, records.len()));
-    assert_eq!(lengths.len(), 2 * ends.len());
+    let content = zstd::stream::decode_all(file.as_slice()).unwrap();
+    let records_end = ends[ends.len() - 1].0;
+    let footer = file.last_chunk().copied().unwrap();
+    let table_start = file.len() - index::table_bytes(footer).unwrap();
+    let entries = &file[table_start + 8..file.len() - 9];
+    let lengths: Vec<usize> =
+        entries.chunks(4).map(|number| u32::from_le_bytes(number.try_into().unwrap()) as usize).collect();
+    // The opening, the frames of records, one of details.
+    assert_eq!(lengths.len(), 2 * (ends.len() + 1));
+    assert_eq!(lengths.iter().step_by(2).sum::<usize>(), table_start);
+    assert_eq!(lengths.iter().skip(1).step_by(2).sum::<usize>(), content.len());
+    assert!(file[records_end..].starts_with(&index::DETAILS_MAGIC));
+    // Frames of few records are not arranged: their content is the records.
+    assert!(
+        content.ends_with(&[record(20_000_000_000), record(21_000_000_000), record(22_000_000_000)].concat())
+    );
 }
 
 #[test]
 fn a_session_cut_anywhere_reads_up_to_its_last_whole_frame() {
     let (file, records, ends) = sample();
+    let table_start = file.len() - index::table_bytes(file.last_chunk().copied().unwrap()).unwrap();
     for cut in 0..file.len() {
         if cut < format::OPENING_BYTES {
             assert!(matches!(read(&file[..cut]), Err(OpenError::NotASession(_))), "{cut}");
             continue;
         }
         let (read, damage) = read(&file[..cut]).unwrap();
-        let (file_end, records_end) = *ends.iter().rfind(|(file_end, _)| *file_end <= cut).unwrap();
+        let (mut file_end, records_end) = *ends.iter().rfind(|(file_end, _)| *file_end <= cut).unwrap();
         assert_eq!(read, records[..records_end], "{cut}");
         let mut expected = vec![Damage::Unfinished];
+        if records_end == records.len() && cut >= table_start {
+            file_end = table_start;
+        }
         if cut > file_end {
             expected.insert(0, Damage::Cut { offset: file_end as u64, bytes: (cut - file_end) as u64 });
         }

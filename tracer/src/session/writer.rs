@@ -2,20 +2,30 @@
 
 use std::{
     fs::{File, OpenOptions, Permissions},
-    io::{self, Write},
+    io::{self, Seek as _, SeekFrom, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use zstd::bulk::Compressor;
 
-use super::format;
+use super::{
+    arrangement::{self, Arranger},
+    format, frame,
+    index::{self, Entry},
+};
 use crate::{
     block::Block,
     decode::{records, split_record},
 };
 
+/// Higher ones take longer for nothing: what is left of arranged records hardly repeats.
 const LEVEL: i32 = 3;
+
+/// Frames of fewer bytes of records are made in both ways, and the smaller one is taken; longer ones are always smaller
+/// when arranged.
+const COMPARED_BYTES: usize = 64 << 10;
+
 const FRAME_DURATION_NS: u64 = 1_000_000_000;
 
 /// A session file that cannot be made.
@@ -43,10 +53,15 @@ pub struct SessionWriter<W: Write> {
     pending: Vec<u8>,
     /// Time of the first of them.
     began_ns: u64,
-    /// Compressed and decompressed length of each frame so far.
-    frames: Vec<(u32, u32)>,
-    /// Bytes of all of them.
+    arranger: Arranger,
+    /// The frame to write.
+    frame: Vec<u8>,
+    /// The frames so far.
+    frames: Vec<Entry>,
+    /// Bytes of the file so far.
     bytes: u64,
+    /// Records in the frames.
+    records: u64,
 }
 
 impl SessionWriter<File> {
@@ -55,6 +70,13 @@ impl SessionWriter<File> {
     pub fn create(path: &Path, force: bool) -> Result<Self, CreateError> {
         let file = create_file(path, force)?;
         Self::new(file).map_err(|source| CreateError::Io { path: path.to_owned(), source })
+    }
+
+    /// Cuts off what is behind the last whole frame: after an error in writing, the next frame belongs there.
+    pub fn cut_partial_frame(&mut self) -> io::Result<()> {
+        self.writer.set_len(self.bytes)?;
+        self.writer.seek(SeekFrom::Start(self.bytes))?;
+        Ok(())
     }
 }
 
@@ -92,8 +114,11 @@ impl<W: Write> SessionWriter<W> {
             compressor,
             pending: Vec::with_capacity(format::FRAME_BYTES),
             began_ns: 0,
-            frames: vec![(length(opening.len())?, 0)],
+            arranger: Arranger::default(),
+            frame: Vec::new(),
+            frames: Vec::new(),
             bytes: opening.len() as u64,
+            records: 0,
         })
     }
 
@@ -132,17 +157,60 @@ impl<W: Write> SessionWriter<W> {
         Ok(())
     }
 
-    /// Writes the records taken so far as a frame, if there are any.
+    /// Writes the records taken so far as a frame, if there are any. After an error they are still there, and the frame
+    /// may be written in part.
     pub fn end_frame(&mut self) -> io::Result<()> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let frame = self.compressor.compress(&self.pending)?;
-        self.writer.write_all(&frame)?;
-        self.frames.push((length(frame.len())?, length(self.pending.len())?));
-        self.bytes += frame.len() as u64;
+        if self.frames.len() == index::FRAMES_LIMIT {
+            return Err(too_many_frames());
+        }
+        let content_bytes = self.compress()?;
+        self.writer.write_all(&self.frame)?;
+        let (records, newest_ns) = frame::survey(&self.pending);
+        let before_ns = self.frames.last().map_or(0, |entry| entry.newest_ns);
+        self.frames.push(Entry {
+            compressed_bytes: length(self.frame.len())?,
+            content_bytes: length(content_bytes)?,
+            record_bytes: length(self.pending.len())?,
+            records,
+            newest_ns: newest_ns.max(before_ns),
+        });
+        self.bytes += self.frame.len() as u64;
+        self.records += u64::from(records);
         self.pending.clear();
         Ok(())
+    }
+
+    /// Makes the pending records the frame to write; the bytes of its content.
+    fn compress(&mut self) -> io::Result<usize> {
+        let plain_bytes = self.pending.len();
+        let Some(content) = self.arranger.arrange(&self.pending) else {
+            compress_into(&mut self.compressor, &self.pending, &mut self.frame)?;
+            return Ok(plain_bytes);
+        };
+        compress_into(&mut self.compressor, content, &mut self.frame)?;
+        if plain_bytes < COMPARED_BYTES && !arrangement::is_arranged(&self.pending) {
+            let plain = self.compressor.compress(&self.pending)?;
+            if plain.len() <= self.frame.len() {
+                self.frame = plain;
+                return Ok(plain_bytes);
+            }
+        }
+        Ok(content.len())
+    }
+
+    /// Gives up the records since the last frame; how many they were.
+    pub fn drop_pending(&mut self) -> u32 {
+        let (records, _) = frame::survey(&self.pending);
+        self.pending.clear();
+        records
+    }
+
+    /// Records in the frames written so far.
+    pub fn records(&self) -> u64 {
+        self.records
     }
 
     /// Bytes written so far.
@@ -153,13 +221,22 @@ impl<W: Write> SessionWriter<W> {
     /// Writes the last frame and the index, and gives the writer back.
     pub fn finish(mut self) -> io::Result<W> {
         self.end_frame()?;
-        let index = format::index(&self.frames).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::FileTooLarge, "the session has too many frames for an index")
-        })?;
+        let index = index::encode(&self.frames).ok_or_else(too_many_frames)?;
         self.writer.write_all(&index)?;
         self.writer.flush()?;
         Ok(self.writer)
     }
+}
+
+/// Replaces what is in `frame`, whose room is kept from one frame to the next.
+fn compress_into(compressor: &mut Compressor<'_>, content: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
+    frame.clear();
+    frame.reserve(zstd::zstd_safe::compress_bound(content.len()));
+    compressor.compress_to_buffer(content, frame).map(|_| ())
+}
+
+fn too_many_frames() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "the session has too many frames; record in parts")
 }
 
 fn length(bytes: usize) -> io::Result<u32> {

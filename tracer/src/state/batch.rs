@@ -1,47 +1,71 @@
 //! Events taken in by batches.
 
-use super::{State, bounded::Likely};
+use super::{State, bounded::Asked};
 use crate::event::Event;
 
-/// Events of a batch: enough for the waits for their rows to overlap, and few enough to stay in the nearest cache.
+/// Events on their way: enough for the waits for their rows to overlap, and few enough to stay in the nearest cache.
 const EVENTS: usize = 32;
 
-/// Hands events on to a state in their order, some at a time.
+/// How many events later a row is asked for, once it is known where that is told.
+const LATER: usize = 12;
+
+/// Hands events on to a state in their order, each a little later.
 ///
 /// In a storm of a hundred thousand flows every event waits for its row to come from memory, longer than it takes to
-/// decode and count it. The rows of a batch are all asked for before the first is needed, and come together.
+/// decode and count it. So what an event will need is asked for as soon as it is known, first where its row is, then the
+/// row; and while it comes, others are decoded and counted.
 #[derive(Debug)]
 pub struct Batch<'a> {
     state: &'a mut State,
+    /// The last events, each in the place of its number.
     events: Vec<Event>,
-    rows: Vec<Likely>,
+    rows: [Option<Asked>; EVENTS],
+    pushed: usize,
 }
 
 impl<'a> Batch<'a> {
     /// For a state, which has the last of the events once the batch is finished.
     pub fn new(state: &'a mut State) -> Self {
-        Self { state, events: Vec::with_capacity(EVENTS), rows: Vec::with_capacity(EVENTS) }
+        Self { state, events: Vec::with_capacity(EVENTS), rows: [None; EVENTS], pushed: 0 }
     }
 
     /// Takes an event in, at the latest when the batch is finished.
     pub fn push(&mut self, event: Event) {
-        self.events.push(event);
-        if self.events.len() == EVENTS {
-            self.hand_on();
+        let number = self.pushed;
+        let row = self.state.ask(&event);
+        if number < EVENTS {
+            self.events.push(event);
+        } else {
+            // Where the event is that came so many before.
+            self.hand_on(number);
+            self.events[number % EVENTS] = event;
         }
+        self.rows[number % EVENTS] = row;
+        if let Some(before) = number.checked_sub(LATER) {
+            self.ask_row(before);
+        }
+        self.pushed += 1;
     }
 
     /// Hands on what is left.
     pub fn finish(mut self) {
-        self.hand_on();
+        for number in self.pushed.saturating_sub(LATER)..self.pushed {
+            self.ask_row(number);
+        }
+        for number in self.pushed.saturating_sub(EVENTS)..self.pushed {
+            self.hand_on(number);
+        }
     }
 
-    fn hand_on(&mut self) {
-        let Self { state, events, rows } = self;
-        rows.extend(events.iter().map(|event| state.look_ahead(event)));
-        for (event, row) in events.drain(..).zip(rows.drain(..)) {
-            state.apply_owned(event, row);
+    fn ask_row(&mut self, number: usize) {
+        if let Some(row) = &mut self.rows[number % EVENTS] {
+            self.state.flows.ask_entry(row);
         }
+    }
+
+    fn hand_on(&mut self, number: usize) {
+        let place = number % EVENTS;
+        self.state.apply_taking(&mut self.events[place], self.rows[place]);
     }
 }
 

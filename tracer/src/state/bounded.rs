@@ -1,15 +1,11 @@
 //! Tables that never outgrow a limit.
 
-use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
-    hash::{BuildHasher as _, Hash},
+use std::{cmp::Reverse, collections::BinaryHeap, hash::Hash};
+
+use super::{
+    index::{Hashed, Index},
+    prefetch::{in_huge_pages, prefetch},
 };
-
-use hashbrown::{HashTable, hash_table::Entry as Place};
-use rustc_hash::FxBuildHasher;
-
-use super::prefetch::prefetch;
 
 /// A table of at most `limit` entries. A new key in a full table takes the place of the entry that was touched
 /// longest ago; such evictions are counted.
@@ -19,10 +15,10 @@ use super::prefetch::prefetch;
 /// touched at some time in the past, and the entry at its top is either as old as that, or put back in its real place.
 ///
 /// The hash of every key stands beside its position. So the one entry that matters is found before it has been read, and
-/// can be asked for ([`prefetch`](Self::prefetch)); and a table grows without a look at the entries.
+/// can be asked for ([`ask`](Self::ask)); and a table grows without a look at the entries.
 #[derive(Clone, Debug)]
 pub struct Bounded<K, V> {
-    positions: HashTable<Position>,
+    index: Index,
     entries: Vec<Entry<K, V>>,
     /// Every entry once, the one touched longest ago first, as far as is known. Empty until the table is full.
     order: BinaryHeap<Reverse<(u64, u32)>>,
@@ -30,19 +26,6 @@ pub struct Bounded<K, V> {
     touches: u64,
     limit: usize,
     evicted: u64,
-}
-
-/// Where an entry is.
-#[derive(Clone, Copy, Debug)]
-struct Position {
-    hash: Hashed,
-    index: u32,
-}
-
-impl Position {
-    fn index(self) -> usize {
-        self.index as usize
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +40,7 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
     /// An empty table of at most `limit` entries, at least 1 and at most 2^32 - 1.
     pub fn new(limit: usize) -> Self {
         Self {
-            positions: HashTable::new(),
+            index: Index::default(),
             entries: Vec::new(),
             order: BinaryHeap::new(),
             touches: 0,
@@ -68,53 +51,65 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
 
     /// The entry of `key`, made by `make` if there is none, now the newest.
     pub fn touch(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        self.touches += 1;
-        let touched = self.touches;
         let hash = Hashed::of(&key);
-        let Self { positions, entries, .. } = self;
-        let is_it = |known: &Position| known.hash == hash && entries[known.index()].key == key;
-        let index = match positions.entry(hash.spread(), is_it, |known| known.hash.spread()) {
-            Place::Occupied(known) => {
-                let index = known.get().index;
-                entries[index as usize].touched = touched;
-                index
-            }
-            Place::Vacant(free) if entries.len() < self.limit => {
-                #[expect(clippy::cast_possible_truncation, reason = "the limit fits")]
-                let index = entries.len() as u32;
-                free.insert(Position { hash, index });
-                entries.push(Entry { touched, key, value: make() });
-                index
-            }
-            Place::Vacant(_) => self.replace_oldest(hash, Entry { touched, key, value: make() }),
-        };
-        &mut self.entries[index as usize].value
+        self.touch_hashed(hash, key, make)
     }
 
-    /// The same, if the entry is where [`prefetch`](Self::prefetch) found one, without looking it up again.
-    pub(super) fn touch_at(&mut self, likely: Likely, key: K, make: impl FnOnce() -> V) -> &mut V {
-        let index = likely.0 as usize;
+    /// The same with what was asked for before, without another look-up if it is there.
+    pub(super) fn touch_asked(&mut self, asked: Asked, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let position = asked.position as usize;
         // Another entry may have come there since, or one with the same hash have been meant.
-        if self.entries.get(index).is_none_or(|entry| entry.key != key) {
-            return self.touch(key, make);
+        if self.entries.get(position).is_none_or(|entry| entry.key != key) {
+            return self.touch_hashed(asked.hash, key, make);
         }
         self.touches += 1;
-        let entry = &mut self.entries[index];
+        let entry = &mut self.entries[position];
         entry.touched = self.touches;
         &mut entry.value
     }
 
-    /// Asks for the entry of `key` to come from memory and does not wait for it: where it is, as far as can be told
-    /// without looking at it.
-    pub(super) fn prefetch(&self, key: &K) -> Likely {
-        let hash = Hashed::of(key);
-        let Some(found) = self.positions.find(hash.spread(), |known| known.hash == hash) else {
-            return Likely::NOWHERE;
+    fn touch_hashed(&mut self, hash: Hashed, key: K, make: impl FnOnce() -> V) -> &mut V {
+        self.touches += 1;
+        let touched = self.touches;
+        let known = self.find(hash, &key);
+        let position = match known {
+            Some(position) => {
+                self.entries[position as usize].touched = touched;
+                position
+            }
+            None if self.entries.len() < self.limit => {
+                make_room(&mut self.entries, self.limit);
+                #[expect(clippy::cast_possible_truncation, reason = "the limit fits")]
+                let position = self.entries.len() as u32;
+                self.index.insert(hash, position);
+                self.entries.push(Entry { touched, key, value: make() });
+                position
+            }
+            None => self.replace_oldest(hash, Entry { touched, key, value: make() }),
         };
-        if let Some(entry) = self.entries.get(found.index()) {
-            prefetch(entry);
+        &mut self.entries[position as usize].value
+    }
+
+    fn find(&self, hash: Hashed, key: &K) -> Option<u32> {
+        self.index.find(hash, |position| self.entries[position as usize].key == *key)
+    }
+
+    /// Asks for the place where the entry of `key` is told to come from memory, and does not wait for it.
+    pub(super) fn ask(&self, key: &K) -> Asked {
+        let hash = Hashed::of(key);
+        self.index.prefetch(hash);
+        Asked { hash, position: u32::MAX }
+    }
+
+    /// Asks for the entry itself, a while later.
+    pub(super) fn ask_entry(&self, asked: &mut Asked) {
+        // As far as can be told without looking at it.
+        if let Some(position) = self.index.find(asked.hash, |_| true) {
+            asked.position = position;
+            if let Some(entry) = self.entries.get(position as usize) {
+                prefetch(entry);
+            }
         }
-        Likely(found.index)
     }
 
     /// The entry of `key`.
@@ -124,10 +119,8 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
 
     /// The entry of `key` with the key as it is kept.
     pub fn entry(&self, key: &K) -> Option<(&K, &V)> {
-        let hash = Hashed::of(key);
-        let is_it = |known: &Position| known.hash == hash && self.entries[known.index()].key == *key;
-        let found = self.positions.find(hash.spread(), is_it)?;
-        let Entry { key, value, .. } = &self.entries[found.index()];
+        let position = self.find(Hashed::of(key), key)?;
+        let Entry { key, value, .. } = &self.entries[position as usize];
         Some((key, value))
     }
 
@@ -153,23 +146,20 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
 
     /// Bytes of the entries and of what they are found by, without what hangs on them.
     pub(super) fn memory_bytes(&self) -> usize {
-        let entry_bytes = size_of::<Entry<K, V>>() + 2 * size_of::<u32>();
+        let entry_bytes = size_of::<Entry<K, V>>() + size_of::<u64>();
         self.entries.len() * entry_bytes + self.order.len() * size_of::<Reverse<(u64, u32)>>()
     }
 
     /// Puts an entry in the place of the one touched longest ago, and says where that is.
     fn replace_oldest(&mut self, hash: Hashed, entry: Entry<K, V>) -> u32 {
-        let index = self.oldest();
-        let Self { positions, entries, order, .. } = self;
-        let old = Hashed::of(&entries[index as usize].key);
-        if let Ok(found) = positions.find_entry(old.spread(), |known| known.index == index) {
-            found.remove();
-        }
-        order.push(Reverse((entry.touched, index)));
-        entries[index as usize] = entry;
-        positions.insert_unique(hash.spread(), Position { hash, index }, |known| known.hash.spread());
+        let position = self.oldest();
+        let Self { index, entries, order, .. } = self;
+        index.remove(Hashed::of(&entries[position as usize].key), position);
+        order.push(Reverse((entry.touched, position)));
+        entries[position as usize] = entry;
+        index.insert(hash, position);
         self.evicted += 1;
-        index
+        position
     }
 
     /// Takes the entry touched longest ago out of the order.
@@ -193,31 +183,24 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
     }
 }
 
-/// Where an entry probably is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Likely(u32);
-
-impl Likely {
-    /// It has to be looked up.
-    pub(super) const NOWHERE: Self = Self(u32::MAX);
+/// Makes room for one more. A table that has become large gets the room for all it may hold at once: memory that nobody
+/// has written is none, and entries are never moved again.
+fn make_room<T>(entries: &mut Vec<T>, limit: usize) {
+    const LARGE: usize = 4_096;
+    const AT_ONCE: usize = 31;
+    let length = entries.len();
+    if length >= LARGE && length == entries.capacity() {
+        entries.reserve_exact((limit - length).min(length.saturating_mul(AT_ONCE)));
+        in_huge_pages(entries);
+    }
 }
 
-/// A hash of few bytes, for there is one for every entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hashed(u32);
-
-impl Hashed {
-    fn of(key: &impl Hash) -> Self {
-        let hash = FxBuildHasher.hash_one(key);
-        #[expect(clippy::cast_possible_truncation, reason = "both halves count")]
-        let folded = (hash ^ (hash >> 32)) as u32;
-        Self(folded)
-    }
-
-    /// As the table wants it, which goes by the lowest bits and the highest.
-    fn spread(self) -> u64 {
-        (u64::from(self.0) << 32) | u64::from(self.0)
-    }
+/// An entry that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    hash: Hashed,
+    /// Where it probably is; too large if that is not known.
+    position: u32,
 }
 
 #[cfg(test)]

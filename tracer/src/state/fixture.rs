@@ -332,6 +332,15 @@ pub(crate) fn quiet() -> State {
 
 /// A node in trouble: every family, IPv6, names from hell, thousands of flows, suppression and losses.
 pub(crate) fn busy() -> State {
+    all(busy_bodies())
+}
+
+/// What happens on such a node.
+pub(crate) fn busy_events() -> Vec<Event> {
+    busy_bodies().into_iter().map(|(milliseconds, body)| event(milliseconds, body)).collect()
+}
+
+fn busy_bodies() -> Vec<(u64, Body)> {
     let mut events: Vec<(u64, Body)> = attached().collect();
     events.extend(busy_flows());
     events.extend(busy_neighbours());
@@ -348,7 +357,7 @@ pub(crate) fn busy() -> State {
         stats(RecordKind::Ipvs, 66, 0, 0),
     ];
     events.extend(samples.map(|sample| (125 * SECOND_NS / 1_000_000, sample)));
-    all(events)
+    events
 }
 
 fn busy_flows() -> Vec<(u64, Body)> {

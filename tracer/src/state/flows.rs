@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    bounded::{Bounded, Likely},
+    bounded::{Asked, Bounded},
     outage::{Outage, Outages},
     recent::Recent,
     shared::{Interner, Shared},
@@ -43,6 +43,9 @@ impl Hash for FlowKey {
 }
 
 /// What became of one flow.
+///
+/// It begins where a line of the cache does: in a storm of many flows the time goes into the lines that come from memory.
+#[repr(align(64))]
 #[derive(Clone, Debug)]
 pub struct Flow {
     /// When it was first seen here.
@@ -225,13 +228,18 @@ pub type Flows = Bounded<FlowKey, Flow>;
 pub(super) fn retransmit(
     flows: &mut Flows,
     shared: &mut Shared,
-    row: Likely,
+    row: Option<Asked>,
     netns: Netns,
     time: Timestamp,
     retransmit: &Retransmit,
 ) {
     let key = FlowKey { netns, endpoints: retransmit.flow };
-    flows.touch_at(row, key, || Flow::new(time)).retransmit(shared, time, retransmit);
+    let new = || Flow::new(time);
+    let flow = match row {
+        Some(asked) => flows.touch_asked(asked, key, new),
+        None => flows.touch(key, new),
+    };
+    flow.retransmit(shared, time, retransmit);
 }
 
 pub(super) fn undo(flows: &mut Flows, netns: Netns, time: Timestamp, undo: &Undo) {

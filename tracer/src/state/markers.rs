@@ -26,7 +26,7 @@ impl MarkerKind {
     pub const ALL: [Self; 4] = [Self::User, Self::Ipvs, Self::Route, Self::Surroundings];
 
     /// The kind of marker an event sets, if it sets one.
-    fn of(body: &Body) -> Option<Self> {
+    pub(crate) fn of(body: &Body) -> Option<Self> {
         match body {
             Body::Marker(_) => Some(Self::User),
             Body::IpvsChange(_) => Some(Self::Ipvs),

@@ -1,7 +1,10 @@
 //! How much memory a state takes.
 
 use super::State;
-use crate::event::Event;
+use crate::{
+    event::Event,
+    findings::{Finding, FindingChange},
+};
 
 impl State {
     /// About how many bytes the state and a copy of it take: its rows and events by their size, and a quarter more for
@@ -25,6 +28,8 @@ impl State {
             // Whoever applies a filter has them once more.
             + 2 * self.names.memory_bytes();
         let events = self.timeline.events().len() + self.chronicle.len();
-        size_of::<Self>() + (rows + events * size_of::<Event>()) / 4 * 5
+        let findings = self.findings.log().len() * size_of::<FindingChange>()
+            + (self.findings.open().len() + self.findings.past().len()) * size_of::<Finding>();
+        size_of::<Self>() + findings + (rows + events * size_of::<Event>()) / 4 * 5
     }
 }

@@ -2,7 +2,15 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Body, Event, RulesetChange};
+use crate::event::{Body, Event, Netns, RulesetChange, Timestamp};
+
+/// What stands in the place of an event that was taken.
+const NOTHING: Event = Event {
+    time: Timestamp { boot_ns: 0, wall_ns: 0 },
+    netns: Netns { node: 0, inode: 0 },
+    cpu: 0,
+    body: Body::Ready,
+};
 
 /// A bounded list of the last events that tell what happened on the node.
 #[derive(Clone, Debug)]
@@ -21,11 +29,16 @@ impl Timeline {
         &self.events
     }
 
-    pub(super) fn push(&mut self, event: Event) {
-        if self.events.len() == self.limit {
-            self.events.pop_front();
+    /// Keeps an event and leaves in its place the one it drives out, or nothing of interest. It is written once, where
+    /// it stays: an event is large, and in a storm this is most of what happens to it.
+    pub(super) fn take(&mut self, event: &mut Event) {
+        if self.events.len() < self.limit {
+            self.events.push_back(std::mem::replace(event, NOTHING));
+        } else if let Some(oldest) = self.events.front_mut() {
+            std::mem::swap(oldest, event);
+            // The first is the last now. In a full buffer this moves no event.
+            self.events.rotate_left(1);
         }
-        self.events.push_back(event);
     }
 }
 

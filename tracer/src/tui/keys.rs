@@ -47,6 +47,8 @@ pub enum Action {
     Mouse,
     /// Begin to record to a file, or end it.
     Record,
+    /// Write all that is kept to a session file.
+    WriteHistory,
 }
 
 /// How far in time.
@@ -140,7 +142,7 @@ const fn key<A>(
 }
 
 /// Every key there is, while nothing is typed.
-pub const BINDINGS: [Binding; 43] = [
+pub const BINDINGS: [Binding; 44] = [
     key(
         &[(KeyCode::Char('q'), NONE), (KeyCode::Char('c'), CONTROL)],
         Action::Quit,
@@ -191,7 +193,7 @@ pub const BINDINGS: [Binding; 43] = [
         Action::Move(Motion::First),
         "Home End",
         None,
-        "first row, last; also g G",
+        "first row, last (g, G)",
     ),
     key(&[(KeyCode::End, NONE), (KeyCode::Char('G'), NONE)], Action::Move(Motion::Last), "", None, ""),
     key(&[(KeyCode::Enter, NONE)], Action::Open, "Enter", Some(("Enter", "details")), "details of the row"),
@@ -270,6 +272,7 @@ pub const BINDINGS: [Binding; 43] = [
         Some(("r", "record")),
         "record to a file, or end",
     ),
+    key(&[(KeyCode::Char('f'), NONE)], Action::WriteHistory, "f", None, "write the last while"),
     key(&[(KeyCode::Char('F'), NONE)], Action::Follow, "F", None, "follow the newest event"),
     key(
         &[(KeyCode::Char('y'), NONE)],

@@ -3,6 +3,7 @@
 mod hostile;
 mod interaction;
 mod names;
+mod playing;
 mod subject;
 mod tables;
 

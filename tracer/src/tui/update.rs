@@ -28,6 +28,8 @@ pub enum Input {
     Height(u16),
     /// Something the user should know.
     Notice(Text),
+    /// What came of something the user asked for.
+    Answer(Text),
     /// The source of events has ended.
     Ended,
     /// So much time has passed while a session plays.
@@ -49,6 +51,8 @@ pub enum Effect {
     Mouse(bool),
     /// Begin to record, or end it.
     Record,
+    /// Write all that is kept to a session file.
+    WriteHistory,
 }
 
 /// Takes one input in.
@@ -59,6 +63,7 @@ pub fn update(model: &mut Model, input: Input) -> Option<Effect> {
             let told = model.notice.as_ref().map_or(0, |(_, number)| *number);
             model.notice = Some((notice, told + 1));
         }
+        Input::Answer(text) => model.answer = Some(text),
         Input::Ended => model.ended = true,
         Input::Elapsed(elapsed) => {
             if let Some(replay) = model.history.session_mut() {
@@ -151,6 +156,10 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
             answer(model, "a session is recorded already");
         }
         Action::Record => return Some(Effect::Record),
+        Action::WriteHistory if model.source == Source::Session => {
+            answer(model, "this is a session: it is in a file already");
+        }
+        Action::WriteHistory => return Some(Effect::WriteHistory),
         Action::Mouse => {
             model.has_mouse = !model.has_mouse;
             let whose = if model.has_mouse {

@@ -32,10 +32,8 @@ use ratatui::{
     style::Style,
 };
 
-pub(super) use self::{
-    event_text::event_fact,
-    subject::{subject_lines, subject_text},
-};
+pub(crate) use self::event_text::event_fact;
+pub(super) use self::subject::{subject_lines, subject_text};
 use super::{
     model::{Model, Screen},
     theme::Theme,

@@ -94,9 +94,12 @@ pub(crate) fn weights_text(change: &IpvsChange) -> Option<String> {
     }
 }
 
+/// Where the screens say why a hook is missing.
+pub(crate) const HOOKS_SCREEN: &str = " (the Hooks screen says why)";
+
 /// Why nothing of a family can be shown.
 pub(crate) fn blind_text(family: Family) -> String {
-    format!("not seen here: no {family} hook is attached (the Hooks screen says why)")
+    format!("not seen here: no {family} hook is attached{HOOKS_SCREEN}")
 }
 
 /// What a list without rows says: that nothing has happened, or that it could not be seen.

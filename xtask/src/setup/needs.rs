@@ -102,7 +102,7 @@ static BUILD: [Need; 2] = [
 static LINT: [Need; 1] =
     [Need { package: "rust-web-clippy", probe: Probe::KernelSideClippy, reason: "linting the eBPF crate" }];
 
-static SCENARIOS: [Need; 8] = [
+static SCENARIOS: [Need; 9] = [
     program("iproute2", "ip", "scenarios: namespaces, links, routes"),
     program("nftables", "nft", "scenarios: dropped packets, connection tracking"),
     program("iputils-arping", "arping", "scenarios: answers for an address"),
@@ -110,6 +110,7 @@ static SCENARIOS: [Need; 8] = [
     program("tcpdump", "tcpdump", "scenarios: what was on the wire"),
     program("conntrack", "conntrack", "scenarios: entries of connection tracking"),
     program("tmux", "tmux", "scenarios: a terminal for the screens"),
+    program("tshark", "tshark", "scenarios: what Wireshark makes of an export"),
     program("bpftool", "bpftool", "scenarios: that nothing stays loaded"),
 ];
 

@@ -1,8 +1,6 @@
 //! A session that can be read only once, from its beginning to its end: all of it, in memory.
 
-use bytes::Bytes;
-
-use crate::{cli::playback::Playback, decode::records, history::Recorded};
+use crate::{block::Block, cli::playback::Playback, decode::records, history::Recorded, session::ReadError};
 
 /// The records of a session.
 #[derive(Debug)]
@@ -14,7 +12,7 @@ pub(super) struct Loaded {
 
 #[derive(Debug)]
 struct Chapter {
-    records: Bytes,
+    records: Block,
     newest_ns: u64,
 }
 
@@ -28,7 +26,7 @@ impl Loaded {
             let before_ns = chapters.last().map_or(0, |chapter| chapter.newest_ns);
             let newest_ns = records(&block.0).map(|(header, _)| header.time_ns).fold(before_ns, u64::max);
             begin_ns = begin_ns.or_else(|| records(&block.0).map(|(header, _)| header.time_ns).next());
-            chapters.push(Chapter { records: block.0, newest_ns });
+            chapters.push(Chapter { records: block, newest_ns });
         }
         Ok(Self { chapters, begin_ns: begin_ns.unwrap_or_default(), damage: playback.damage() })
     }
@@ -40,7 +38,7 @@ impl Recorded for Loaded {
     }
 
     fn record_bytes(&self, index: usize) -> u64 {
-        self.chapters.get(index).map_or(0, |chapter| chapter.records.len() as u64)
+        self.chapters.get(index).map_or(0, |chapter| chapter.records.0.len() as u64)
     }
 
     fn newest_ns(&self, index: usize) -> u64 {
@@ -51,7 +49,7 @@ impl Recorded for Loaded {
         self.begin_ns
     }
 
-    fn read(&self, index: usize) -> Result<Bytes, String> {
+    fn read(&self, index: usize) -> Result<Block, ReadError> {
         Ok(self.chapters.get(index).map(|chapter| chapter.records.clone()).unwrap_or_default())
     }
 

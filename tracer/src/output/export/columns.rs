@@ -145,6 +145,9 @@ columns! {
     Text: "hook" "way" "reason" "kernel" "host";
     Json: "hooks";
     Text: "text";
+    Integer: "step_ns" "suspended_ns";
+    Truth: "synchronised";
+    Integer: "largest_error_us" "records" "duration_ns";
     Json: "accounting" "rest";
 }
 

@@ -63,7 +63,7 @@ fn read<T: FromBytes>(record: &[u8]) -> Option<T> {
 fn of_retransmit(record: &RetransmitRecord) -> Option<Packet> {
     const FIN: u8 = 1;
     const SYN: u8 = 2;
-    const WORDS_OF_HEADER: u8 = (TCP_HEADER_BYTES / 4) as u8;
+    const WORDS_OF_HEADER: u8 = 5;
 
     if record.error != 0 {
         return None;

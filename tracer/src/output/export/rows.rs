@@ -52,7 +52,7 @@ impl Values {
 
     /// Takes in a value as JSON writes it; false if it is of another kind.
     fn push(&mut self, kind: Kind, json: &str) -> bool {
-        let parsed = match self {
+        match self {
             Self::Texts { .. } if kind == Kind::Json => return self.push_text(json),
             Self::Texts { .. } => {
                 let Some(text) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
@@ -67,8 +67,7 @@ impl Values {
             Self::Integers(values) => json.parse().map(|value| values.push(value)).is_ok(),
             Self::Numbers(values) => json.parse().map(|value| values.push(value)).is_ok(),
             Self::Truths(values) => json.parse().map(|value| values.push(value)).is_ok(),
-        };
-        parsed
+        }
     }
 
     fn clear(&mut self) {

@@ -36,8 +36,8 @@ fn json_lines(told: &[(Bytes, Event)]) -> Vec<String> {
     for (_, event) in told {
         printer.print(event).unwrap();
     }
-    let printed = String::from_utf8(printer.into_writers().0).unwrap();
-    printed.lines().map(str::to_owned).collect()
+    let text = String::from_utf8(printer.into_writers().0).unwrap();
+    text.lines().map(str::to_owned).collect()
 }
 
 fn exported(format: ExportFormat, told: &[(Bytes, Event)]) -> Vec<u8> {

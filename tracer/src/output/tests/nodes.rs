@@ -31,7 +31,7 @@ fn of_node(number: u16) -> Vec<Event> {
 }
 
 /// Both nodes' events in turn, each by itself after both told their names.
-fn of_both() -> Vec<Event> {
+pub(crate) fn of_both() -> Vec<Event> {
     of_node(0).into_iter().zip(of_node(1)).flat_map(|(first, second)| [first, second]).collect()
 }
 

@@ -26,7 +26,7 @@ use crate::{
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// The sample of every event, with all its records at one time.
-fn sample_at(time_ns: u64) -> Block {
+pub(super) fn sample_at(time_ns: u64) -> Block {
     let bytes: Vec<u8> = records(&every_event().0)
         .flat_map(|(header, record)| {
             let (_, body) = RecordHeader::read_from_prefix(record).unwrap();
@@ -36,7 +36,7 @@ fn sample_at(time_ns: u64) -> Block {
     Block(Bytes::from(bytes))
 }
 
-fn marker_at(time_ns: u64) -> Block {
+pub(super) fn marker_at(time_ns: u64) -> Block {
     let kind = RecordKind::Marker as u16;
     let header = RecordHeader { time_ns, kind, length_bytes: 24, ..RecordHeader::default() };
     Block(Bytes::copy_from_slice(MarkerRecord { header }.as_bytes()))

@@ -236,12 +236,7 @@ pub(super) fn keys(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let behind = if picture.model.details.is_some() { "Esc closes the details " } else { "" };
     let room = usize::from(area.width).saturating_sub(width(behind));
     let mut line = Line::from(" ");
-    let source = picture.model.source;
-    let bindings = BINDINGS.iter().filter(|binding| binding.action.is_for(source));
-    for (name, word) in bindings.filter_map(|binding| match (binding.action, source) {
-        (Action::Pause, Source::Session) => Some(("Space", "play")),
-        _ => binding.footer,
-    }) {
+    for (name, word) in footers(picture.model.source) {
         if line.width() + width(name) + width(word) + 1 > room {
             break;
         }
@@ -251,4 +246,20 @@ pub(super) fn keys(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     buffer.set_line(area.x, area.y, &line, area.width);
     let start = area.right().saturating_sub(u16::try_from(width(behind)).unwrap_or_default());
     buffer.set_string(start, area.y, clip_end(behind, usize::from(area.width)), theme.style(Role::Dim));
+}
+
+/// The keys to name, the most important first: of a session those that go about in it.
+fn footers(source: Source) -> Vec<(&'static str, &'static str)> {
+    let mut footers: Vec<(u8, (&str, &str))> = BINDINGS
+        .iter()
+        .filter(|binding| binding.action.is_for(source))
+        .filter_map(|binding| match (binding.action, source, binding.footer?) {
+            (Action::Quit | Action::Help, _, footer) => Some((0, footer)),
+            (Action::Pause, Source::Session, _) => Some((1, ("Space", "play"))),
+            (Action::Travel(_) | Action::Speed { .. }, Source::Session, footer) => Some((1, footer)),
+            (_, _, footer) => Some((2, footer)),
+        })
+        .collect();
+    footers.sort_by_key(|(rank, _)| *rank);
+    footers.into_iter().map(|(_, footer)| footer).collect()
 }

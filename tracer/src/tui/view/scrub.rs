@@ -39,7 +39,7 @@ struct Bar<'a> {
 
 impl Bar<'_> {
     fn draw(&self, buffer: &mut Buffer, theme: Theme) {
-        let moment = self.cell(self.replay.moment());
+        let moment = self.cell(self.replay.reached());
         let known = self.cell(self.replay.indexed());
         for cell in 0..self.cells {
             let symbol = if cell <= moment {

@@ -124,7 +124,7 @@ fn made_of(record: &[u8]) -> Packet {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A sum over bytes that hold their own checksum is zero.
@@ -320,6 +320,27 @@ fn too_many_interfaces_share_one() {
         ))
     );
     assert_eq!((name_of(&interfaces[4_096]), packets[4_999].interface_id), ("others/packets", 4_096));
+}
+
+#[test]
+fn interfaces_of_several_nodes_are_told_apart() {
+    let mut packets = Packets::new(Vec::new()).unwrap();
+    for (node, json) in [
+        (0, r#"{"type":"retransmit","node":"node-a"}"#),
+        (1, r#"{"type":"retransmit","node":"node-b"}"#),
+        (1, r#"{"type":"marker","node":"node-b"}"#),
+        (0, r#"{"type":"retransmit","node":"node-a"}"#),
+    ] {
+        let header = RecordHeader { node, ..retransmit().header };
+        let error = i32::from(json.contains("marker"));
+        let record = RetransmitRecord { header, error, ..retransmit() };
+        packets.add(&Row { time: Timestamp::default(), record: record.as_bytes(), json }).unwrap();
+    }
+    let (interfaces, packets) = read(&packets.finish());
+    let names: Vec<&str> = interfaces.iter().map(name_of).collect();
+    assert_eq!(names, ["node-a/4026531840/eth0", "node-b/4026531840/eth0", "node-b/4026531840/events"]);
+    let ids: Vec<u32> = packets.iter().map(|packet| packet.interface_id).collect();
+    assert_eq!(ids, [0, 1, 2, 0]);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use tracer_common::record::{
-    ConntrackCountersRecord, ConntrackRecord, Flow, IpvsServiceKey, IpvsServiceRecord, LinkRecord,
-    MarkerRecord, RecordHeader, RecordKind, RuleRecord, change, conntrack_event,
+    ClockRecord, ConntrackCountersRecord, ConntrackRecord, Flow, GapRecord, IpvsServiceKey,
+    IpvsServiceRecord, LinkRecord, MarkerRecord, RecordHeader, RecordKind, RuleRecord, change,
+    clock_synchronised, clock_why, conntrack_event,
 };
 use zerocopy::{Immutable, IntoBytes};
 
@@ -86,11 +87,21 @@ fn more() -> Block {
         ..IpvsServiceRecord::default()
     };
     push(&mut bytes, &one_packet, "");
-    let text = "it \"broke\" here\\";
-    let marker = MarkerRecord {
-        header: header(RecordKind::Marker, size_of::<MarkerRecord>() + text.len()),
-        ..MarkerRecord::default()
+    let clock = ClockRecord {
+        header: header(RecordKind::Clock, size_of::<ClockRecord>()),
+        wall_minus_boot_ns: 1_000_000_000,
+        step_ns: -5,
+        suspended_ns: 7,
+        largest_error_us: 9,
+        why: clock_why::STEPPED,
+        synchronised: clock_synchronised::YES,
+        ..ClockRecord::default()
     };
+    push(&mut bytes, &clock, "");
+    let gap = GapRecord { header: header(RecordKind::Gap, size_of::<GapRecord>()), records: 3, since_ns: 4 };
+    push(&mut bytes, &gap, "");
+    let text = "it \"broke\" here\\";
+    let marker = MarkerRecord { header: header(RecordKind::Marker, size_of::<MarkerRecord>() + text.len()) };
     push(&mut bytes, &marker, text);
     Block(Bytes::from(bytes))
 }
