@@ -9,6 +9,8 @@ pub(crate) struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Option<Signal>,
+    /// Taken so that a limit on the size of files fails the write and does not kill the program.
+    _file_size: Signal,
 }
 
 impl StopSignals {
@@ -20,6 +22,7 @@ impl StopSignals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            _file_size: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
             hang_up: if survives_hang_up { None } else { Some(signal(SignalKind::hangup())?) },
         })
     }

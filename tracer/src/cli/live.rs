@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     block::Block,
-    session::{RecorderStatus, Rotation},
+    session::{Condition, RecorderStatus, Rotation},
     tui::{self, Command, Feed, Source, text::size},
 };
 
@@ -96,7 +96,8 @@ async fn show(
         directory: directory.clone(),
         ..options
     };
-    let keeper = Keeper { recording, directory, rotation, finishing: None, screens: sender };
+    let keeper =
+        Keeper { recording, directory, rotation, finishing: None, failure: None, screens: sender };
     let screens = async {
         let shown = tui::run(receiver, options).await;
         stop.ask();
@@ -114,15 +115,16 @@ struct Keeper {
     rotation: Rotation,
     /// A session that is being finished.
     finishing: Option<JoinHandle<RecorderStatus>>,
+    /// Why a session ended before its time.
+    failure: Option<anyhow::Error>,
     screens: mpsc::Sender<Feed>,
 }
 
 impl Keeper {
     /// Begins to record, or ends it.
     async fn toggle(&mut self) {
-        if let Some(finish) = self.recording.end() {
-            // The disk may be slow, and the screens go on.
-            self.finishing = Some(spawn_blocking(finish));
+        if self.recording.status().is_some() {
+            self.end();
         } else if self.finishing.is_none() {
             let name = self.name();
             if let Err(error) = self.recording.begin(&name, false, self.rotation) {
@@ -130,6 +132,20 @@ impl Keeper {
             }
         } else {
             self.tell("the last recording is still being finished".to_owned()).await;
+        }
+        self.show().await;
+    }
+
+    /// Ends the recording. The disk may be slow, and the screens go on.
+    fn end(&mut self) {
+        self.finishing = self.recording.end().map(spawn_blocking);
+    }
+
+    /// Begins another file if it is time, shows how it goes, and gives up what cannot be written any more.
+    async fn tick(&mut self) {
+        self.recording.tick();
+        if self.recording.status().is_some_and(|status| matches!(status.condition, Condition::Ended(_))) {
+            self.end();
         }
         self.show().await;
     }
@@ -143,7 +159,10 @@ impl Keeper {
     async fn finished(&mut self, status: Result<RecorderStatus, JoinError>) {
         self.finishing = None;
         let text = match status {
-            Ok(status) => told(&status),
+            Ok(status) => {
+                self.failure = outcome(&status).err().or(self.failure.take());
+                told(&status)
+            }
             Err(_) => "the recording could not be finished".to_owned(),
         };
         self.tell(text).await;
@@ -194,8 +213,7 @@ async fn forward(
                 continue;
             }
             _ = ticks.tick() => {
-                keeper.recording.tick();
-                keeper.show().await;
+                keeper.tick().await;
                 continue;
             }
         };
@@ -206,7 +224,7 @@ async fn forward(
             break;
         }
     }
-    let Keeper { mut recording, finishing, screens, .. } = keeper;
+    let Keeper { mut recording, finishing, failure, screens, .. } = keeper;
     drop(screens);
     let before = match finishing {
         Some(finishing) => Some(finishing.await?),
@@ -217,7 +235,7 @@ async fn forward(
         outcome(status)?;
         tell(&told(status));
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
 /// Comes when a session is finished; never if none is being finished.
