@@ -76,7 +76,7 @@ impl Action {
     /// Whether it can be done with what comes from there.
     pub fn is_for(self, source: Source) -> bool {
         match self {
-            Self::Type(Purpose::Marker) => source == Source::Node,
+            Self::Type(Purpose::Marker) | Self::Record => source == Source::Node,
             Self::Speed { .. } => source == Source::Session,
             _ => true,
         }
