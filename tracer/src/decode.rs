@@ -118,6 +118,17 @@ impl Decoder {
         self.clocks.get_mut(place)
     }
 
+    fn node(&mut self, of_node: u16, record: &[u8]) -> Option<Body> {
+        let (node, names) = read::<NodeRecord>(record)?;
+        if let Some(clock) = self.clock_mut(of_node) {
+            clock.wall_minus_boot_ns = node.wall_minus_boot_ns;
+            clock.tick_ns = node.tick_ns;
+        }
+        let mut names = names.splitn(2, |&byte| byte == b'\n');
+        let mut name = || Text::from_bytes(names.next().unwrap_or_default());
+        Some(Body::Node { kernel: name(), host: name() })
+    }
+
     /// The meaning of a whole record of a known kind; `None` if it is too short for its kind.
     #[inline]
     fn body(&mut self, kind: RecordKind, of_node: u16, record: &[u8]) -> Option<Body> {
@@ -175,16 +186,7 @@ impl Decoder {
                 let (status, reason) = read::<HookStatusRecord>(record)?;
                 Body::HookStatus(HookStatus::from_record(&status, reason))
             }
-            RecordKind::Node => {
-                let (node, names) = read::<NodeRecord>(record)?;
-                if let Some(clock) = self.clock_mut(of_node) {
-                    clock.wall_minus_boot_ns = node.wall_minus_boot_ns;
-                    clock.tick_ns = node.tick_ns;
-                }
-                let mut names = names.splitn(2, |&byte| byte == b'\n');
-                let mut name = || Text::from_bytes(names.next().unwrap_or_default());
-                Body::Node { kernel: name(), host: name() }
-            }
+            RecordKind::Node => self.node(of_node, record)?,
             RecordKind::Ready => Body::Ready,
             RecordKind::Route => {
                 let (route, next_hops) = read::<RouteRecord>(record)?;

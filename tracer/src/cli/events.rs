@@ -68,7 +68,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Prints a session's events, and on standard error what of it could not be read.
 fn print_session(arguments: &Arguments) -> anyhow::Result<()> {
     let mut playback = Playback::open(&arguments.files, &arguments.shifts, &arguments.view.scope)?;
-    playback.clocks().iter().for_each(|sentence| tell(sentence));
+    for sentence in playback.clocks() {
+        tell(&sentence);
+    }
     let mut output = on_stdout(arguments.json, arguments.view.for_session()?);
     for block in &mut playback {
         output.print(&block?)?;

@@ -57,7 +57,9 @@ pub(super) struct Arguments {
 /// Reads the session and writes what it tells in another format.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let playback = Playback::open(&arguments.files, &arguments.shifts, &arguments.view.scope)?;
-    playback.clocks().iter().for_each(|sentence| tell(sentence));
+    for sentence in playback.clocks() {
+        tell(&sentence);
+    }
     let sieve = Sieve::new(arguments.view.for_session()?);
     let Some(path) = &arguments.output else {
         let stdout = io::stdout();

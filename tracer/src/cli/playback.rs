@@ -133,7 +133,7 @@ pub(super) fn end_ns(blocks: impl Iterator<Item = Block>, duration: Duration) ->
     let mut end = End::after(duration);
     blocks.into_iter().find_map(|block| {
         end.within(&block);
-        end.end_ns
+        end.at_ns
     })
 }
 
@@ -142,7 +142,7 @@ pub(super) fn end_ns(blocks: impl Iterator<Item = Block>, duration: Duration) ->
 struct End {
     duration_ns: u64,
     /// Records from this time on are left out.
-    end_ns: Option<u64>,
+    at_ns: Option<u64>,
     /// Nodes of which it is being told what was known before.
     in_prologue: FxHashSet<u16>,
     /// Nodes whose file begins in the middle.
@@ -153,7 +153,7 @@ impl End {
     fn after(duration: Duration) -> Self {
         Self {
             duration_ns: u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),
-            end_ns: None,
+            at_ns: None,
             in_prologue: FxHashSet::default(),
             under_way: FxHashSet::default(),
         }
@@ -164,7 +164,7 @@ impl End {
         let mut taken = 0;
         while let Some((header, record, _)) = block.0.get(taken..).and_then(split_record) {
             let is_known = self.in_prologue.contains(&header.node);
-            if !is_known && self.end_ns.is_some_and(|end_ns| header.time_ns >= end_ns) {
+            if !is_known && self.at_ns.is_some_and(|at_ns| header.time_ns >= at_ns) {
                 return Some(taken);
             }
             self.take_in(header, record);
@@ -191,7 +191,7 @@ impl End {
             _ => false,
         };
         if is_begin {
-            self.end_ns.get_or_insert(header.time_ns.saturating_add(self.duration_ns));
+            self.at_ns.get_or_insert(header.time_ns.saturating_add(self.duration_ns));
         }
     }
 }

@@ -78,6 +78,8 @@ fn open(arguments: &Arguments) -> anyhow::Result<Arc<dyn Recorded>> {
         return Ok(Arc::new(Loaded::read(Playback::open(files, shifts, &view.scope)?)?));
     }
     let tape = tape(files, shifts)?;
-    tape.clocks().iter().for_each(|sentence| tell(sentence));
+    for sentence in tape.clocks() {
+        tell(&sentence);
+    }
     Ok(Arc::new(tape))
 }

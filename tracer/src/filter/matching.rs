@@ -55,11 +55,8 @@ fn meets(condition: &Condition, event: &Event, whose: &Ownership<'_>) -> bool {
         (Condition::Type(RecordKind::Route), Body::RouteLookup(_)) => true,
         (Condition::Type(kind), body) => body.kind() == *kind,
         (Condition::Netns(inode), _) => event.netns.inode == *inode,
-        (Condition::NetnsName(name), _) => {
-            let told = whose.namespace.and_then(|namespace| namespace.name.as_ref());
-            told.is_some_and(|told| name.fits(told.as_str()))
-        }
-        (Condition::Node(name), _) => whose.node.is_some_and(|node| name.fits(node.as_str())),
+        (Condition::NetnsName(name), _) => fits(name, whose.namespace.and_then(|told| told.name.as_ref())),
+        (Condition::Node(name), _) => fits(name, whose.node),
         (Condition::Process(name), Body::Retransmit(retransmit)) => {
             let process = retransmit.process.as_ref().or(whose.process);
             process.is_some_and(|process| name.fits(process.command.as_str()))
@@ -101,6 +98,11 @@ fn meets(condition: &Condition, event: &Event, whose: &Ownership<'_>) -> bool {
             _,
         ) => false,
     }
+}
+
+/// Whether something has a name that fits.
+fn fits(pattern: &Pattern, name: Option<&Text>) -> bool {
+    name.is_some_and(|name| pattern.fits(name.as_str()))
 }
 
 /// Whether a container may be meant by its id: the whole, or as many of its first digits as people use.

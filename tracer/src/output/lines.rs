@@ -202,22 +202,7 @@ impl Lines {
             "{time:.3} {name:TYPE_WIDTH$} {colour}{kind:KIND_WIDTH$}{colour:#} {subject:SUBJECT_WIDTH$} {facts}"
         );
         buffer.extend_from_slice(line.trim_end().as_bytes());
-        let node = context.names.one_of_several(event.netns.node);
-        if let Some(node) = node {
-            write!(buffer, "  node {node}")?;
-        }
-        if event.netns.inode != 0 {
-            write!(buffer, "{}netns {}", if node.is_some() { " " } else { "  " }, event.netns)?;
-        }
-        let Ownership { namespace, pod, .. } = context.names.of_event(event);
-        if let Some(name) = namespace.and_then(|namespace| namespace.name.as_ref()) {
-            write!(buffer, " ({name})")?;
-        }
-        write!(buffer, "{place}")?;
-        if let Some(pod) = pod {
-            write!(buffer, " pod {pod}")?;
-        }
-        writeln!(buffer)
+        append_place(buffer, context, event, &place)
     }
 
     fn count(&mut self, kind: RecordKind) {
@@ -287,6 +272,26 @@ impl Lines {
         }
         writeln!(buffer)
     }
+}
+
+/// Ends a line with where it was, and whose.
+fn append_place(buffer: &mut Vec<u8>, context: &Context, event: &Event, place: &str) -> io::Result<()> {
+    let node = context.names.one_of_several(event.netns.node);
+    if let Some(node) = node {
+        write!(buffer, "  node {node}")?;
+    }
+    if event.netns.inode != 0 {
+        write!(buffer, "{}netns {}", if node.is_some() { " " } else { "  " }, event.netns)?;
+    }
+    let Ownership { namespace, pod, .. } = context.names.of_event(event);
+    if let Some(name) = namespace.and_then(|namespace| namespace.name.as_ref()) {
+        write!(buffer, " ({name})")?;
+    }
+    write!(buffer, "{place}")?;
+    if let Some(pod) = pod {
+        write!(buffer, " pod {pod}")?;
+    }
+    writeln!(buffer)
 }
 
 fn append_ready(buffer: &mut Vec<u8>, context: &Context, number: u16) -> io::Result<()> {

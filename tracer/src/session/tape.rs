@@ -182,7 +182,7 @@ impl Tape {
         let before = index.checked_sub(1).and_then(|before| self.cuts.get(before));
         let mut records = if before.is_none() { self.names.clone() } else { Vec::new() };
         merge::append(&mut records, &self.tracks, &self.placements, (before, until), |error| {
-            self.note(error)
+            self.note(error);
         })?;
         Ok(Block(Bytes::from(records)))
     }

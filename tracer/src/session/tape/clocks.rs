@@ -40,30 +40,28 @@ pub(super) fn sentences(sources: &[Source]) -> Vec<String> {
 }
 
 fn sentence(source: &Source, sources: &[Source]) -> String {
-    let mut text = format!("{}: {} to {} UTC", source.name, moment(source.first), moment(source.last));
-    text.push_str(&match source.clock {
-        None => ", its clock is not told to be synchronised".to_owned(),
-        Some(clock) => match (clock.is_synchronised, clock.largest_error_us) {
-            (Some(true), Some(error_us)) => {
-                format!(", clock synchronised to within {}", length(i128::from(error_us) * 1_000))
-            }
-            (Some(true), None) => ", clock synchronised".to_owned(),
-            (Some(false), _) => {
-                ", clock NOT synchronised: its records may be at the wrong time, see --shift".to_owned()
-            }
-            (None, _) => ", its clock is not told to be synchronised".to_owned(),
-        },
-    });
-    if source.shift_ns != 0 {
-        let sign = if source.shift_ns < 0 { "-" } else { "+" };
-        text.push_str(&format!(", shifted by {sign}{}", length(i128::from(source.shift_ns).abs())));
-    }
+    let kept = match source.clock.map(|clock| (clock.is_synchronised, clock.largest_error_us)) {
+        Some((Some(true), Some(error_us))) => {
+            format!("clock synchronised to within {}", length(i128::from(error_us) * 1_000))
+        }
+        Some((Some(true), None)) => "clock synchronised".to_owned(),
+        Some((Some(false), _)) => {
+            "clock NOT synchronised: its records may be at the wrong time, see --shift".to_owned()
+        }
+        Some((None, _)) | None => "its clock is not told to be synchronised".to_owned(),
+    };
+    let shifted = match source.shift_ns {
+        0 => String::new(),
+        shift_ns => {
+            let sign = if shift_ns < 0 { "-" } else { "+" };
+            format!(", shifted by {sign}{}", length(i128::from(shift_ns).abs()))
+        }
+    };
     let others = sources.iter().filter(|other| other.node != source.node);
-    let most = others.map(|other| overlap_ns(source, other)).max();
-    if most == Some(0) {
-        text.push_str(", at another time than all others");
-    }
-    text
+    let is_apart = others.map(|other| overlap_ns(source, other)).max() == Some(0);
+    let apart = if is_apart { ", at another time than all others" } else { "" };
+    let (first, last) = (moment(source.first), moment(source.last));
+    format!("{}: {first} to {last} UTC, {kept}{shifted}{apart}", source.name)
 }
 
 /// For how long two sessions were recorded at once.
