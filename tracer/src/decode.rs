@@ -131,7 +131,16 @@ impl Decoder {
     #[inline]
     fn retransmit(&self, of_node: u16, record: &[u8]) -> Option<Body> {
         let tick_ns = self.clock(of_node).tick_ns;
-        Some(Body::Retransmit(Retransmit::from_record(&read::<RetransmitRecord>(record)?.0, tick_ns)))
+        // Where it is; a copy, if a block begins at an odd address.
+        let copied;
+        let record = match RetransmitRecord::ref_from_prefix(record) {
+            Ok((record, _)) => record,
+            Err(_) => {
+                copied = read::<RetransmitRecord>(record)?.0;
+                &copied
+            }
+        };
+        Some(Body::Retransmit(Retransmit::from_record(record, tick_ns)))
     }
 
     #[inline(never)]

@@ -29,6 +29,7 @@ impl Endpoints {
 }
 
 impl From<&Flow> for Endpoints {
+    #[inline]
     fn from(flow: &Flow) -> Self {
         Self {
             source: Endpoint::new(address(flow.source), flow.source_port),
@@ -45,6 +46,7 @@ impl fmt::Display for Endpoints {
 }
 
 /// An address of a record: an IPv4-mapped one is IPv4.
+#[inline]
 pub fn address(bytes: [u8; 16]) -> IpAddr {
     Ipv6Addr::from(bytes).to_canonical()
 }

@@ -15,6 +15,7 @@ pub struct Process {
 
 impl Process {
     /// The process of a record, if it names one.
+    #[inline]
     pub(super) fn from_record(id: u32, command: &[u8]) -> Option<Self> {
         (id != 0).then(|| Self { id, command: Text::from_bytes(command) })
     }

@@ -57,8 +57,9 @@ impl Context {
             Body::Node { kernel, host } => {
                 self.names.take_in(event);
                 let node = self.node(event);
-                node.kernel = kernel.clone();
-                node.host = host.clone();
+                // Another session of the node begins with it, and tells its own hooks.
+                (node.is_ready, node.hooks) = (false, Vec::new());
+                (node.kernel, node.host) = (kernel.clone(), host.clone());
             }
             Body::HookStatus(status) => {
                 let node = self.node(event);

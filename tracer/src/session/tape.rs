@@ -26,6 +26,7 @@ use self::{axis::Placement, merge::Cut, track::Track};
 use super::{OpenError, ReadError};
 use crate::{
     block::Block,
+    decode::records,
     event::{Clock, SessionPart, Text, Timestamp},
 };
 
@@ -168,7 +169,7 @@ impl Tape {
     pub fn read(&self, index: usize) -> Result<Block, ReadError> {
         if let ([track], [placement]) = (&self.tracks[..], &self.placements[..]) {
             return match track.read(index) {
-                Ok(records) if placement.is_identity() => Ok(Block(records)),
+                Ok(records) if placement.is_identity() && is_of_one_node(&records) => Ok(Block(records)),
                 Ok(records) => Ok(Block(placement.moved(&records).into())),
                 Err(error @ ReadError::Damaged { .. }) => {
                     self.note(&error);
@@ -204,6 +205,12 @@ impl Tape {
     pub fn clocks(&self) -> Vec<String> {
         clocks::sentences(&self.sources)
     }
+}
+
+/// Whether records are as a node writes them. Numbers of nodes are given here and by nobody else: tables are as long as
+/// the largest.
+fn is_of_one_node(run: &[u8]) -> bool {
+    records(run).all(|(header, _)| header.node == 0)
 }
 
 /// The chapters of a single track: its frames.

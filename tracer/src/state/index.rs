@@ -142,7 +142,7 @@ mod tests {
             let mut set = BTreeSet::new();
             for (is_insert, hash, position) in steps {
                 // The same low bits for some, and other high ones.
-                let hash = hash % 4 * 0x4000_0000 + hash.wrapping_sub(2);
+                let hash = (hash % 4 * 0x4000_0000).wrapping_add(hash.wrapping_sub(2));
                 if is_insert && set.insert((hash, position)) {
                     index.insert(Hashed(hash), position);
                 } else if !is_insert {

@@ -31,9 +31,9 @@ pub(super) fn doubts(sources: &[Source], placements: &[Placement]) -> Vec<String
     doubts
 }
 
-/// How sessions stand to each other in time, one sentence each; none of one alone.
+/// How the sessions of several nodes stand to each other in time, one sentence each; none of one node alone.
 pub(super) fn sentences(sources: &[Source]) -> Vec<String> {
-    if sources.len() < 2 {
+    if sources.iter().all(|source| source.node == 0) {
         return Vec::new();
     }
     sources.iter().map(|source| sentence(source, sources)).collect()

@@ -9,8 +9,9 @@ use crate::{
     session::{ReadError, SessionFile},
 };
 
-/// Frames in which the beginning is looked for: a prologue is shorter.
-const FRAMES_AT_MOST: usize = 256;
+/// Frames in which the beginning is looked for, and bytes of records in them: a prologue is shorter.
+const FRAMES_AT_MOST: usize = 16_384;
+const BYTES_AT_MOST: usize = 64 << 20;
 
 /// Where the records of a file stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,13 +49,15 @@ impl Opening {
     /// Of a file. What is damaged is passed over.
     pub(super) fn of(file: &SessionFile) -> Result<Self, ReadError> {
         let mut opening = Self::default();
-        for index in 0..file.frames().len().min(FRAMES_AT_MOST) {
+        let mut bytes = 0_usize;
+        for (index, frame) in file.frames().iter().enumerate().take(FRAMES_AT_MOST) {
+            bytes = bytes.saturating_add(frame.record_bytes as usize);
             match file.read(index) {
                 Ok(frame) => opening.take_in(index, &frame),
                 Err(ReadError::Damaged { .. }) => {}
                 Err(error) => return Err(error),
             }
-            if opening.is_told_by(index) {
+            if opening.is_told_by(index) || bytes > BYTES_AT_MOST {
                 break;
             }
         }

@@ -117,6 +117,16 @@ fn a_damaged_chapter_is_empty_and_told() {
 }
 
 #[test]
+fn numbers_of_nodes_in_a_file_mean_nothing() {
+    let directory = TempDir::new().unwrap();
+    let header = RecordHeader { node: u16::MAX, ..header::<ReadyRecord>(2, 0) };
+    let record = ReadyRecord { header }.as_bytes().to_vec();
+    let path = written(directory.path(), "one", &[node(1, "a", 0), record]);
+    let tape = Tape::open(&[path]).unwrap();
+    assert_eq!(told(&all_records(&tape)), [(0, 2, 0)]);
+}
+
+#[test]
 fn no_file_is_no_tape_and_none_is_named_twice() {
     assert!(matches!(Tape::open(&[]), Err(TapeError::Empty)));
     let directory = TempDir::new().unwrap();
