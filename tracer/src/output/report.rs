@@ -121,7 +121,7 @@ impl Report {
     ///
     /// Never in practice: everything in it can be written as JSON.
     pub fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(&self.document(usize::MAX))
+        serde_json::to_string(&self.document(usize::MAX))
     }
 }
 

@@ -49,8 +49,9 @@ fn a_report_of_a_node_in_trouble() {
 }
 
 #[test]
-fn a_report_of_a_node_in_trouble_as_json() {
-    insta::assert_snapshot!(busy().json().unwrap());
+fn a_report_of_every_event_as_json() {
+    let document = of_every_event().document(usize::MAX);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap());
 }
 
 #[test]
