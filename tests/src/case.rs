@@ -23,6 +23,7 @@ mod loops;
 mod names;
 mod neighbour;
 mod reconcile;
+mod report;
 mod retransmit;
 mod route;
 mod ruleset;
@@ -98,6 +99,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         storm::CASES,
         translation::CASES,
         export::CASES,
+        report::CASES,
         screen::CASES,
         flight::CASES,
         fallback::CASES,

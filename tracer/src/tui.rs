@@ -26,6 +26,7 @@ mod writings;
 use crate::words::owner as owner_text;
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -103,6 +104,8 @@ pub struct Options {
     pub markers: Option<Sender<Block>>,
     /// Takes what else the user asks for.
     pub commands: Option<Sender<Command>>,
+    /// Where the last while is written to; the current directory if it is empty.
+    pub directory: PathBuf,
 }
 
 impl Default for Options {
@@ -116,6 +119,7 @@ impl Default for Options {
             has_mouse: false,
             markers: None,
             commands: None,
+            directory: PathBuf::new(),
         }
     }
 }
@@ -250,8 +254,17 @@ impl Drop for Desk {
 
 impl Desk {
     fn open(history: Moments, options: Options) -> Result<Self> {
-        let Options { limits: _, history_bytes: _, source, theme, filter, has_mouse, markers, commands } =
-            options;
+        let Options {
+            limits: _,
+            history_bytes: _,
+            source,
+            theme,
+            filter,
+            has_mouse,
+            markers,
+            commands,
+            directory,
+        } = options;
         let theme = Theme::find(theme, |name| std::env::var(name).ok()).context("TRACER_THEME")?;
         let mut screens = Screens::open()?;
         if theme.asks_background {
@@ -273,7 +286,7 @@ impl Desk {
             moment: None,
             theme,
             answers: Answers::default(),
-            written: Writings::default(),
+            written: Writings::new(directory),
             indexing: None,
         })
     }

@@ -92,7 +92,10 @@ fn session(arguments: &Session) -> Result<()> {
         .iter()
         .map(|file| path::absolute(file).with_context(|| format!("cannot find {}", file.display())))
         .collect::<Result<_>>()?;
-    let mut command = build::cargo();
-    command.args(["bench", "--locked", "--package", "tracer", "--bench", "session", "--"]);
-    run_command(command.args(files))
+    for bench in ["session", "report"] {
+        let mut command = build::cargo();
+        command.args(["bench", "--locked", "--package", "tracer", "--bench", bench, "--"]);
+        run_command(command.args(&files))?;
+    }
+    Ok(())
 }

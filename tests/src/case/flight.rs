@@ -106,7 +106,8 @@ fn by_hand(
         "the file does not begin with `ready`"
     );
 
-    screen.press("C-c")?;
+    // Not by Ctrl-C, which would end the shell behind it too.
+    screen.signal(Signal::SIGINT)?;
     screen.left()?.is_clean()?;
     ensure!(screen.sessions()?.len() == 2, "there are more files than triggers");
     Ok(())
@@ -123,7 +124,7 @@ fn by_finding(setting: &Setting) -> Result<()> {
     })?;
     let at = triggered(&events, &format!("duplicate-address {}", Family::V4.host(FAR)))?;
     ensure!(ignored < at, "the finding opened before what made it open");
-    screen.press("C-c")?;
+    screen.signal(Signal::SIGINT)?;
     screen.left()?.is_clean()?;
     ensure!(screen.sessions()?.len() == 1, "the finding that stays open was written again");
     Ok(())

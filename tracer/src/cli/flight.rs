@@ -36,10 +36,12 @@ const KEY: char = 'f';
 
 /// The options of a flight recorder.
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(next_help_heading = "Flight recorder")]
 pub(super) struct Arguments {
     /// Keep the last while in memory only, as in --flight 5m, and write it to a file when something happens, as often as it
     /// does. Each file is named by FILE and the time, and begins with what held before.
-    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "force")]
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["force", "max_size", "max_time"])]
     flight: Option<Duration>,
     /// What makes it write: finding (one opens that is a warning or worse), finding:ID (one of that rule opens), signal
     /// (SIGUSR1), key (f, on a terminal). Usually finding, signal and key.
@@ -78,12 +80,7 @@ impl Arguments {
 }
 
 /// Keeps the last while until a signal, the duration or an error ends it, and writes it whenever it is triggered.
-pub(super) fn run(
-    plan: Plan,
-    scope: &Scope,
-    output: PathBuf,
-    most_files: Option<usize>,
-) -> anyhow::Result<()> {
+pub(super) fn run(plan: Plan, scope: &Scope, output: PathBuf, most_files: Option<u32>) -> anyhow::Result<()> {
     let node = Node::find(scope)?;
     let captures = Captures::new(output, plan.tail_ns, plan.span_ns, most_files)?;
     node.run(async |blocks| Box::pin(fly(blocks, plan, captures)).await)

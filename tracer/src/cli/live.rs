@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// Replace the session file if there is one.
     #[arg(long, requires = "record")]
     force: bool,
-    /// Where sessions go that are begun with the key r; usually the current directory.
+    /// Where sessions go that the keys r and f begin; usually the current directory.
     #[arg(long, value_name = "DIRECTORY")]
     record_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -90,7 +90,12 @@ async fn show(
     let (sender, receiver) = mpsc::channel(1);
     let (marker_sender, markers) = mpsc::channel(MARKERS_WAITING);
     let (command_sender, commands) = mpsc::channel(1);
-    let options = tui::Options { markers: Some(marker_sender), commands: Some(command_sender), ..options };
+    let options = tui::Options {
+        markers: Some(marker_sender),
+        commands: Some(command_sender),
+        directory: directory.clone(),
+        ..options
+    };
     let keeper = Keeper { recording, directory, rotation, finishing: None, screens: sender };
     let screens = async {
         let shown = tui::run(receiver, options).await;

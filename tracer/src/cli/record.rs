@@ -36,7 +36,8 @@ pub(super) struct Arguments {
 /// Records until a signal, the duration or an error ends it.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(plan) = arguments.flight.plan() {
-        return flight::run(plan, &arguments.scope, arguments.output.clone(), None);
+        let most_files = arguments.rotation.rotation().max_files;
+        return flight::run(plan, &arguments.scope, arguments.output.clone(), most_files);
     }
     let node = Node::find(&arguments.scope)?;
     let recording = Recording::new(Some(&arguments.output), arguments.force, arguments.rotation.rotation())?;

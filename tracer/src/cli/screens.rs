@@ -1,5 +1,7 @@
 //! Options of the commands that show the screens.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::{
@@ -56,6 +58,7 @@ impl Screens {
             has_mouse: self.mouse,
             markers: None,
             commands: None,
+            directory: PathBuf::new(),
         }
     }
 }

@@ -14,12 +14,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow};
-use bytes::Bytes;
-use tracer_common::record::{Record, RecordHeader, SessionBeginRecord, SessionRecord};
-use zerocopy::IntoBytes as _;
+use anyhow::anyhow;
 
-use super::{CreateError, SessionWriter};
+use super::{CreateError, Prologue, SessionWriter, recorder::new_id};
 use crate::{
     block::Block,
     decode::records,
@@ -131,9 +128,14 @@ fn write(
     let (path, mut writer) = create(path)?;
     // As text: a broken pipe here must not pass for a reader of standard output that has gone.
     let failed = |error: io::Error| anyhow!("cannot write {}: {error}", path.display());
-    for block in opening(&kept, session_id()?) {
-        writer.append(&block).map_err(failed)?;
-    }
+    let prologue = Prologue {
+        id: new_id()?,
+        part: 1,
+        is_under_way: !kept.is_whole(),
+        began_ns: kept.begin_ns(),
+        records: kept.prologue().to_vec(),
+    };
+    writer.append_timeless(&prologue.block()).and_then(|_| writer.end_frame()).map_err(failed)?;
     for block in kept.blocks().chain([marker]) {
         writer.append(&block).map_err(failed)?;
     }
@@ -150,35 +152,6 @@ fn write(
     let metadata = writer.finish().and_then(|file| file.metadata()).map_err(failed)?;
     let file = (metadata.dev(), metadata.ino());
     Ok(Written { bytes: metadata.len(), lost: 0, file, path })
-}
-
-/// The records before the stream: which session it is, and what held before.
-fn opening(kept: &Kept, id: [u8; 16]) -> impl Iterator<Item = Block> {
-    let session =
-        SessionRecord { id, part: 1, is_under_way: u8::from(!kept.is_whole()), ..SessionRecord::default() };
-    let first = whole(kept.begin_ns(), &session);
-    let last = whole(kept.begin_ns(), &SessionBeginRecord::default());
-    [first].into_iter().chain(kept.prologue().to_vec()).chain([last]).map(Block)
-}
-
-/// A record of the node with its header.
-fn whole<R: Record>(time_ns: u64, record: &R) -> Bytes {
-    let header = RecordHeader {
-        time_ns,
-        kind: R::KIND as u16,
-        length_bytes: u16::try_from(size_of::<R>()).unwrap_or(u16::MAX),
-        ..RecordHeader::default()
-    };
-    [header.as_bytes(), &record.as_bytes()[size_of::<RecordHeader>()..]].concat().into()
-}
-
-fn session_id() -> anyhow::Result<[u8; 16]> {
-    use std::io::Read as _;
-    let mut id = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut id))
-        .context("cannot read /dev/urandom for the session's number")?;
-    Ok(id)
 }
 
 /// A new file of that name, or the first that is free of those with a number behind it.

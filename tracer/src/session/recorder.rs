@@ -117,7 +117,7 @@ impl Recorder {
     pub fn take(&mut self, block: &Block, standing: &Standing) {
         self.rotate(standing);
         if let Some(missed) = self.missed.take_if(|_| self.queue.has_room_again()) {
-            self.queue.push_anyway(queue::Message::Block(missed.block(standing)));
+            self.queue.push_anyway(queue::Message::Block(missed.block(standing), 0));
         }
         if self.missed.is_none() && self.queue.push(block) {
             return;
@@ -144,7 +144,7 @@ impl Recorder {
     /// Takes nothing more: what is left is written, and the index.
     pub fn close(&mut self, standing: &Standing) {
         if let Some(missed) = self.missed.take() {
-            self.queue.push_anyway(queue::Message::Block(missed.block(standing)));
+            self.queue.push_anyway(queue::Message::Block(missed.block(standing), 0));
         }
         self.queue.close();
     }
@@ -182,7 +182,7 @@ fn prologue(id: SessionId, part: u32, standing: &Standing) -> anyhow::Result<Pro
 }
 
 /// A number no other session has.
-fn new_id() -> anyhow::Result<SessionId> {
+pub(super) fn new_id() -> anyhow::Result<SessionId> {
     use std::io::Read as _;
     let mut id = SessionId([0; 16]);
     std::fs::File::open("/dev/urandom")

@@ -18,22 +18,30 @@ use crate::{
 const MOST: usize = 2;
 
 /// The files being written, each by a thread of its own. Dropping it waits for them.
-#[derive(Debug, Default)]
-pub(super) struct Writings(Vec<Ending>);
+#[derive(Debug)]
+pub(super) struct Writings {
+    directory: PathBuf,
+    ending: Vec<Ending>,
+}
 
 impl Writings {
+    /// Into a directory; the current one if that is empty.
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self { directory, ending: Vec::new() }
+    }
+
     /// Begins to write all that is kept, and answers the user.
     pub(super) fn begin(&mut self, model: &mut Model) {
         let text = match model.history.kept() {
-            _ if self.0.len() >= MOST => {
+            _ if self.ending.len() >= MOST => {
                 "not written: the disk is still busy with the files before".to_owned()
             }
             None => "there is nothing to write".to_owned(),
             Some(kept) => {
-                let path = named(model.shown().node.as_ref(), Timestamp::now());
+                let path = self.directory.join(named(model.shown().node.as_ref(), Timestamp::now()));
                 match Capture::begin(path, kept, &Text::new("flight recorder: key pressed")) {
                     Ok(capture) => {
-                        self.0.push(capture.end());
+                        self.ending.push(capture.end());
                         "writing the last while…".to_owned()
                     }
                     Err(error) => format!("cannot start the thread that writes: {error}"),
@@ -45,8 +53,8 @@ impl Writings {
 
     /// Tells what has been written.
     pub(super) fn tell(&mut self, model: &mut Model) {
-        let is_over = self.0.iter().position(Ending::is_over);
-        if let Some(ending) = is_over.map(|place| self.0.remove(place)) {
+        let is_over = self.ending.iter().position(Ending::is_over);
+        if let Some(ending) = is_over.map(|place| self.ending.remove(place)) {
             let input = match ending.finish() {
                 Ok(written) => Input::Answer(Text::new(&format!("written: {}", written.path.display()))),
                 Err(error) => Input::Notice(Text::new(&format!("{error:#}"))),
@@ -58,7 +66,7 @@ impl Writings {
 
 impl Drop for Writings {
     fn drop(&mut self) {
-        for ending in self.0.drain(..) {
+        for ending in self.ending.drain(..) {
             // The screens have gone: nobody is left to be told.
             if let Err(error) = ending.finish() {
                 log::error!("{error:#}");
@@ -67,17 +75,14 @@ impl Drop for Writings {
     }
 }
 
-/// In the current directory: `HOST-20261122T101322Z.tracer`.
+/// `tracer-HOST-flight-20261122T101322Z.tracer`.
 fn named(node: Option<&Node>, now: Timestamp) -> PathBuf {
     let host = node.map_or("", |node| node.host.as_str());
     let is_plain =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_');
     let host: String =
         host.chars().map(|character| if is_plain(character) { character } else { '_' }).collect();
-    // A name that begins with a dot would be hidden, and one with a hyphen an option.
-    let host = host.trim_start_matches(['.', '-']);
-    let host = if host.is_empty() { "tracer" } else { host };
-    format!("{host}-{}.tracer", now.strftime("%Y%m%dT%H%M%SZ")).into()
+    format!("tracer-{host}-flight-{}.tracer", now.strftime("%Y%m%dT%H%M%SZ")).into()
 }
 
 #[cfg(test)]
@@ -93,10 +98,9 @@ mod tests {
     fn files_are_named_by_host_and_time_whatever_the_host_is_called() {
         let now = Timestamp::from_second(1_790_000_000).unwrap();
         for (host, expected) in [
-            ("edge-node-3.example.org", "edge-node-3.example.org-20260921T141320Z.tracer"),
-            ("../../etc/x y", "_.._etc_x_y-20260921T141320Z.tracer"),
-            ("--force", "force-20260921T141320Z.tracer"),
-            ("", "tracer-20260921T141320Z.tracer"),
+            ("edge-node-3.example.org", "tracer-edge-node-3.example.org-flight-20260921T141320Z.tracer"),
+            ("../../etc/x y", "tracer-.._.._etc_x_y-flight-20260921T141320Z.tracer"),
+            ("", "tracer--flight-20260921T141320Z.tracer"),
         ] {
             let node = Node { kernel: Text::new("6.12"), host: Text::new(host) };
             assert_eq!(named(Some(&node), now), Path::new(expected), "{host}");

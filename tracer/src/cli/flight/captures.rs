@@ -23,7 +23,7 @@ pub(super) struct Captures {
     tail_ns: u64,
     /// Triggers that follow each other make a file no longer than this behind the first of them.
     longest_ns: u64,
-    most_files: Option<usize>,
+    most_files: Option<u32>,
     running: Option<Running>,
     ending: Vec<Ending>,
     written: VecDeque<Written>,
@@ -62,7 +62,7 @@ impl Captures {
         output: PathBuf,
         tail_ns: u64,
         longest_ns: u64,
-        most_files: Option<usize>,
+        most_files: Option<u32>,
     ) -> anyhow::Result<Self> {
         let directory = match output.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -171,7 +171,7 @@ impl Captures {
 
     fn remove_oldest(&mut self) {
         let Some(most) = self.most_files else { return };
-        while self.written.len() > most.max(1) {
+        while self.written.len() > most as usize {
             let Some(oldest) = self.written.pop_front() else { return };
             if let Err(error) = oldest.remove() {
                 self.told.push(format!("cannot remove {}: {error}", oldest.path.display()));

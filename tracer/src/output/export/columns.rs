@@ -147,7 +147,7 @@ columns! {
     Text: "text";
     Integer: "step_ns" "suspended_ns";
     Truth: "synchronised";
-    Integer: "largest_error_us";
+    Integer: "largest_error_us" "records" "duration_ns";
     Json: "accounting" "rest";
 }
 

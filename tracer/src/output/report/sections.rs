@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     document::{Document, Entry, Finding, Node, Ranking},
-    text::{bucket, seconds_of_day, span, time_of_day},
+    text::{Times, bucket},
 };
 use crate::words::{duration, exact};
 
@@ -127,6 +127,7 @@ fn ranked<T>(
 }
 
 fn findings(document: &Document) -> Section {
+    let times = Times::of(document);
     let columns = [
         words("severity"),
         words("node"),
@@ -135,12 +136,12 @@ fn findings(document: &Document) -> Section {
         words("seen (UTC)"),
         words("at the end"),
     ];
-    let rows = document.findings.iter().map(finding_row).collect();
+    let rows = document.findings.iter().map(|finding| finding_row(times, finding)).collect();
     let mut section = section("findings", "What stands out", vec![table(&columns, rows, 0)]);
     let columns = [words("time (UTC)"), words("type"), words("event")];
     for finding in document.findings.iter().filter(|finding| !finding.evidence.is_empty()) {
         let evidence = finding.evidence.iter();
-        let rows = evidence.map(|one| vec![time_of_day(one.time), one.kind.to_owned(), one.text.clone()]);
+        let rows = evidence.map(|one| vec![times.exact(one.time), one.kind.to_owned(), one.text.clone()]);
         let caption = Some(format!("{} {}: {}", finding.mark, finding.who, finding.what));
         let rows = rows.collect();
         section.tables.push(Table { caption, ..table(&columns, rows, finding.more_evidence) });
@@ -151,13 +152,13 @@ fn findings(document: &Document) -> Section {
     section
 }
 
-fn finding_row(finding: &Finding) -> Vec<String> {
+fn finding_row(times: Times, finding: &Finding) -> Vec<String> {
     vec![
         format!("{}\u{a0}{}", finding.mark, finding.severity),
         finding.node.clone().unwrap_or_default(),
         finding.who.clone(),
         finding.what.clone(),
-        finding.span.map(span).unwrap_or_default(),
+        finding.span.map(|span| times.span(span)).unwrap_or_default(),
         finding.status.to_owned(),
     ]
 }
@@ -175,17 +176,18 @@ fn rates(document: &Document) -> Section {
 }
 
 fn timeline(document: &Document) -> Section {
+    let times = Times::of(document);
     let columns =
         [words("from (UTC)"), words("to"), words("type"), number("events"), words(NETNS), words("what")];
-    let rows = document.timeline.entries.iter().map(entry_row).collect();
+    let rows = document.timeline.entries.iter().map(|entry| entry_row(times, entry)).collect();
     section("timeline", "Timeline", vec![table(&columns, rows, document.timeline.more)])
 }
 
-fn entry_row(entry: &Entry) -> Vec<String> {
+fn entry_row(times: Times, entry: &Entry) -> Vec<String> {
     let lasts = entry.last > entry.first;
     vec![
-        time_of_day(entry.first),
-        if lasts { time_of_day(entry.last) } else { String::new() },
+        times.exact(entry.first),
+        if lasts { times.exact(entry.last) } else { String::new() },
         entry.kind.to_owned(),
         if entry.kind == "finding" { String::new() } else { exact(entry.events) },
         entry.place.to_string(),
@@ -194,6 +196,7 @@ fn entry_row(entry: &Entry) -> Vec<String> {
 }
 
 fn resent(document: &Document) -> Section {
+    let times = Times::of(document);
     let columns = [
         words("to"),
         words(NETNS),
@@ -213,7 +216,7 @@ fn resent(document: &Document) -> Section {
             peer.kinds.clone(),
             exact(u64::from(peer.longest_run)),
             if outage == 0 { String::new() } else { duration(outage) },
-            span(peer.span),
+            times.span(peer.span),
             peer.owner.clone().unwrap_or_default(),
         ]
     });
@@ -235,7 +238,7 @@ fn resent(document: &Document) -> Section {
             flow.kinds.clone(),
             flow.state.clone(),
             flow.longest_outage.map(|outage| duration(outage.duration_ns())).unwrap_or_default(),
-            span(flow.span),
+            times.span(flow.span),
             flow.owner.clone(),
         ]
     });
@@ -243,6 +246,7 @@ fn resent(document: &Document) -> Section {
 }
 
 fn neighbours(document: &Document) -> Section {
+    let times = Times::of(document);
     let columns = [
         words("address"),
         words("device"),
@@ -264,7 +268,7 @@ fn neighbours(document: &Document) -> Section {
                 exact(one.taken),
                 exact(one.ignored),
                 exact(one.claims),
-                span(one.span),
+                times.span(one.span),
             ]);
         }
     }
@@ -273,6 +277,7 @@ fn neighbours(document: &Document) -> Section {
 }
 
 fn servers(document: &Document) -> Section {
+    let times = Times::of(document);
     let columns = [
         words("service"),
         words("real server"),
@@ -285,7 +290,7 @@ fn servers(document: &Document) -> Section {
     let servers = ranked(None, &columns, &document.servers, |server| {
         let weights = server.weights.iter().map(|step| {
             let weight = step.weight.map_or("gone".to_owned(), |weight| weight.to_string());
-            format!("{weight} {}", seconds_of_day(step.since))
+            format!("{weight} {}", times.seconds(step.since))
         });
         vec![
             server.service.clone(),
@@ -301,10 +306,16 @@ fn servers(document: &Document) -> Section {
 }
 
 fn others(document: &Document) -> Section {
+    let times = Times::of(document);
     let columns = [words("decision"), number("times"), words("seen (UTC)")];
     let rows = document.conntrack.iter();
-    let rows = rows
-        .map(|told| vec![told.event.to_owned(), exact(told.times), told.span.map(span).unwrap_or_default()]);
+    let rows = rows.map(|told| {
+        vec![
+            told.event.to_owned(),
+            exact(told.times),
+            told.span.map(|span| times.span(span)).unwrap_or_default(),
+        ]
+    });
     let caption = Some("Decisions of conntrack".to_owned());
     let conntrack = Table { caption, ..table(&columns, rows.collect(), 0) };
     let columns = [
@@ -322,7 +333,7 @@ fn others(document: &Document) -> Section {
             told.meaning.to_owned(),
             told.direction.to_owned(),
             exact(told.messages),
-            span(told.span),
+            times.span(told.span),
         ]
     });
     let columns = [words("table"), words(NETNS), number("rules"), number("most rules"), number("repeated")];

@@ -6,7 +6,7 @@ use tracer_common::counters::KindCounters;
 
 use super::Report;
 use crate::{
-    event::{Body, Event, Netns, Stats},
+    event::{Body, Event, Netns, RetransmitKind, Stats, Text},
     output::tests::{events, every_event},
     state::fixture,
 };
@@ -128,4 +128,50 @@ fn numbers_are_those_of_the_events() {
     assert_eq!(told, resent as u64);
     assert!(document.timeline.entries.len() < 100, "{}", document.timeline.entries.len());
     assert!(document.timeline.entries.is_sorted_by_key(|entry| entry.first));
+}
+
+#[test]
+fn everything_of_several_nodes_names_its_node() {
+    let hosts = ["node-a", "node-b"];
+    let of = |number: usize, milliseconds, body| {
+        let node = u16::try_from(number).unwrap();
+        let mut event = fixture::event(milliseconds, body);
+        event.netns = Netns { node, ..event.netns };
+        event
+    };
+    let named = (0..2).map(|number| {
+        let (kernel, host) = (Text::new("6.12.0"), Text::new(hosts[number]));
+        of(number, 1_000, Body::Node { kernel, host })
+    });
+    let resent = (0..20).map(|turn| {
+        let told = fixture::retransmit(RetransmitKind::Syn, "10.0.0.1:4242", "10.0.0.2:80");
+        of(turn % 2, 2_000 + turn as u64, Body::Retransmit(told))
+    });
+    let mut report = report(named.chain(resent));
+    report.note_clocks(["node-a and node-b overlap".to_owned()]);
+    let document = report.document(100);
+    let told: Vec<_> = document.nodes.iter().map(|node| node.host.as_str()).collect();
+    assert_eq!(told, hosts);
+    for places in [
+        document.peers.rows.iter().map(|row| &row.place).collect::<Vec<_>>(),
+        document.flows.rows.iter().map(|row| &row.place).collect(),
+        document
+            .timeline
+            .entries
+            .iter()
+            .filter(|row| row.kind == "retransmit")
+            .map(|row| &row.place)
+            .collect(),
+    ] {
+        let mut nodes: Vec<_> = places.iter().map(|place| place.node.as_deref()).collect();
+        nodes.sort();
+        assert_eq!(nodes, hosts.map(Some));
+    }
+    let mut nodes: Vec<_> = document.findings.iter().filter_map(|finding| finding.node.as_deref()).collect();
+    nodes.sort();
+    assert_eq!(nodes, hosts, "{:?}", document.findings);
+    let text = report.markdown().to_string();
+    for expected in ["### node-b", "node-a and node-b overlap", "| node-b 4026531840 |", "## The nodes"] {
+        assert!(text.contains(expected), "{expected} is not in\n{text}");
+    }
 }

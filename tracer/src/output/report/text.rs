@@ -1,6 +1,6 @@
 //! Times and lists as the report writes them.
 
-use super::document::{Extent, Moment};
+use super::document::{Document, Extent, Moment};
 use crate::words::duration;
 
 /// `one`, `one and two`, `one, two and three`.
@@ -17,20 +17,43 @@ pub(super) fn time(moment: Moment) -> String {
     wall(moment).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The time of day in UTC, to the millisecond: `10:14:07.123`.
-pub(super) fn time_of_day(moment: Moment) -> String {
-    wall(moment).strftime("%H:%M:%S%.3f").to_string()
+/// How times are written: with the date only where a session is of several days.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    with_date: bool,
 }
 
-/// The time of day in UTC, to the second.
-pub(super) fn seconds_of_day(moment: Moment) -> String {
-    wall(moment).strftime("%H:%M:%S").to_string()
-}
+impl Times {
+    /// Those of a report.
+    pub(super) fn of(document: &Document) -> Self {
+        let date = |moment: Moment| wall(moment).strftime("%F").to_string();
+        Self { with_date: document.span.is_some_and(|span| date(span.first) != date(span.last)) }
+    }
 
-/// From when to when: `10:14:07 to 10:15:00`, or one time if both are within a second.
-pub(super) fn span(extent: Extent) -> String {
-    let (first, last) = (seconds_of_day(extent.first), seconds_of_day(extent.last));
-    if first == last && extent.duration_ns() < 1_000_000_000 { first } else { format!("{first} to {last}") }
+    /// To the millisecond, in UTC: `10:14:07.123`, `2026-06-09 10:14:07.123`.
+    pub(super) fn exact(self, moment: Moment) -> String {
+        wall(moment).strftime(if self.with_date { "%F %H:%M:%S%.3f" } else { "%H:%M:%S%.3f" }).to_string()
+    }
+
+    /// To the second, in UTC.
+    pub(super) fn seconds(self, moment: Moment) -> String {
+        wall(moment).strftime(if self.with_date { "%F %H:%M:%S" } else { "%H:%M:%S" }).to_string()
+    }
+
+    /// How many find room on the axis of a chart.
+    pub(super) fn most_on_an_axis(self) -> f64 {
+        if self.with_date { 5.0 } else { 8.0 }
+    }
+
+    /// From when to when: `10:14:07 to 10:15:00`, or one time if both are within a second.
+    pub(super) fn span(self, extent: Extent) -> String {
+        let (first, last) = (self.seconds(extent.first), self.seconds(extent.last));
+        if first == last && extent.duration_ns() < 1_000_000_000 {
+            first
+        } else {
+            format!("{first} to {last}")
+        }
+    }
 }
 
 /// How long a bucket is: `100 ms`, `5 s`, `10m00`.
@@ -49,4 +72,36 @@ fn wall(moment: Moment) -> jiff::Timestamp {
     let wall_ns = moment.0.wall_ns;
     let cut_ns = wall_ns - wall_ns.rem_euclid(MILLISECOND_NS);
     jiff::Timestamp::from_nanosecond(i128::from(cut_ns)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Times, bucket, joined};
+    use crate::{
+        output::report::document::{Extent, Moment},
+        state::fixture::at,
+    };
+
+    #[test]
+    fn lists_and_buckets_read_well() {
+        let parts = ["one", "two", "three"].map(str::to_owned);
+        let told: Vec<String> = (0..=3).map(|count| joined(&parts[..count])).collect();
+        assert_eq!(told, ["", "one", "one and two", "one, two and three"]);
+        let widths = [100_000_000, 5_000_000_000, 60_000_000_000, 7_200_000_000_000].map(bucket);
+        assert_eq!(widths, ["100 ms", "5 s", "1m00", "2h00"]);
+    }
+
+    #[test]
+    fn the_date_is_told_where_there_are_several_days() {
+        let span = Extent { first: Moment(at(1_500)), last: Moment(at(61_700)) };
+        for (with_date, exact, of_span) in [
+            (false, "10:13:21.500", "10:13:21 to 10:14:21"),
+            (true, "2026-06-09 10:13:21.500", "2026-06-09 10:13:21 to 2026-06-09 10:14:21"),
+        ] {
+            let times = Times { with_date };
+            assert_eq!((&*times.exact(span.first), &*times.span(span)), (exact, of_span));
+        }
+        let instant = Extent { first: span.first, last: Moment(at(1_900)) };
+        assert_eq!(Times { with_date: false }.span(instant), "10:13:21");
+    }
 }

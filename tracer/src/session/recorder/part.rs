@@ -13,7 +13,6 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use tracer_common::record::{Record, RecordHeader, SessionBeginRecord, SessionRecord};
 use zerocopy::IntoBytes as _;
 
-use super::count;
 use crate::{
     block::Block,
     event::SessionId,
@@ -116,8 +115,8 @@ impl Part {
         &self.path
     }
 
-    /// Takes a block. No frame ends within it, so that it is known which records are in which.
-    pub(super) fn append(&mut self, block: &Block) -> io::Result<()> {
+    /// Takes a block, of which so many records are those that came. No frame ends within it, so that it is known which records are in which.
+    pub(super) fn append(&mut self, block: &Block, records: u64) -> io::Result<()> {
         let is_full = self.pending.0 != 0 && self.pending.0 + block.0.len() > FRAME_BYTES;
         if is_full {
             self.end_frame()?;
@@ -125,7 +124,7 @@ impl Part {
         let Some(writer) = &mut self.writer else { return Err(io::ErrorKind::Unsupported.into()) };
         writer.append_timeless(block)?;
         self.pending.0 += block.0.len();
-        self.pending.1 += count(block);
+        self.pending.1 += records;
         Ok(())
     }
 

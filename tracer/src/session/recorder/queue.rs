@@ -12,8 +12,8 @@ use crate::block::Block;
 /// What the thread is to do.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// Write this.
-    Block(Block),
+    /// Write this, of which so many records are those that came.
+    Block(Block, u64),
     /// Go on in another file, which begins with this.
     NextPart(Prologue),
 }
@@ -21,7 +21,7 @@ pub(super) enum Message {
 impl Message {
     fn bytes(&self) -> usize {
         match self {
-            Self::Block(block) => block.0.len(),
+            Self::Block(block, _) => block.0.len(),
             Self::NextPart(_) => 0,
         }
     }
@@ -72,7 +72,7 @@ impl Queue {
             return false;
         }
         inner.bytes += block.0.len();
-        inner.messages.push_back(Message::Block(block.clone()));
+        inner.messages.push_back(Message::Block(block.clone(), count(block)));
         self.changed.notify_one();
         true
     }
@@ -91,12 +91,6 @@ impl Queue {
     pub(super) fn has_room_again(&self) -> bool {
         let inner = self.lock();
         !inner.is_abandoned && inner.bytes <= self.limit_bytes / 2
-    }
-
-    /// Whether something waits.
-    #[cfg(test)]
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.lock().messages.is_empty()
     }
 
     /// The next message, waited for until a moment.
@@ -143,6 +137,6 @@ impl Queue {
         inner.is_abandoned = true;
         inner.bytes = 0;
         let left = std::mem::take(&mut inner.messages);
-        left.iter().map(|message| if let Message::Block(block) = message { count(block) } else { 0 }).sum()
+        left.iter().map(|message| if let Message::Block(_, records) = message { *records } else { 0 }).sum()
     }
 }

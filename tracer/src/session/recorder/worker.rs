@@ -18,7 +18,7 @@ use super::{
 use crate::session::CreateError;
 
 /// How long a record waits for its frame to end. With what the program takes before, it is in the file within a second.
-const FRAME_INTERVAL: Duration = Duration::from_millis(800);
+const FRAME_INTERVAL: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 800 });
 
 /// How often a full disk is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,6 +34,8 @@ pub(super) struct Worker {
     finished: VecDeque<(PathBuf, Metadata)>,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
+    /// Whether nothing comes any more, and the attempt under way is the last.
+    is_leaving: bool,
 }
 
 /// Why no more is written.
@@ -49,7 +51,8 @@ impl Worker {
         shared: &Arc<Shared>,
     ) -> Self {
         let (queue, shared) = (Arc::clone(queue), Arc::clone(shared));
-        Self { names, force, max_files, part, number: 1, finished: VecDeque::new(), queue, shared }
+        let finished = VecDeque::new();
+        Self { names, force, max_files, part, number: 1, finished, queue, shared, is_leaving: false }
     }
 
     /// Writes until the queue is closed, or nothing can be written any more.
@@ -67,8 +70,8 @@ impl Worker {
         let mut next_frame = Instant::now() + FRAME_INTERVAL;
         loop {
             match self.queue.pop(next_frame) {
-                Popped::Message(Message::Block(block)) => {
-                    self.part.append(&block).map_err(|error| Ended(error.to_string()))?;
+                Popped::Message(Message::Block(block, records)) => {
+                    self.part.append(&block, records).map_err(|error| Ended(error.to_string()))?;
                 }
                 Popped::Message(Message::NextPart(prologue)) => self.next_part(&prologue)?,
                 Popped::Nothing => {}
@@ -132,13 +135,16 @@ impl Worker {
     }
 
     /// Waits a while before the next attempt, if the failure may pass and nobody wants to leave.
-    fn wait_for_room(&self, error: &io::Error) -> Result<(), Ended> {
+    fn wait_for_room(&mut self, error: &io::Error) -> Result<(), Ended> {
         if !may_pass(error) {
             return Err(Ended(error.to_string()));
         }
         self.shared.wait(error.to_string());
         if self.queue.is_closed_by(Instant::now() + RETRY_INTERVAL) {
-            return Err(Ended(error.to_string()));
+            // Once more, and no longer.
+            if std::mem::replace(&mut self.is_leaving, true) {
+                return Err(Ended(error.to_string()));
+            }
         }
         Ok(())
     }

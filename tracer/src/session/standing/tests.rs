@@ -250,7 +250,8 @@ fn ipvs_is_told_as_a_listing_would_tell_it() {
         });
         assert_eq!((found, held.len()), (expected, usize::from(expected.is_some())), "{name}");
     }
-    let whole = IpvsServiceRecord { service, persistence_timeout_s: 300, ..IpvsServiceRecord::default() };
+    let whole =
+        IpvsServiceRecord { service, flags: 1, persistence_timeout_s: 300, ..IpvsServiceRecord::default() };
     let blocks = [told(1, &whole, ""), told(2, &changed(added, 0, 0), "")];
     let [(2, Body::IpvsService(listed))] = &held(&blocks)[..] else { panic!("{:?}", held(&blocks)) };
     assert_eq!(listed.persistence_s.map(std::num::NonZero::get), Some(300));

@@ -38,7 +38,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(most_files: Option<usize>) -> Self {
+    fn new(most_files: Option<u32>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let output = directory.path().join("run.tracer");
         let captures = Captures::new(output, 10 * SECOND_NS, 100 * SECOND_NS, most_files).unwrap();

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use tracer_common::record::{
-    ClockRecord, ConntrackCountersRecord, ConntrackRecord, Flow, IpvsServiceKey, IpvsServiceRecord,
-    LinkRecord, MarkerRecord, RecordHeader, RecordKind, RuleRecord, change, clock_synchronised, clock_why,
-    conntrack_event,
+    ClockRecord, ConntrackCountersRecord, ConntrackRecord, Flow, GapRecord, IpvsServiceKey,
+    IpvsServiceRecord, LinkRecord, MarkerRecord, RecordHeader, RecordKind, RuleRecord, change,
+    clock_synchronised, clock_why, conntrack_event,
 };
 use zerocopy::{Immutable, IntoBytes};
 
@@ -98,6 +98,8 @@ fn more() -> Block {
         ..ClockRecord::default()
     };
     push(&mut bytes, &clock, "");
+    let gap = GapRecord { header: header(RecordKind::Gap, size_of::<GapRecord>()), records: 3, since_ns: 4 };
+    push(&mut bytes, &gap, "");
     let text = "it \"broke\" here\\";
     let marker = MarkerRecord { header: header(RecordKind::Marker, size_of::<MarkerRecord>() + text.len()) };
     push(&mut bytes, &marker, text);

@@ -47,6 +47,9 @@ pub(super) fn flows(state: &State) -> Ranking<Flow> {
 
 fn flow_row(state: &State, key: &FlowKey, flow: &state::Flow) -> Flow {
     let kinds: [u64; RetransmitKind::ALL.len()] = flow.kinds.map(u64::from);
+    let mut owner = owner_words(state, key, flow);
+    // The last is the network namespace, which the row tells apart.
+    owner.pop();
     Flow {
         name: flow_name(&key.endpoints),
         place: place(state, key.netns, flow.last),
@@ -60,7 +63,7 @@ fn flow_row(state: &State, key: &FlowKey, flow: &state::Flow) -> Flow {
             .longest_outage()
             .filter(|outage| outage.duration_ns() > 0)
             .map(|outage| extent(outage.began, outage.last)),
-        owner: owner_words(state, key, flow).join(" · "),
+        owner: owner.join(" · "),
     }
 }
 

@@ -5,10 +5,7 @@ use super::{
     markup::Markup,
 };
 use crate::{
-    output::report::{
-        document::{Answerer, Document, Neighbour},
-        text::time_of_day,
-    },
+    output::report::document::{Answerer, Document, Neighbour},
     words::counted,
 };
 
@@ -46,7 +43,7 @@ fn draw_kept(svg: &mut Markup, axis: Axis, y: f64, neighbour: &Neighbour, answer
         }
         let begin = axis.at(kept.since);
         let end = neighbour.kept.get(place + 1).map_or(right, |next| axis.at(next.since));
-        let words = format!("the kernel kept {} from {} on", answerer.mac, time_of_day(kept.since));
+        let words = format!("the kernel kept {} from {} on", answerer.mac, axis.times.exact(kept.since));
         bar(svg, "kept", (begin, y + 2.0), (end - begin, LANE - 4.0), &words);
     }
 }

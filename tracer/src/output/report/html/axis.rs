@@ -3,7 +3,7 @@
 use super::markup::Markup;
 use crate::output::report::{
     document::{Document, Extent, Moment},
-    text::{seconds_of_day, time},
+    text::{Times, time},
 };
 
 /// Widths in units of the drawing; a page scales it to its own.
@@ -17,6 +17,8 @@ pub(super) struct Axis {
     begin: Moment,
     begin_ns: f64,
     length_ns: f64,
+    /// How times are written.
+    pub(super) times: Times,
 }
 
 impl Axis {
@@ -24,7 +26,12 @@ impl Axis {
     pub(super) fn of(document: &Document) -> Option<Self> {
         let Extent { first, .. } = document.span?;
         let span_ns = document.span?.duration_ns();
-        Some(Self { begin: first, begin_ns: float(first.0.boot_ns), length_ns: float(span_ns).max(1.0) })
+        Some(Self {
+            begin: first,
+            begin_ns: float(first.0.boot_ns),
+            length_ns: float(span_ns).max(1.0),
+            times: Times::of(document),
+        })
     }
 
     /// Where a moment is, from left to right.
@@ -49,7 +56,7 @@ impl Axis {
             let x = self.at_offset(offset_ns);
             line(svg, "grid", (x, top), (x, bottom));
             let nanoseconds = whole(offset_ns);
-            let label = seconds_of_day(later(self.begin, nanoseconds));
+            let label = self.times.seconds(later(self.begin, nanoseconds));
             text(svg, "tick", (x, bottom + 14.0), "middle", &label);
         }
         line(svg, "frame", (LEFT, bottom), (WIDTH - RIGHT, bottom));
@@ -57,13 +64,13 @@ impl Axis {
 
     /// Round times, as offsets from the beginning in nanoseconds.
     fn ticks(self) -> Vec<f64> {
-        /// Lines at most; a label needs a tenth of the width.
-        const MOST: f64 = 8.0;
         const STEPS_S: [u32; 16] =
             [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400];
+        // A label needs a tenth of the width, one with a date more.
+        let most = self.times.most_on_an_axis();
         let seconds = self.length_ns / 1e9;
-        let step = STEPS_S.into_iter().map(f64::from).find(|step| seconds / step <= MOST);
-        let step = step.unwrap_or_else(|| (seconds / MOST / 86_400.0).ceil() * 86_400.0);
+        let step = STEPS_S.into_iter().map(f64::from).find(|step| seconds / step <= most);
+        let step = step.unwrap_or_else(|| (seconds / most / 86_400.0).ceil() * 86_400.0);
         #[expect(clippy::cast_precision_loss, reason = "a part of a second does not show")]
         let wall_s = self.begin.0.wall_ns as f64 / 1e9;
         let first = (wall_s / step).ceil() * step - wall_s;

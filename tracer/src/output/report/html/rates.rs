@@ -7,7 +7,7 @@ use super::{
 use crate::{
     output::report::{
         document::{Document, Entry, Finding, Rate},
-        text::{bucket, time_of_day},
+        text::bucket,
     },
     words::{counted, exact},
 };
@@ -83,7 +83,7 @@ fn draw_rate(svg: &mut Markup, axis: Axis, y: f64, bucket_ns: u64, rate: &Rate) 
 
 fn draw_marker(svg: &mut Markup, axis: Axis, bottom: f64, marker: &Entry) {
     let x = axis.at(marker.first);
-    let words = format!("{} {}: {}", time_of_day(marker.first), marker.kind, marker.text);
+    let words = format!("{} {}: {}", axis.times.exact(marker.first), marker.kind, marker.text);
     let class = if is_of_user(marker) { "marker user" } else { "marker" };
     svg.element("g", &[("class", class)], |svg| {
         svg.element("title", &[], |svg| svg.text(&words));
