@@ -75,7 +75,7 @@ mod tests {
     use crate::{
         event::{Body, RetransmitKind},
         state::{
-            State,
+            Limits, State,
             fixture::{event, retransmit},
         },
     };
@@ -95,5 +95,30 @@ mod tests {
                 state.timeline.events().iter().map(|event| event.time.boot_ns / 1_000_000).collect();
             assert_eq!(arrived, times.collect::<Vec<_>>(), "{count}");
         }
+    }
+
+    /// A row that was asked for may be another's by the time it is needed.
+    #[test]
+    fn a_batch_arrives_where_one_after_the_other_does_though_rows_are_given_up() {
+        let limits = Limits { flows: 5, timeline: 40, ..Limits::default() };
+        let (mut one_by_one, mut batched) = (State::new(limits), State::new(limits));
+        let mut batch = Batch::new(&mut batched);
+        for number in 0..500_u64 {
+            // Of a few flows more often than of others.
+            let source = format!("10.0.0.1:{}", 1 + number * number % 23 % 11);
+            let told = retransmit(RetransmitKind::Syn, &source, "10.0.0.2:80");
+            let event = event(number, Body::Retransmit(told));
+            one_by_one.apply(&event);
+            batch.push(event);
+        }
+        batch.finish();
+        let flows = |state: &State| {
+            let mut flows: Vec<_> = state.flows.iter().map(|(key, flow)| (*key, flow.attempts())).collect();
+            flows.sort_unstable();
+            (flows, state.flows.evicted())
+        };
+        assert!(one_by_one.flows.evicted() > 100);
+        assert_eq!(flows(&batched), flows(&one_by_one));
+        assert_eq!(batched.timeline.events(), one_by_one.timeline.events());
     }
 }
