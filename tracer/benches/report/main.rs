@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (flows, records, stretches) = if is_bench { (FLOWS, STRETCH, 10) } else { (100, 2_000, 2) };
     let directory = tempfile::tempdir()?;
     let made_up = directory.path().join("session");
-    write_session(&made_up, &mix::blocks(flows, records), stretches)?;
+    write_session(&made_up, &mix::run(flows, 0..records), stretches)?;
     println!(
         "{:<20} {:>10} {:>9} {:>9} {:>9} {:>9} {:>11} {:>11}",
         "", "records", "read s", "text ms", "page ms", "JSON ms", "page bytes", "peak MiB"

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // `cargo test --all-targets` runs benchmarks too, and wants only to see them end well.
     let is_bench = std::env::args().any(|argument| argument == "--bench");
     let (flows, records, rounds) = if is_bench { (FLOWS, RECORDS, ROUNDS) } else { (100, 1_000, 1) };
-    let blocks = mix::blocks(flows, records);
+    let blocks = mix::run(flows, 0..records);
     let before_bytes = resident_bytes()?;
     let state = applied(&blocks);
     let state_bytes = resident_bytes()?.saturating_sub(before_bytes);
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     measure("decode, state", records, rounds, || Ok(apply_all(&mut full, &blocks)))?;
     drop(full);
     measure("decode, state, from nothing", records, rounds, || Ok(applied(&blocks).events()))?;
-    let few = mix::blocks(flows.div_ceil(100), records);
+    let few = mix::run(flows.div_ceil(100), 0..records);
     let mut state = applied(&few);
     measure("decode, state, few flows", records, rounds, || Ok(apply_all(&mut state, &few)))?;
     drop((state, few));

@@ -15,13 +15,8 @@ const BLOCK_BYTES: usize = 1 << 16;
 
 const NETNS: u32 = 4_026_531_840;
 
-/// Blocks with that many records of that many flows: of a thousand records 940 retransmits, 20 proposals of neighbours,
-/// 10 claims, 20 decisions of conntrack and 10 of IPVS. Flows come in no order that a cache could follow.
-pub(crate) fn blocks(flows: u32, records: u32) -> Vec<Block> {
-    run(flows, 0..records)
-}
-
-/// The same of a part of them, for more than find room at once.
+/// Blocks with those records, by their number, of that many flows: of a thousand records 940 retransmits, 20 proposals of
+/// neighbours, 10 claims, 20 decisions of conntrack and 10 of IPVS. Flows come in no order that a cache could follow.
 pub(crate) fn run(flows: u32, records: Range<u32>) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut buffer = BytesMut::with_capacity(2 * BLOCK_BYTES);

@@ -236,7 +236,7 @@ impl Recorder {
             1 => "1 file".to_owned(),
             files => format!("{files} files"),
         };
-        tell(&format!("{files}; {}", tally.summary_of(&size(outcome.bytes), "")));
+        tell(&format!("{files}; {}", tally.summary_of(&size(outcome.bytes))));
         outcome.failure.map_or(Ok(()), Err)
     }
 }

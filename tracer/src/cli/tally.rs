@@ -129,11 +129,11 @@ impl Tally {
         if recorded.parts > 1 {
             written = format!("{written} in {} files", recorded.parts);
         }
-        self.summary_of(&written, &lost(recorded))
+        self.summary_of(&(written + &lost(recorded)))
     }
 
-    /// The same of what was written by others: how much that is, and what of it was lost.
-    pub(super) fn summary_of(&self, written: &str, lost: &str) -> String {
+    /// The same of what was written by others: how much that is, and what of it is missing.
+    pub(super) fn summary_of(&self, written: &str) -> String {
         let families: Vec<String> = COUNTED_FAMILIES
             .iter()
             .zip(self.families)
@@ -149,7 +149,6 @@ impl Tally {
                 "{text}; seen in the kernel: {seen}, of which {suppressed} suppressed and {lost} lost"
             );
         }
-        text.push_str(lost);
         match self.hooks.missing() {
             0 => text,
             missing => {

@@ -47,7 +47,7 @@ fn wrong_use_has_exit_status_2() {
         ("tracer events --filter", ErrorKind::InvalidValue),
         ("tracer record", ErrorKind::MissingRequiredArgument),
         ("tracer record -o a --filter failed", ErrorKind::UnknownArgument),
-        ("tracer report a --format html", ErrorKind::InvalidValue),
+        ("tracer report a --format pdf", ErrorKind::InvalidValue),
         ("tracer replay", ErrorKind::MissingRequiredArgument),
         ("tracer nothing", ErrorKind::InvalidSubcommand),
     ] {
