@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (records, rounds) = if is_bench { (RECORDS, ROUNDS) } else { (2_000, 1) };
     let mut samples = vec![
         Sample { name: "storm of 10,000 SYNs a second".to_owned(), blocks: storm::blocks(records) },
-        Sample { name: "busy node, 100,000 flows".to_owned(), blocks: mix::blocks(records / 10, records) },
+        Sample { name: "busy node, 100,000 flows".to_owned(), blocks: mix::run(records / 10, 0..records) },
     ];
     for file in std::env::args().skip(1).filter(|argument| !argument.starts_with('-')) {
         let blocks: io::Result<Vec<Block>> = SessionReader::open(Path::new(&file))?.collect();
