@@ -266,16 +266,9 @@ impl State {
     /// Takes an event in everywhere but in the timeline, and says whether it belongs there.
     fn count_in(&mut self, event: &Event, row: Option<Asked>) -> bool {
         let &Event { time, netns, cpu: _, ref body } = event;
-        match body {
-            Body::Session(part) => {
-                self.machines.of_mut(netns.node).session_begins(time, *part);
-                return false;
-            }
-            Body::SessionBegin => {
-                self.session_goes_on(netns.node, time);
-                return false;
-            }
-            _ => {}
+        if matches!(body, Body::Session(_) | Body::SessionBegin) {
+            self.session_told(event);
+            return false;
         }
         let is_prologue = self.machines.is_prologue(netns.node, time);
         if !is_prologue {
@@ -305,47 +298,17 @@ impl State {
                 self.ipvs.decision(netns, time, decided);
                 self.translations.ipvs(netns, time, decided);
             }
-            Body::Icmp(icmp) => {
-                self.rates.count(Family::Path, time);
-                self.path.icmp(netns, time, icmp);
-            }
-            Body::Duplicate(duplicate) => {
-                self.rates.count(Family::Path, time);
-                self.path.duplicate(netns, time, duplicate);
-            }
-            Body::Stats(stats) => self.accounting.sample(netns.node, stats),
+            Body::Icmp(_) | Body::Duplicate(_) | Body::Route(_) | Body::Rule(_) => self.path_told(event),
             Body::IpvsChange(change) => self.ipvs.change(netns, time, change),
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
-            Body::HookStatus(status) => self.hooks.status_of(netns.node, status),
-            Body::Owner(_)
-            | Body::Container(_)
-            | Body::Namespace(_)
-            | Body::Marker(_)
-            | Body::Session(_)
-            | Body::SessionBegin => {}
-            Body::Gap(gap) => self.accounting.unrecorded += gap.records,
-            Body::Node { kernel, host } => {
-                // Of several, the first one stands for all.
-                if netns.node == 0 || self.node.is_none() {
-                    self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
-                }
-            }
-            Body::Ready => self.hooks.set_ready(netns.node),
-            Body::Clock(clock) => self.machines.of_mut(netns.node).clock = Some(*clock),
-            Body::Facts(facts) => self.machines.of_mut(netns.node).told(facts),
-            Body::Route(route) => {
-                self.rates.count(Family::Path, time);
-                self.routes.route(route);
-            }
             Body::RouteLookup(_) | Body::Translation(_) => self.looked_up(event),
             Body::Address(address) => self.routes.address(netns, address),
             Body::Link(link) => self.routes.link(netns, link),
-            Body::Rule(_) if body.is_snapshot() => {}
-            Body::Rule(_) => self.rates.count(Family::Path, time),
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
+            _ => self.node_told(netns.node, body),
         }
         if flows_before != (self.flows.len(), self.flows.evicted()) {
             self.flow_namespaces.touch(netns, || ());
@@ -364,10 +327,46 @@ impl State {
         is_told
     }
 
-    /// What comes now happened while the session file was recorded. Where the file begins with tracer itself, the first
-    /// record says when that was, as it does live.
-    fn session_goes_on(&mut self, node: u16, time: Timestamp) {
-        let machine = self.machines.of_mut(node);
+    /// Takes in what became of the way of packets. Rules that were there before did not happen.
+    fn path_told(&mut self, event: &Event) {
+        let &Event { time, netns, ref body, .. } = event;
+        if !body.is_snapshot() {
+            self.rates.count(Family::Path, time);
+        }
+        match body {
+            Body::Icmp(icmp) => self.path.icmp(netns, time, icmp),
+            Body::Duplicate(duplicate) => self.path.duplicate(netns, time, duplicate),
+            Body::Route(route) => self.routes.route(route),
+            _ => {}
+        }
+    }
+
+    /// Takes in what is told of a node and of tracer there.
+    fn node_told(&mut self, node: u16, body: &Body) {
+        match body {
+            Body::Stats(stats) => self.accounting.sample(node, stats),
+            Body::HookStatus(status) => self.hooks.status_of(node, status),
+            Body::Gap(gap) => self.accounting.unrecorded += gap.records,
+            // Of several, the first one stands for all.
+            Body::Node { kernel, host } if node == 0 || self.node.is_none() => {
+                self.node = Some(Node { kernel: kernel.clone(), host: host.clone() });
+            }
+            Body::Ready => self.hooks.set_ready(node),
+            Body::Clock(clock) => self.machines.of_mut(node).clock = Some(*clock),
+            Body::Facts(facts) => self.machines.of_mut(node).told(facts),
+            _ => {}
+        }
+    }
+
+    /// A session file begins, or its prologue ends: what comes now happened while it was recorded. Where it begins with
+    /// tracer itself, the first record says when that was, as it does live.
+    fn session_told(&mut self, event: &Event) {
+        let &Event { time, netns, ref body, .. } = event;
+        let machine = self.machines.of_mut(netns.node);
+        if let Body::Session(part) = body {
+            machine.session_begins(time, *part);
+            return;
+        }
         machine.prologue_ends();
         if machine.session.is_some_and(|session| session.is_under_way) {
             self.began.get_or_insert(time);

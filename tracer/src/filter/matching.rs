@@ -169,9 +169,8 @@ fn any_end(body: &Body, side: Side, test: impl Fn(End) -> bool) -> bool {
             destination = rule.destination.is_some_and(|prefix| test(prefix.address.into()));
         }
         Body::Icmp(icmp) => {
-            if let Some(about) = &icmp.about {
-                (source, destination) = both(&about.flow, &test);
-            }
+            let about = icmp.about.as_ref();
+            (source, destination) = about.map_or((false, false), |about| both(&about.flow, &test));
             source |= icmp.sender.is_some_and(|sender| test(sender.into()));
         }
         Body::Duplicate(duplicate) => (source, destination) = both(&duplicate.flow, &test),

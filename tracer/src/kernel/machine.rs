@@ -12,7 +12,7 @@ pub fn facts(paths: &Paths) -> Vec<(String, String)> {
     [
         ("tracer", Some(env!("CARGO_PKG_VERSION").to_owned())),
         ("architecture", Some(env::consts::ARCH.to_owned())),
-        ("cpus", line(&paths.sys.join("devices/system/cpu/online")).and_then(|list| cpus(&list))),
+        ("cpus", line(&paths.sys.join("devices/system/cpu/online")).and_then(|list| count_of_cpus(&list))),
         ("boot id", line(&paths.proc.join("sys/kernel/random/boot_id"))),
         ("kernel build", line(&paths.proc.join("version"))),
     ]
@@ -22,10 +22,10 @@ pub fn facts(paths: &Paths) -> Vec<(String, String)> {
 }
 
 /// How many CPUs a list as `0-3,8` names.
-fn cpus(list: &str) -> Option<String> {
+fn count_of_cpus(list: &str) -> Option<String> {
     let count = |range: &str| -> Option<u32> {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        last.parse::<u32>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1)
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        to.parse::<u32>().ok()?.checked_sub(from.parse().ok()?)?.checked_add(1)
     };
     list.split(',').map(count).sum::<Option<u32>>().map(|number| number.to_string())
 }
@@ -56,7 +56,7 @@ mod tests {
 
     use tracer_common::offsets::{Field, Offsets};
 
-    use super::{cpus, facts, offsets, place};
+    use super::{count_of_cpus, facts, offsets, place};
     use crate::kernel::Paths;
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
             ("3-0", None),
             ("a", None),
         ] {
-            assert_eq!(cpus(list).as_deref(), expected, "{list}");
+            assert_eq!(count_of_cpus(list).as_deref(), expected, "{list}");
         }
     }
 

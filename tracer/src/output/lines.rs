@@ -173,10 +173,7 @@ impl Lines {
             Body::Duplicate(body) => ("duplicate", icmp::duplicate(body, arrow)),
             Body::Clock(body) => ("clock", clock::change(body)),
             Body::Gap(body) => ("gap", clock::gap(body)),
-            Body::Marker(text) => {
-                let subject = text.to_string();
-                ("marker", Columns { kind: "user", subject, ..Columns::default() })
-            }
+            Body::Marker(text) => ("marker", clock::marker(text)),
             // Listings are for the state, and for programs that read JSON.
             Body::NeighbourEntry(_)
             | Body::IpvsService(_)

@@ -110,20 +110,20 @@ impl Standing {
 
     /// Takes a fact in unless what is known of it is newer, or it ended without having been known.
     fn keep(&mut self, kind: RecordKind, identity: Identity, fact: Fact) {
-        let Some(shelf) = shelf_of(kind).and_then(|place| self.shelves.get_mut(place)) else { return };
-        let is_news = match shelf.get(&identity) {
+        let Some(facts) = place_of(kind).and_then(|place| self.shelves.get_mut(place)) else { return };
+        let is_news = match facts.get(&identity) {
             Some(known) => fact.time_ns >= known.time_ns,
             None => fact.record.is_some(),
         };
         if is_news {
             let time_ns = fact.time_ns;
-            *shelf.touch(identity, || Fact { time_ns, record: None }) = fact;
+            *facts.touch(identity, || Fact { time_ns, record: None }) = fact;
         }
     }
 
     fn record(&self, kind: RecordKind, identity: &Identity) -> Option<Bytes> {
-        let shelf = shelf_of(kind).and_then(|place| self.shelves.get(place))?;
-        shelf.get(identity)?.record.clone()
+        let facts = place_of(kind).and_then(|place| self.shelves.get(place))?;
+        facts.get(identity)?.record.clone()
     }
 
     /// Whether no record has come yet: who begins now misses nothing.
@@ -167,6 +167,6 @@ impl Standing {
     }
 }
 
-fn shelf_of(kind: RecordKind) -> Option<usize> {
+fn place_of(kind: RecordKind) -> Option<usize> {
     KEPT.iter().position(|(kept, ..)| *kept == kind)
 }

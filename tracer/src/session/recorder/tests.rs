@@ -176,7 +176,7 @@ fn a_slow_reader_loses_records_that_are_told_where_they_are_missing() {
         let (copy, mut pipe) = (copy.clone(), pipe.try_clone().unwrap());
         std::thread::spawn(move || {
             use std::io::Read as _;
-            let (mut session, mut part) = (Vec::new(), [0; 1 << 16]);
+            let (mut session, mut part) = (Vec::new(), [0; 1 << 12]);
             while !session.ends_with(&0x8f92_eab1_u32.to_le_bytes()) {
                 match pipe.read(&mut part) {
                     Ok(length) => session.extend(&part[..length]),

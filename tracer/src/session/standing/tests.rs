@@ -157,7 +157,10 @@ fn what_is_in_a_namespace_ends_with_it() {
     assert_eq!(told, [(8, 1), (8, 2), (7, 4)]);
     let names = events(&standing.records());
     let Body::Namespace(last) = &names[2].body else { panic!("{names:?}") };
-    assert_eq!((last.change, last.name.as_ref().map(|name| name.as_str())), (Change::Present, Some("new")));
+    assert_eq!(
+        (last.change, last.name.as_ref().map(crate::event::Text::as_str)),
+        (Change::Present, Some("new"))
+    );
 }
 
 #[test]
@@ -315,7 +318,7 @@ proptest! {
         let began_ns = last_ns;
         let prologue =
             Prologue { id, part: 2, is_under_way: true, began_ns, records: of_before.records() };
-        let state = replayed(&prologue, &[after.clone()]);
+        let state = replayed(&prologue, std::slice::from_ref(&after));
         let mut alone = State::default();
         Decoder::default().decode(&after, |event| alone.apply(&event));
         prop_assert_eq!(state.events(), alone.events(), "the prologue is no event");
