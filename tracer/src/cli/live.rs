@@ -96,8 +96,7 @@ async fn show(
         directory: directory.clone(),
         ..options
     };
-    let keeper =
-        Keeper { recording, directory, rotation, finishing: None, failure: None, screens: sender };
+    let keeper = Keeper { recording, directory, rotation, finishing: None, failure: None, screens: sender };
     let screens = async {
         let shown = tui::run(receiver, options).await;
         stop.ask();

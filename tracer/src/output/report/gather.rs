@@ -15,7 +15,7 @@ use super::{
 use crate::{
     event::{ConntrackEvent, Timestamp},
     state::{COUNTED_FAMILIES, Span, State},
-    words::owner::netns_column,
+    words::owner::netns_name,
 };
 
 /// Rows of a ranking.
@@ -76,15 +76,8 @@ fn extent_of(span: Span) -> Extent {
 
 /// Where something was, by the names known then.
 fn place(state: &State, netns: Netns, then: Timestamp) -> Place {
-    let node = node_name(state, netns);
-    let name = if netns.inode == 0 { String::new() } else { netns_column(state, netns, then) };
-    // Of several nodes a column names the node, too, which here has a field of its own.
-    let netns = match node.as_deref().and_then(|node| name.strip_prefix(node)) {
-        Some("") => "node".to_owned(),
-        Some(rest) => rest.trim_start_matches(": ").to_owned(),
-        None => name,
-    };
-    Place { node, netns }
+    let name = if netns.inode == 0 { String::new() } else { netns_name(state, netns, then) };
+    Place { node: node_name(state, netns), netns: name }
 }
 
 /// The node something was on, if there are several.
