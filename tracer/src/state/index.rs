@@ -123,7 +123,8 @@ fn position(slot: u64) -> u32 {
 
 /// Where an entry is looked for first, before the mask.
 fn home(slot: u64) -> usize {
-    (slot >> 32) as usize
+    // The upper half always fits.
+    usize::try_from(slot >> 32).unwrap_or_default()
 }
 
 #[cfg(test)]

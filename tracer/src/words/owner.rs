@@ -62,11 +62,15 @@ pub(crate) fn namespace_words(state: &State, netns: Netns, then: Timestamp) -> V
     words
 }
 
-/// A network namespace in a column: its name or whose it is, the number where neither is known. Where there are several
-/// nodes, the node's name stands before it, or alone for the node itself.
+/// A network namespace without its node: its name or whose it is, the number where neither is known.
+pub(crate) fn netns_name(state: &State, netns: Netns, then: Timestamp) -> String {
+    state.names.namespace(netns, then).and_then(names_of).unwrap_or_else(|| netns.to_string())
+}
+
+/// The same in a column. Where there are several nodes, the node's name stands before it, or alone for the node itself.
 pub(crate) fn netns_column(state: &State, netns: Netns, then: Timestamp) -> String {
     let namespace = state.names.namespace(netns, then);
-    let words = namespace.and_then(names_of).unwrap_or_else(|| netns.to_string());
+    let words = netns_name(state, netns, then);
     match state.names.one_of_several(netns.node) {
         Some(node) if netns.inode == 0 || namespace.is_some_and(|namespace| namespace.is_of_node) => {
             node.to_string()

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     event::{ConntrackEvent, Timestamp},
     state::{COUNTED_FAMILIES, Span, State},
-    words::owner::netns_column,
+    words::owner::netns_name,
 };
 
 /// Rows of a ranking.
@@ -76,7 +76,7 @@ fn extent_of(span: Span) -> Extent {
 
 /// Where something was, by the names known then.
 fn place(state: &State, netns: Netns, then: Timestamp) -> Place {
-    let name = if netns.inode == 0 { String::new() } else { netns_column(state, netns, then) };
+    let name = if netns.inode == 0 { String::new() } else { netns_name(state, netns, then) };
     Place { node: node_name(state, netns), netns: name }
 }
 
