@@ -1,8 +1,12 @@
 //! Peers that do not answer.
 
-use super::{About, Finding, MOST_OF_A_RULE, Severity, peers::Peer, tell_left_out};
+use super::{
+    About, Finding, MOST_OF_A_RULE, Severity,
+    peers::{self, Peer},
+    sums::{Peers, Sums},
+    tell_left_out,
+};
 use crate::{
-    event::RetransmitKind,
     state::{Span, State, Subject},
     words::{describe::kinds_text, duration, exact},
 };
@@ -19,26 +23,20 @@ const STUCK_RUN: u32 = 6;
 const SLOW_RUN: u32 = 3;
 
 /// One fact a peer.
-pub(super) fn collect(state: &State, peers: &[Peer<'_>], facts: &mut Vec<Finding>) {
-    let silent: Vec<(Severity, &Peer<'_>)> =
-        peers.iter().filter_map(|peer| Some((severity(peer)?, peer))).collect();
-    let all = silent.len();
-    facts.extend(silent.into_iter().take(MOST_OF_A_RULE).map(|(severity, peer)| fact(state, severity, peer)));
+pub(super) fn collect(state: &State, peers: &Peers, facts: &mut Vec<Finding>) {
+    let (silent, all) = peers.worst(MOST_OF_A_RULE, severity);
+    let details = peers::those(state, silent.iter().map(|&(key, _)| key));
+    facts.extend(silent.iter().filter_map(|(key, severity)| Some(fact(state, *severity, details.get(key)?))));
     tell_left_out(facts, ID, all, Severity::Warning, ("peers", "that segments are resent to in vain"));
 }
 
-fn severity(peer: &Peer<'_>) -> Option<Severity> {
-    let handshakes = handshakes(peer);
-    let is_unanswered = handshakes > 0 && peer.longest_run >= UNANSWERED_RUN;
-    if is_unanswered || handshakes >= MANY_HANDSHAKES || peer.longest_run >= STUCK_RUN {
+fn severity(peer: &Sums) -> Option<Severity> {
+    let is_unanswered = peer.handshakes > 0 && peer.longest_run >= UNANSWERED_RUN;
+    if is_unanswered || peer.handshakes >= MANY_HANDSHAKES || peer.longest_run >= STUCK_RUN {
         return Some(Severity::Critical);
     }
-    let is_slow = handshakes > 1 || peer.longest_run >= SLOW_RUN;
-    (is_slow || peer.failed > 0).then_some(Severity::Warning)
-}
-
-fn handshakes(peer: &Peer<'_>) -> u64 {
-    [RetransmitKind::Syn, RetransmitKind::SynAck].into_iter().map(|kind| peer.kinds[kind as usize]).sum()
+    let is_slow = peer.handshakes > 1 || peer.longest_run >= SLOW_RUN;
+    (is_slow || peer.has_failed).then_some(Severity::Warning)
 }
 
 fn fact(state: &State, severity: Severity, peer: &Peer<'_>) -> Finding {

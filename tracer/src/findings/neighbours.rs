@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{About, Finding, MOST_OF_A_RULE, Severity, tell_left_out};
+use super::{About, Finding, MOST_OF_A_RULE, Severity, sums::Peers, tell_left_out};
 use crate::{
     event::Verdict,
     state::{Neighbour, NeighbourKey, Span, State, Subject, top},
@@ -13,7 +13,7 @@ const CONTESTED: &str = "duplicate-address";
 const SILENT: &str = "neighbour-unreachable";
 
 /// One fact an address.
-pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
+pub(super) fn collect(state: &State, peers: &Peers, facts: &mut Vec<Finding>) {
     let contested = state.neighbours.iter().filter(|(_, neighbour)| neighbour.is_contested());
     let all = contested.clone().count();
     let worst = top(contested, Neighbour::trouble, MOST_OF_A_RULE);
@@ -25,7 +25,7 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
         Severity::Warning,
         ("addresses", "that several hardware addresses answer for"),
     );
-    silent(state, facts);
+    silent(state, peers, facts);
 }
 
 fn contested_fact(key: &NeighbourKey, neighbour: &Neighbour) -> Finding {
@@ -61,18 +61,17 @@ fn is_silent(neighbour: &Neighbour) -> bool {
 }
 
 /// Next hops, or peers on the link, that failed to answer and have flows behind them.
-fn silent(state: &State, facts: &mut Vec<Finding>) {
+fn silent(state: &State, peers: &Peers, facts: &mut Vec<Finding>) {
     let failed = state.neighbours.iter().filter(|(_, neighbour)| is_silent(neighbour));
     let mut behind: FxHashMap<_, u64> =
         failed.clone().map(|(key, _)| ((key.netns, key.address), 0)).collect();
     if behind.is_empty() {
         return;
     }
-    for (flow, _) in state.flows.iter() {
-        let peer = flow.endpoints.destination.ip();
-        let gateway = state.routes.reached(flow.netns, peer).and_then(|reached| reached.gateway);
-        if let Some(flows) = behind.get_mut(&(flow.netns, gateway.unwrap_or(peer))) {
-            *flows += 1;
+    for (&(netns, peer), sums) in peers.iter() {
+        let gateway = state.routes.reached(netns, peer).and_then(|reached| reached.gateway);
+        if let Some(flows) = behind.get_mut(&(netns, gateway.unwrap_or(peer))) {
+            *flows += u64::from(sums.flows);
         }
     }
     let flows_behind =

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{About, Finding, MOST_OF_A_RULE, Severity, tell_left_out};
+use super::{About, Finding, MOST_OF_A_RULE, Severity, sums::Peers, tell_left_out};
 use crate::{
-    event::{IcmpClass, LookupResult, Netns, RetransmitKind, RouteType},
+    event::{IcmpClass, LookupResult, Netns, RouteType},
     state::{FlowKey, IcmpKey, IcmpSubject, Loop, NetworkKey, Reached, Span, State, Subject},
     words::{describe::flow_name, exact},
 };
@@ -20,10 +20,10 @@ const ASTRAY: &str = "reply-misrouted";
 const SEVERAL: u64 = 3;
 
 /// One fact an address.
-pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
+pub(super) fn collect(state: &State, peers: &Peers, facts: &mut Vec<Finding>) {
     let round = loops(state, facts);
     icmp(state, &round, facts);
-    astray(state, facts);
+    astray(state, peers, facts);
 }
 
 /// Gives back where the packets were to go.
@@ -102,7 +102,7 @@ fn icmp(state: &State, round: &FxHashSet<IpAddr>, facts: &mut Vec<Finding>) {
 }
 
 /// Peers of retransmitting flows that the routing does not send to.
-fn astray(state: &State, facts: &mut Vec<Finding>) {
+fn astray(state: &State, resent_to: &Peers, facts: &mut Vec<Finding>) {
     let peers = state.routes.peers.iter().filter(|(_, reached)| reached.result.is_astray());
     let peers: FxHashMap<(Netns, IpAddr), &Reached> =
         peers.map(|(key, reached)| ((key.netns, key.peer), reached)).collect();
@@ -110,14 +110,13 @@ fn astray(state: &State, facts: &mut Vec<Finding>) {
         return;
     }
     let mut astray: FxHashMap<(Netns, IpAddr), u64> = FxHashMap::default();
-    for (key, flow) in state.flows.iter() {
-        let peer = key.endpoints.destination.ip();
-        let Some(reached) = peers.get(&(key.netns, peer)) else { continue };
-        let is_dialled_by_peer = flow.of_kind(RetransmitKind::SynAck) > 0;
+    for (&(netns, peer), sums) in resent_to.iter().filter(|((_, peer), _)| !peer.is_loopback()) {
+        let Some(reached) = peers.get(&(netns, peer)) else { continue };
         // What this node dials may be an address of its own, as a service's is.
-        let is_own = reached.result == LookupResult::Route(RouteType::LOCAL) && !is_dialled_by_peer;
-        if !is_own && !peer.is_loopback() {
-            *astray.entry((key.netns, peer)).or_default() += 1;
+        let is_own = reached.result == LookupResult::Route(RouteType::LOCAL);
+        let flows = if is_own { sums.dialled_by_peer } else { sums.flows };
+        if flows > 0 {
+            astray.insert((netns, peer), u64::from(flows));
         }
     }
     let mut sorted: Vec<_> = astray.into_iter().collect();

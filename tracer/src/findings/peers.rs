@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
+use super::sums::PeerKey;
 use crate::{
-    event::{Endpoint, Netns, RetransmitKind, Timestamp},
+    event::{Endpoint, RetransmitKind, Timestamp},
     state::{Flow, FlowKey, NetworkKey, State, Subject},
     words::{describe::flow_name, exact, owner::owner_column},
 };
@@ -79,7 +80,6 @@ impl<'a> Peer<'a> {
         self.undone += u64::from(flow.undone);
         self.longest_run = self.longest_run.max(flow.longest_run);
         self.outage_ns = self.outage_ns.max(flow.longest_outage_ns(now));
-        self.recent += flow.recent.sum_before(now, RECENT_SECONDS);
         self.first = self.first.min(flow.first);
         self.last = self.last.max(flow.last);
     }
@@ -119,12 +119,31 @@ impl<'a> Peer<'a> {
     }
 }
 
+/// Some peers, without what was attempted lately.
+pub(super) fn those(
+    state: &State,
+    keys: impl ExactSizeIterator<Item = PeerKey>,
+) -> FxHashMap<PeerKey, Peer<'_>> {
+    if keys.len() == 0 {
+        return FxHashMap::default();
+    }
+    let mut peers: FxHashMap<PeerKey, Option<Peer<'_>>> = keys.map(|key| (key, None)).collect();
+    for (key, flow) in state.flows.iter() {
+        if let Some(peer) = peers.get_mut(&(key.netns, key.endpoints.destination.ip())) {
+            peer.get_or_insert_with(|| Peer::new(key, flow)).add(state.now(), key, flow);
+        }
+    }
+    peers.into_iter().filter_map(|(key, peer)| Some((key, peer?))).collect()
+}
+
 /// All peers, those with the most attempts first.
 pub(crate) fn most_resent_to(state: &State) -> Vec<Peer<'_>> {
-    let mut peers: FxHashMap<(Netns, IpAddr), Peer<'_>> = FxHashMap::default();
+    let mut peers: FxHashMap<PeerKey, Peer<'_>> = FxHashMap::default();
     for (key, flow) in state.flows.iter() {
         let place = (key.netns, key.endpoints.destination.ip());
-        peers.entry(place).or_insert_with(|| Peer::new(key, flow)).add(state.now(), key, flow);
+        let peer = peers.entry(place).or_insert_with(|| Peer::new(key, flow));
+        peer.add(state.now(), key, flow);
+        peer.recent += flow.recent.sum_before(state.now(), RECENT_SECONDS);
     }
     let mut sorted: Vec<_> = peers.into_iter().collect();
     sorted.sort_unstable_by_key(|(place, peer)| (std::cmp::Reverse(peer.attempts()), *place));
