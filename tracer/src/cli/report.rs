@@ -44,7 +44,9 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut playback = Playback::open(&arguments.files, &arguments.shifts, &arguments.view.scope)?;
     let clocks = playback.clocks();
-    clocks.iter().for_each(|sentence| tell(sentence));
+    for sentence in &clocks {
+        tell(sentence);
+    }
     let mut report = Report::new(arguments.view.for_session()?);
     report.note_clocks(clocks);
     for block in &mut playback {

@@ -2,7 +2,7 @@
 
 use tracer_common::record::RecordKind;
 
-use super::document::Events;
+use super::document::EventCount;
 use crate::event::{Body, ConntrackEvent, Event, RetransmitKind};
 
 /// Counts of every type and kind, in the order they appeared.
@@ -29,7 +29,7 @@ impl Counts {
     }
 
     /// What was counted, by type.
-    pub(super) fn rows(&self) -> Vec<Events> {
+    pub(super) fn rows(&self) -> Vec<EventCount> {
         let resent = RetransmitKind::ALL
             .into_iter()
             .map(|kind| (RecordKind::Retransmit, kind.name(), self.retransmits[kind as usize]));
@@ -38,7 +38,7 @@ impl Counts {
         // Stable: within a type the order in which the kinds appeared.
         rows.sort_by_key(|&(kind, ..)| kind as u16);
         rows.into_iter()
-            .map(|(kind, word, events)| Events { name: kind.name(), kind: word, events })
+            .map(|(kind, word, events)| EventCount { name: kind.name(), kind: word, events })
             .collect()
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct Document {
     pub(super) conntrack: Vec<Conntrack>,
     pub(super) icmp: Ranking<Icmp>,
     pub(super) rulesets: Ranking<Ruleset>,
-    pub(super) events: Vec<Events>,
+    pub(super) events: Vec<EventCount>,
     pub(super) gaps: Gaps,
 }
 
@@ -356,7 +356,7 @@ pub(super) struct Ruleset {
 
 /// Events of one type and kind.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Events {
+pub(super) struct EventCount {
     #[serde(rename = "type")]
     pub(super) name: &'static str,
     #[serde(skip_serializing_if = "str::is_empty")]

@@ -161,15 +161,13 @@ impl Log {
             }
             let largest = Importance::ALL.into_iter().max_by_key(|&importance| sizes[importance as usize]);
             let Some(importance) = largest else { return };
-            match self.helpful_patience(importance, sizes[importance as usize].div_ceil(2)) {
-                Some(patience) => {
-                    self.patience[importance as usize] = patience;
-                    self.entries = joined(mem::take(&mut self.entries), importance, patience);
-                }
-                None => {
-                    self.crowded[importance as usize] = Some(now);
-                    self.give_up_smallest(importance, excess.min(sizes[importance as usize]));
-                }
+            let size = sizes[importance as usize];
+            if let Some(patience) = self.helpful_patience(importance, size.div_ceil(2)) {
+                self.patience[importance as usize] = patience;
+                self.entries = joined(mem::take(&mut self.entries), importance, patience);
+            } else {
+                self.crowded[importance as usize] = Some(now);
+                self.give_up_smallest(importance, excess.min(size));
             }
         }
         self.newest =

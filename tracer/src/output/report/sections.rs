@@ -103,7 +103,9 @@ impl Table {
     fn leave_out_empty(&mut self) {
         let empty = |column: &&Column| self.cells(column.title).all(str::is_empty);
         let empty: Vec<&str> = self.columns.iter().filter(empty).map(|column| column.title).collect();
-        empty.into_iter().for_each(|title| self.leave_out(title));
+        for title in empty {
+            self.leave_out(title);
+        }
     }
 }
 

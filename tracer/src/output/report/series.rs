@@ -25,14 +25,11 @@ const WIDTHS_NS: [u64; 11] = [
 ];
 
 /// How long a bucket is after so many mergers.
-fn width_ns(mergers: u32) -> u64 {
-    match WIDTHS_NS.get(mergers as usize) {
-        Some(&width_ns) => width_ns,
-        None => {
-            let doublings = mergers + 1 - WIDTHS_NS.len() as u32;
-            HOUR_NS.saturating_mul(1_u64.checked_shl(doublings).unwrap_or(u64::MAX))
-        }
-    }
+fn width_ns(mergers: usize) -> u64 {
+    WIDTHS_NS.get(mergers).copied().unwrap_or_else(|| {
+        let doublings = u32::try_from(mergers + 1 - WIDTHS_NS.len()).unwrap_or(u32::MAX);
+        HOUR_NS.saturating_mul(1_u64.checked_shl(doublings).unwrap_or(u64::MAX))
+    })
 }
 
 /// Counts of `N` sorts in buckets of equal length from an origin on. Where the session outgrows `limit` buckets, as many
@@ -41,7 +38,7 @@ fn width_ns(mergers: u32) -> u64 {
 pub(super) struct Series<const N: usize> {
     origin_ns: u64,
     limit: usize,
-    mergers: u32,
+    mergers: usize,
     buckets: Vec<[u64; N]>,
 }
 
@@ -128,7 +125,7 @@ mod tests {
             let (width, next) = (width_ns(mergers), width_ns(mergers + 1));
             assert!(next > width && next.is_multiple_of(width), "{mergers}: {width} {next}");
         }
-        assert_eq!(width_ns(WIDTHS_NS.len() as u32), 2 * 3_600 * SECOND_NS);
+        assert_eq!(width_ns(WIDTHS_NS.len()), 2 * 3_600 * SECOND_NS);
     }
 
     #[test]

@@ -165,11 +165,11 @@ fn everything_of_several_nodes_names_its_node() {
             .collect(),
     ] {
         let mut nodes: Vec<_> = places.iter().map(|place| place.node.as_deref()).collect();
-        nodes.sort();
+        nodes.sort_unstable();
         assert_eq!(nodes, hosts.map(Some));
     }
     let mut nodes: Vec<_> = document.findings.iter().filter_map(|finding| finding.node.as_deref()).collect();
-    nodes.sort();
+    nodes.sort_unstable();
     assert_eq!(nodes, hosts, "{:?}", document.findings);
     let text = report.markdown().to_string();
     for expected in ["### node-b", "node-a and node-b overlap", "| node-b 4026531840 |", "## The nodes"] {

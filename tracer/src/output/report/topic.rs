@@ -103,9 +103,8 @@ impl Topic {
                 (counted.change.name(), About::Table(counted.family, counted.table.clone()))
             }
             Body::HookStatus(status) => ("", About::Hook(status.hook)),
-            Body::Marker(_) => ("", About::Namespace),
+            Body::Marker(_) | Body::Gap(_) => ("", About::Namespace),
             Body::Clock(clock) => (clock.change.name(), About::Namespace),
-            Body::Gap(_) => ("", About::Namespace),
             Body::Undo(_)
             | Body::Claim(_)
             | Body::ConntrackCounters(_)
@@ -132,8 +131,6 @@ impl Topic {
     pub(super) fn importance(&self) -> Importance {
         match self.kind {
             RecordKind::Retransmit => Importance::Resent,
-            RecordKind::Neighbour | RecordKind::Icmp | RecordKind::Duplicate => Importance::Fault,
-            RecordKind::ConntrackCounters => Importance::Fault,
             RecordKind::Conntrack => {
                 let event = ConntrackEvent::ALL.into_iter().find(|event| event.name() == self.word);
                 if event.is_some_and(ConntrackEvent::is_failure) {
@@ -143,7 +140,11 @@ impl Topic {
                 }
             }
             RecordKind::Ipvs if self.word == USUAL_REUSE => Importance::Usual,
-            RecordKind::Ipvs => Importance::Fault,
+            RecordKind::Ipvs
+            | RecordKind::Neighbour
+            | RecordKind::Icmp
+            | RecordKind::Duplicate
+            | RecordKind::ConntrackCounters => Importance::Fault,
             RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock | RecordKind::Gap => {
                 Importance::Frame
             }

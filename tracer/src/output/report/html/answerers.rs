@@ -36,7 +36,7 @@ fn draw_address(page: &mut Markup, axis: Axis, place: usize, neighbour: &Neighbo
 }
 
 fn draw_kept(svg: &mut Markup, axis: Axis, y: f64, neighbour: &Neighbour, answerer: &Answerer) {
-    let (_, right) = axis.ends();
+    let (_, right) = Axis::ends();
     for (place, kept) in neighbour.kept.iter().enumerate() {
         if kept.mac.as_deref() != Some(answerer.mac.as_str()) {
             continue;

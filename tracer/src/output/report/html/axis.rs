@@ -46,7 +46,7 @@ impl Axis {
     }
 
     /// The left and the right end.
-    pub(super) fn ends(self) -> (f64, f64) {
+    pub(super) fn ends() -> (f64, f64) {
         (LEFT, WIDTH - RIGHT)
     }
 

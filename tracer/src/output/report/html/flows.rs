@@ -38,6 +38,6 @@ fn draw_flow(svg: &mut Markup, axis: Axis, y: f64, flow: &Flow) {
         let words = format!("nothing got through for {}", duration(outage.duration_ns()));
         bar(svg, "outage", (begin, y + 3.0), ((end - begin).max(2.0), 14.0), &words);
     }
-    let (_, right) = axis.ends();
+    let (_, right) = Axis::ends();
     text(svg, "peak", (right + 4.0, y + 13.0), "start", &exact(flow.attempts));
 }

@@ -67,7 +67,7 @@ fn draw_finding(svg: &mut Markup, axis: Axis, y: f64, finding: &Finding) {
 }
 
 fn draw_rate(svg: &mut Markup, axis: Axis, y: f64, bucket_ns: u64, rate: &Rate) {
-    let (left, right) = axis.ends();
+    let (left, right) = Axis::ends();
     let floor = y + LANE - 4.0;
     name(svg, floor - BAR / 2.0, rate.family);
     line(svg, "frame", (left, floor), (right, floor));

@@ -55,7 +55,7 @@ fn draw_service(page: &mut Markup, axis: Axis, place: usize, servers: &[Server])
 }
 
 fn draw_weights(svg: &mut Markup, axis: Axis, top: f64, most: f64, server: &Server) {
-    let (_, right) = axis.ends();
+    let (_, right) = Axis::ends();
     let height = |weight: i32| top + WEIGHT - f64::from(weight.max(0)) / most * (WEIGHT - 6.0);
     let mut before: Option<f64> = None;
     for (place, step) in server.weights.iter().enumerate() {
@@ -77,7 +77,7 @@ fn draw_weights(svg: &mut Markup, axis: Axis, top: f64, most: f64, server: &Serv
 }
 
 fn draw_connections(svg: &mut Markup, axis: Axis, floor: f64, most: f64, server: &Server) {
-    let (left, right) = axis.ends();
+    let (left, right) = Axis::ends();
     line(svg, "frame", (left, floor), (right, floor));
     for (place, &[well, drained, turned_away]) in server.counts.iter().enumerate() {
         let offset_ns = float(place as u64) * float(server.bucket_ns);
