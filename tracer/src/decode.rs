@@ -144,12 +144,11 @@ impl Decoder {
         let tick_ns = self.clock(of_node).tick_ns;
         // Where it is; a copy, if a block begins at an odd address.
         let copied;
-        let record = match RetransmitRecord::ref_from_prefix(record) {
-            Ok((record, _)) => record,
-            Err(_) => {
-                copied = read::<RetransmitRecord>(record)?.0;
-                &copied
-            }
+        let record = if let Ok((record, _)) = RetransmitRecord::ref_from_prefix(record) {
+            record
+        } else {
+            copied = read::<RetransmitRecord>(record)?.0;
+            &copied
         };
         Some(Body::Retransmit(Retransmit::from_record(record, tick_ns)))
     }
