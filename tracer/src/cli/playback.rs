@@ -228,8 +228,10 @@ mod tests {
     #[test]
     fn a_duration_is_counted_from_when_everything_is_there() {
         use RecordKind::{Marker, Ready, Session, SessionBegin};
-        // Kind, time, node; the first record that is left out, for ten nanoseconds.
-        let table: [(&[(RecordKind, u64, u16)], u8, Option<usize>); 5] = [
+        /// Kind, time, node.
+        type Told = (RecordKind, u64, u16);
+        // What is told; of how many nodes; the first record that is left out, for ten nanoseconds.
+        let table: [(&[Told], u8, Option<usize>); 5] = [
             (&[(Marker, 1, 0), (Ready, 5, 0), (Marker, 14, 0), (Marker, 15, 0)], 0, Some(3)),
             (
                 &[(Session, 1, 0), (SessionBegin, 1, 0), (Marker, 12, 0), (Ready, 20, 0), (Marker, 29, 0)],

@@ -121,6 +121,7 @@ mod tests {
 
     #[test]
     fn what_opens_gets_worse_and_closes_is_noted_and_what_stays_is_not() {
+        use FindingStatus::{Closed, Open, Update};
         let one = |severity, what| finding(Family::Neighbour, severity, what);
         let other = finding(Family::Ipvs, Severity::Notice, "other");
         let steps = [
@@ -142,7 +143,6 @@ mod tests {
             .iter()
             .map(|change| (change.time, change.status, change.finding.what.as_str()))
             .collect();
-        use FindingStatus::{Closed, Open, Update};
         assert_eq!(
             told,
             [

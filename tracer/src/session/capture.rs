@@ -135,7 +135,7 @@ fn write(
         began_ns: kept.begin_ns(),
         records: kept.prologue().to_vec(),
     };
-    writer.append_timeless(&prologue.block()).and_then(|_| writer.end_frame()).map_err(failed)?;
+    writer.append_timeless(&prologue.block()).and_then(|()| writer.end_frame()).map_err(failed)?;
     for block in kept.blocks().chain([marker]) {
         writer.append(&block).map_err(failed)?;
     }

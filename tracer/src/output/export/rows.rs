@@ -53,16 +53,16 @@ impl Values {
     /// Takes in a value as JSON writes it; false if it is of another kind.
     fn push(&mut self, kind: Kind, json: &str) -> bool {
         match self {
-            Self::Texts { .. } if kind == Kind::Json => return self.push_text(json),
+            Self::Texts { .. } if kind == Kind::Json => self.push_text(json),
             Self::Texts { .. } => {
                 let Some(text) = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
                     return false;
                 };
-                return if text.contains('\\') {
+                if text.contains('\\') {
                     serde_json::from_str::<String>(json).is_ok_and(|text| self.push_text(&text))
                 } else {
                     self.push_text(text)
-                };
+                }
             }
             Self::Integers(values) => json.parse().map(|value| values.push(value)).is_ok(),
             Self::Numbers(values) => json.parse().map(|value| values.push(value)).is_ok(),
