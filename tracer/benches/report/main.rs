@@ -124,7 +124,7 @@ fn time_of<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, begin.elapsed())
 }
 
-/// The most memory this process ever had (`VmHWM` of proc_pid_status(5)).
+/// The most memory this process ever had (`VmHWM` of `/proc/self/status`).
 fn peak_mebibytes() -> Result<f64, Box<dyn Error>> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line =

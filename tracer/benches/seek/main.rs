@@ -61,13 +61,13 @@ fn measure(path: &Path, flows: u32, seeks: u32) -> Result<(), Box<dyn Error>> {
     }
     let indexed = began.elapsed();
     let (checkpoints, memory_bytes) = replay.checkpoints();
-    let (begin, end) = (replay.begin(), replay.end());
-    let length_ns = end.boot_ns - begin.boot_ns;
+    let first = replay.begin();
+    let length_ns = replay.end().boot_ns - first.boot_ns;
     let [mut far, mut back, mut on] = [const { Vec::<Duration>::new() }; 3];
     for seek in 0..seeks {
         // Everywhere, in no order.
         let share = u64::from(seek.wrapping_mul(0x9e37_79b9));
-        let to = Timestamp { boot_ns: begin.boot_ns + length_ns * share / (1 << 32), ..begin };
+        let to = Timestamp { boot_ns: first.boot_ns + length_ns * share / (1 << 32), ..first };
         far.push(go(&mut replay, to));
         back.push(go(&mut replay, to.earlier_by_ns(1_000_000_000)));
         on.push(go(&mut replay, to));

@@ -76,7 +76,7 @@ mod tests {
     fn block(second: u64) -> Block {
         let header = RecordHeader {
             kind: RecordKind::Node as u16,
-            length_bytes: size_of::<NodeRecord>() as u16,
+            length_bytes: u16::try_from(size_of::<NodeRecord>()).unwrap(),
             time_ns: second * SECOND_NS,
             ..RecordHeader::default()
         };

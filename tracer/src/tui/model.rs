@@ -161,7 +161,7 @@ impl Model {
 
     /// The state of now, for what no block tells.
     #[cfg(test)]
-    pub fn live(&mut self) -> &mut State {
+    pub(super) fn live(&mut self) -> &mut State {
         match &mut self.history {
             Moments::Coming(history) => history.live_mut(),
             Moments::Session(_) => panic!("a session has no state of now"),
