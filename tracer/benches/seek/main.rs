@@ -64,9 +64,9 @@ fn measure(path: &Path, flows: u32, seeks: u32) -> Result<(), Box<dyn Error>> {
     let first = replay.begin();
     let length_ns = replay.end().boot_ns - first.boot_ns;
     let [mut far, mut back, mut on] = [const { Vec::<Duration>::new() }; 3];
-    for seek in 0..seeks {
+    for number in 0..seeks {
         // Everywhere, in no order.
-        let share = u64::from(seek.wrapping_mul(0x9e37_79b9));
+        let share = u64::from(number.wrapping_mul(0x9e37_79b9));
         let to = Timestamp { boot_ns: first.boot_ns + length_ns * share / (1 << 32), ..first };
         far.push(go(&mut replay, to));
         back.push(go(&mut replay, to.earlier_by_ns(1_000_000_000)));

@@ -160,6 +160,9 @@ impl Model {
     }
 
     /// The state of now, for what no block tells.
+    ///
+    /// # Panics
+    /// If a session is shown, which has none.
     #[cfg(test)]
     pub(super) fn live(&mut self) -> &mut State {
         match &mut self.history {
