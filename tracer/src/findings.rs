@@ -20,7 +20,7 @@ mod sums;
 mod tests;
 pub(crate) mod watch;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 pub use self::log::{FINDING_CHANGES_KEPT, FindingChange, FindingStatus};
 use self::{log::Log, sums::Peers};
@@ -158,6 +158,26 @@ impl Findings {
         let mut all: Vec<&Finding> = self.open.iter().chain(&self.past).collect();
         all.sort_by_key(|finding| finding.severity);
         all
+    }
+
+    /// What the log has opened and closed and is no more, not even as past: each as it was told last, from when to when it
+    /// was, the worst first.
+    pub fn gone(&self) -> Vec<(Span, &Finding)> {
+        let mut gone: BTreeMap<(&str, &About), (Span, Option<&Finding>)> = BTreeMap::new();
+        for FindingChange { time, status, finding } in self.log.changes() {
+            let (span, told) = gone
+                .entry((finding.id, &finding.about))
+                .or_insert((Span { first: *time, last: *time }, None));
+            span.last = *time;
+            *told = (*status == FindingStatus::Closed).then_some(finding);
+        }
+        for finding in self.open.iter().chain(&self.past) {
+            gone.remove(&(finding.id, &finding.about));
+        }
+        let mut gone: Vec<_> =
+            gone.into_values().filter_map(|(span, finding)| Some((span, finding?))).collect();
+        gone.sort_by_key(|(_, finding)| finding.severity);
+        gone
     }
 
     /// The last findings that opened, became worse or better, or closed, oldest first.

@@ -127,7 +127,7 @@ impl Report {
 
 impl Collected {
     fn note(&mut self, event: &Event) {
-        let began = *self.began.get_or_insert(event.time);
+        let began = self.began_by(event);
         self.answering.note(began, event);
         self.servers.note(began, event);
         if self.is_of_node(event) | self.prologues.has(event) {
@@ -138,6 +138,18 @@ impl Collected {
             self.rates.get_or_insert_with(|| Series::new(began, RATE_BUCKETS)).add(event.time, place, 1);
         }
         self.log.note(event);
+    }
+
+    /// When the session began. The first record of a file comes before any that tells the wall clock: until then a wall
+    /// time is none.
+    fn began_by(&mut self, event: &Event) -> Timestamp {
+        let began = self.began.get_or_insert(event.time);
+        let is_told = self.nodes.is_empty() && matches!(event.body, Body::Node { .. });
+        if is_told {
+            let since_ns = event.time.boot_ns.cast_signed().saturating_sub(began.boot_ns.cast_signed());
+            began.wall_ns = event.time.wall_ns.saturating_sub(since_ns);
+        }
+        *began
     }
 
     /// Takes in what a node tells of itself, and says whether that is all there is to an event.

@@ -7,7 +7,7 @@ use tracer_common::record::RecordKind;
 use super::{extent_of, node_name};
 use crate::{
     event::Event,
-    findings::Finding as Found,
+    findings::{Finding as Found, Severity},
     output::report::document::{Evidence, Finding, Moment},
     state::{State, Subject},
     tui::view::event_fact,
@@ -20,14 +20,24 @@ const WITH_EVIDENCE: usize = 12;
 /// Events told of a finding.
 const EVIDENCE: usize = 8;
 
-/// All findings, the worst first.
+/// All findings, the worst first, behind them those that were gone when the session ended, and last what is only good to
+/// know.
 pub(super) fn findings(state: &State) -> Vec<Finding> {
-    let all = state.findings.all();
-    all.into_iter()
+    let all = state.findings.all().into_iter();
+    let told = all.map(|found| {
+        let status = if found.is_past(state.now()) { "past" } else { "open" };
+        (found, status, found.span)
+    });
+    let gone = state.findings.gone().into_iter().filter(|(_, found)| found.severity != Severity::Notice);
+    let gone = gone.map(|(span, found)| (found, "closed", Some(span)));
+    let mut told: Vec<_> = told.chain(gone).collect();
+    told.sort_by_key(|(found, ..)| found.severity == Severity::Notice);
+    told.into_iter()
         .enumerate()
-        .map(|(place, found)| {
+        .map(|(place, (found, status, span))| {
             let events = if place < WITH_EVIDENCE { events(state, found) } else { Vec::new() };
-            finding(state, found, &events)
+            let span = span.map(extent_of);
+            Finding { status, span, ..finding(state, found, &events) }
         })
         .collect()
 }
@@ -52,12 +62,12 @@ fn finding(state: &State, found: &Found, events: &[&Event]) -> Finding {
         id: found.id,
         severity,
         mark,
-        status: if found.is_past(state.now()) { "past" } else { "open" },
+        status: "",
         node: found.subject.and_then(Subject::netns).and_then(|netns| node_name(state, netns)),
         who: found.who.clone(),
         // A report has a section of its own for that.
         what: found.what.replace(HOOKS_SCREEN, ""),
-        span: found.span.map(extent_of),
+        span: None,
         more_evidence: (events.len() - told.len()) as u64,
         evidence: told.into_iter().map(evidence).collect(),
     }

@@ -57,6 +57,11 @@ fn what(state: &State, document: &Document) -> String {
             family => counted(rate.events, &format!("{family} event")),
         })
         .collect();
+    let rulesets = document.events.iter().filter(|counted| counted.name == "ruleset");
+    let rulesets: u64 = rulesets.map(|counted| counted.events).sum();
+    if rulesets > 0 {
+        told.push(counted(rulesets, "change") + " of tables of rules");
+    }
     if told.is_empty() {
         told.push("no event of any family".to_owned());
     }
@@ -64,21 +69,32 @@ fn what(state: &State, document: &Document) -> String {
 }
 
 fn findings(findings: &[Finding]) -> String {
-    let of = |severity: &str| findings.iter().filter(|one| one.severity == severity).count() as u64;
-    let (critical, warnings) = (of("critical"), of("warning"));
-    if critical + warnings == 0 {
-        return "Nothing stands out.".to_owned();
+    let (gone, there): (Vec<&Finding>, Vec<&Finding>) = findings
+        .iter()
+        .filter(|finding| finding.severity != "notice")
+        .partition(|finding| finding.status == "closed");
+    let worst = |of: &[&Finding]| {
+        let told = of.iter().take(WORST).map(|finding| format!("{}: {}", finding.who, finding.what));
+        let introduction = if of.len() > WORST { "The worst: " } else { "" };
+        format!("{introduction}{}.", told.collect::<Vec<_>>().join("; "))
+    };
+    let number = |of: &[&Finding]| counted(of.len() as u64, "finding");
+    match (there.is_empty(), gone.is_empty()) {
+        (true, true) => "Nothing stands out.".to_owned(),
+        (true, false) => {
+            format!("Nothing stands out at the end, but {} came and went. {}", number(&gone), worst(&gone))
+        }
+        (false, _) => {
+            let critical = there.iter().filter(|finding| finding.severity == "critical").count() as u64;
+            let stands = if there.len() == 1 { "stands" } else { "stand" };
+            let more = if gone.is_empty() {
+                String::new()
+            } else {
+                format!(" {} more came and went.", number(&gone))
+            };
+            format!("{} {stands} out, {} critical. {}{more}", number(&there), exact(critical), worst(&there))
+        }
     }
-    let worst = findings.iter().filter(|finding| finding.severity != "notice").take(WORST);
-    let worst: Vec<String> = worst.map(|finding| format!("{}: {}", finding.who, finding.what)).collect();
-    let introduction = if worst.len() as u64 == critical + warnings { "" } else { "The worst: " };
-    let stands = if critical + warnings == 1 { "finding stands" } else { "findings stand" };
-    format!(
-        "{} {stands} out, {} critical. {introduction}{}.",
-        exact(critical + warnings),
-        exact(critical),
-        worst.join("; ")
-    )
 }
 
 fn completeness(document: &Document) -> String {
