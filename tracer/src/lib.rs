@@ -13,6 +13,7 @@ pub mod live;
 pub mod namespaces;
 mod netlink;
 pub mod output;
+mod owned;
 pub mod probe;
 mod rulesets;
 pub mod session;

@@ -1,12 +1,9 @@
 //! `tracer export`: a session's events for other programs.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
+    fs::{self, File},
     io::{self, BufWriter, IsTerminal as _, Write},
-    os::{
-        fd::AsFd as _,
-        unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
-    },
+    os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -25,6 +22,7 @@ use crate::{
     decode::{Decoder, split_record},
     filter::Sieve,
     output::export::{Export, ExportFormat},
+    owned,
 };
 
 /// Bytes collected before they are written.
@@ -139,25 +137,12 @@ fn export<W: Write + Send>(
     Ok(rows)
 }
 
-/// Makes the file, for its owner only. A symbolic link is not followed; a file that is there is replaced only with
-/// `force`.
+/// Makes the file, for its owner only; one that is there is replaced only with `force`.
 fn create(path: &Path, force: bool) -> anyhow::Result<File> {
-    const OWNER_ONLY: u32 = 0o600;
-    let mut options = OpenOptions::new();
-    options.write(true).mode(OWNER_ONLY).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-    if force {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
-    }
-    let file = options.open(path).map_err(|error| match error.kind() {
+    owned::create(path, force).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => anyhow!("{} is there already; --force replaces it", path.display()),
         _ => anyhow!("cannot create {}: {error}", path.display()),
-    })?;
-    if file.metadata()?.is_file() {
-        file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
-    }
-    Ok(file)
+    })
 }
 
 /// A file whose errors name it, and never pass for a reader of standard output that has gone.

@@ -57,9 +57,12 @@ impl Context {
             Body::Node { kernel, host } => {
                 self.names.take_in(event);
                 let node = self.node(event);
-                // Another session of the node begins with it, and tells its own hooks.
-                (node.is_ready, node.hooks) = (false, Vec::new());
                 (node.kernel, node.host) = (kernel.clone(), host.clone());
+            }
+            // Another session of the node tells its own hooks.
+            Body::Session(_) => {
+                let node = self.node(event);
+                (node.is_ready, node.hooks) = (false, Vec::new());
             }
             Body::HookStatus(status) => {
                 let node = self.node(event);

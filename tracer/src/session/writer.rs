@@ -1,9 +1,8 @@
 //! Writing a session.
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
+    fs::File,
     io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     block::Block,
     decode::{records, split_record},
+    owned,
 };
 
 /// What is left of arranged records hardly repeats: at level 3 they take as much room on a storm and 5 % less on a busy
@@ -74,24 +74,10 @@ impl SessionWriter<File> {
 
 /// Makes the file of a session, as [`SessionWriter::create`] does, without writing to it.
 pub(super) fn create_file(path: &Path, force: bool) -> Result<File, CreateError> {
-    const OWNER_ONLY: u32 = 0o600;
-    let io_error = |source| CreateError::Io { path: path.to_owned(), source };
-    let mut options = OpenOptions::new();
-    options.write(true).mode(OWNER_ONLY).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
-    if force {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
-    }
-    let file = options.open(path).map_err(|error| match error.kind() {
+    owned::create(path, force).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => CreateError::Exists(path.to_owned()),
-        _ => io_error(error),
-    })?;
-    // A file that was there keeps its mode when it is opened. A device or a pipe is not ours to change.
-    if file.metadata().map_err(io_error)?.is_file() {
-        file.set_permissions(Permissions::from_mode(OWNER_ONLY)).map_err(io_error)?;
-    }
-    Ok(file)
+        _ => CreateError::Io { path: path.to_owned(), source },
+    })
 }
 
 impl<W: Write> SessionWriter<W> {

@@ -10,9 +10,6 @@ use crate::{
     topology::Pair,
 };
 
-/// A flow that begins when the others have ended.
-const LATER: u16 = 41_101;
-
 fn flows(picture: &Picture) -> Result<Table> {
     picture.table(&nobody::COLUMNS)
 }
@@ -75,17 +72,8 @@ pub(super) fn other_moments(setting: &Setting) -> Result<()> {
     const MARK: &str = "rollout begins";
     let pair = Pair::new()?;
     let mut screen = nobody::begin(setting, &pair)?;
-    screen.press("m")?;
-    screen.type_text(MARK)?;
-    screen.press("Enter")?;
-    screen.show(6, "Timeline")?;
-    screen.see("the marker on the timeline", |picture| picture.has(MARK).map(drop))?;
-    screen.show(2, "Retransmits")?;
-    let later = nobody::from(LATER);
-    let dialling = nobody::dial(&pair, LATER)?;
-    let see_later =
-        || screen.see("the later flow", |picture| flows(picture)?.row(&[("from", &later)]).map(drop));
-    see_later()?;
+    nobody::mark_and_dial_later(&pair, &screen, MARK)?;
+    let later = nobody::from(nobody::LATER);
     screen.press("[")?;
     let then = screen.see("the moment of the marker", |picture| {
         picture.has(" AGO")?;
@@ -94,8 +82,7 @@ pub(super) fn other_moments(setting: &Setting) -> Result<()> {
     })?;
     screen.press("p")?;
     screen.see_live()?;
-    see_later()?;
-    drop(dialling);
+    screen.see("the later flow again", nobody::has_later)?;
     screen.press("q")?;
     screen.left()?.is_clean()?;
 
@@ -105,8 +92,8 @@ pub(super) fn other_moments(setting: &Setting) -> Result<()> {
     for port in nobody::FLOWS {
         nobody::agree(then.row(&[("from", &nobody::from(port))])?, &nobody::told(&before, &pair, port))?;
     }
-    nobody::told(&before, &pair, LATER).exactly(0)?;
-    nobody::told(&events, &pair, LATER).at_least(1)?;
+    nobody::told(&before, &pair, nobody::LATER).exactly(0)?;
+    nobody::told(&events, &pair, nobody::LATER).at_least(1)?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::{
     case::Setting,
     counters::Counters,
     expect::{Events, Selection},
-    screen::{Row, SMALL, Screen},
+    screen::{Picture, Row, SMALL, Screen},
     topology::{Family, NEAR, NOBODY, Pair},
     traffic, wait,
 };
@@ -18,6 +18,9 @@ pub(super) const FLOWS: [u16; 3] = [41_001, 41_002, 41_003];
 /// The port of a client that dials when the others have given up. Records come in order: once it is shown, so is
 /// everything before.
 const LAST: u16 = 41_999;
+
+/// The port of a client that dials once the moment has been marked.
+pub(super) const LATER: u16 = 41_101;
 
 /// The columns in which a flow's ends, the count of its retransmits and their kinds stand.
 pub(super) const COLUMNS: [&str; 4] = ["from", "to", "retrans", "kinds"];
@@ -64,6 +67,25 @@ pub(super) fn play(pair: &Pair, screen: &Screen) -> Result<()> {
     })?;
     drop(last);
     Ok(())
+}
+
+/// Marks this moment. Then one more client dials, until its flow is on the Retransmits screen, which is shown.
+pub(super) fn mark_and_dial_later(pair: &Pair, screen: &Screen, mark: &str) -> Result<()> {
+    screen.press("m")?;
+    screen.type_text(mark)?;
+    screen.press("Enter")?;
+    screen.show(6, "Timeline")?;
+    screen.see("the marker on the timeline", |picture| picture.has(mark).map(drop))?;
+    screen.show(2, "Retransmits")?;
+    let dialling = dial(pair, LATER)?;
+    screen.see("the later flow", has_later)?;
+    drop(dialling);
+    Ok(())
+}
+
+/// Whether the Retransmits screen has the flow of the client that dials later.
+pub(super) fn has_later(picture: &Picture) -> Result<()> {
+    picture.table(&COLUMNS)?.row(&[("from", from(LATER).as_str())]).map(drop)
 }
 
 /// The SYNs told of a client.

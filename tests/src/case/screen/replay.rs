@@ -6,12 +6,9 @@ use super::nobody;
 use crate::{
     case::Setting,
     expect::Events,
-    screen::{Picture, Screen, WIDE},
+    screen::{Screen, WIDE},
     topology::Pair,
 };
-
-/// A flow that begins when the others have ended and the moment has been marked.
-const LATER: u16 = 41_102;
 
 /// A recording with a mark in it, opened, taken back to the mark, played to its end and taken to its beginning. Truth:
 /// the recording as JSON.
@@ -19,25 +16,15 @@ pub(super) fn played(setting: &Setting) -> Result<()> {
     const MARK: &str = "rollout begins";
     let pair = Pair::new()?;
     let mut screen = nobody::begin(setting, &pair)?;
-    screen.press("m")?;
-    screen.type_text(MARK)?;
-    screen.press("Enter")?;
-    screen.show(6, "Timeline")?;
-    screen.see("the marker on the timeline", |picture| picture.has(MARK).map(drop))?;
-    screen.show(2, "Retransmits")?;
-    let later = nobody::from(LATER);
-    let dialling = nobody::dial(&pair, LATER)?;
-    let has_later =
-        |picture: &Picture| picture.table(&nobody::COLUMNS)?.row(&[("from", later.as_str())]).map(drop);
-    screen.see("the later flow", has_later)?;
-    drop(dialling);
+    nobody::mark_and_dial_later(&pair, &screen, MARK)?;
+    let later = nobody::from(nobody::LATER);
     screen.press("q")?;
     screen.left()?.is_clean()?;
 
     let mut replay = Screen::replay(&screen, WIDE)?;
     replay.see("the end of the session", |picture| picture.has("END OF SESSION").map(drop))?;
     replay.show(2, "Retransmits")?;
-    replay.see("the later flow in the end", has_later)?;
+    replay.see("the later flow in the end", nobody::has_later)?;
     replay.press("[")?;
     let then = replay.see("the moment of the marker", |picture| {
         picture.has("AT 00:0")?;
@@ -52,7 +39,7 @@ pub(super) fn played(setting: &Setting) -> Result<()> {
     replay.type_text("+++ ")?;
     replay.see("it to have played to the end", |picture| {
         picture.has("END OF SESSION")?;
-        has_later(picture)
+        nobody::has_later(picture)
     })?;
     replay.press("t")?;
     replay.type_text("0%")?;
