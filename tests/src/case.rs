@@ -23,6 +23,7 @@ mod loops;
 mod names;
 mod neighbour;
 mod reconcile;
+mod record;
 mod report;
 mod retransmit;
 mod route;
@@ -96,6 +97,7 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         loops::CASES,
         names::CASES,
         incident::CASES,
+        record::CASES,
         storm::CASES,
         translation::CASES,
         export::CASES,
