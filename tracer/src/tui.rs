@@ -35,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use tokio::{
@@ -170,12 +170,16 @@ pub async fn replay(session: Session, options: Options) -> Result<()> {
 async fn serve(desk: &mut Desk, mut feed: Receiver<Feed>, finds: Option<Sender<Feed>>) -> Result<()> {
     /// At most ten frames a second.
     const FRAME: Duration = Duration::from_millis(100);
+    /// How often it is seen to that the terminal is still there, where nothing is drawn that would tell.
+    const PRESENCE: Duration = Duration::from_secs(1);
 
     let source = desk.model.source;
     let mut inputs = EventStream::new();
     let mut stop = StopSignals::listen().context("listening for signals")?;
     let mut frames = interval(FRAME);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut presence = interval(PRESENCE);
+    presence.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_stale = true;
     let mut played = Instant::now();
 
@@ -207,6 +211,11 @@ async fn serve(desk: &mut Desk, mut feed: Receiver<Feed>, finds: Option<Sender<F
                 is_stale = desk.model.player.is_playing;
                 update(&mut desk.model, Input::Elapsed(played.elapsed().min(2 * FRAME)));
                 played = Instant::now();
+            }
+            _ = presence.tick() => {
+                if terminal::is_gone() {
+                    bail!("the terminal is gone");
+                }
             }
             incoming = feed.recv(), if finds.is_some() || !desk.model.ended => {
                 desk.take_incoming(incoming);

@@ -3,6 +3,7 @@
 use std::{
     io::{self, BufWriter, IsTerminal, Stdout, stdin, stdout},
     mem::ManuallyDrop,
+    os::fd::AsFd as _,
     panic,
 };
 
@@ -18,6 +19,7 @@ use crossterm::{
         disable_raw_mode, enable_raw_mode,
     },
 };
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::{Frame, Terminal, backend::CrosstermBackend, buffer::Buffer};
 
 /// A frame goes out at once, not in the pieces standard output would make of it.
@@ -39,6 +41,16 @@ pub fn require_terminal() -> Result<()> {
         bail!("standard output is not a terminal: use `tracer events` for lines or JSON");
     }
     Ok(())
+}
+
+/// Whether the terminal has gone, as when its window was closed. Its reader does not tell: it goes on reading nothing.
+pub(super) fn is_gone() -> bool {
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    let output = stdout();
+    let mut descriptors = [PollFd::new(output.as_fd(), PollFlags::empty())];
+    // A call that fails says nothing of the terminal.
+    poll(&mut descriptors, PollTimeout::ZERO).is_ok()
+        && descriptors[0].revents().is_some_and(|found| found.intersects(gone))
 }
 
 impl Screens {
