@@ -1,9 +1,9 @@
-//! Files that are made for their owner only.
+//! Files that are made for their owner only, and known again later.
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
+    fs::{self, File, Metadata, OpenOptions, Permissions},
     io,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -24,4 +24,24 @@ pub(crate) fn create(path: &Path, force: bool) -> io::Result<File> {
         file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
     }
     Ok(file)
+}
+
+/// What tells a file from another that may have its name later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl From<&Metadata> for Identity {
+    fn from(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+impl Identity {
+    /// Removes the file, if it still has that name.
+    pub(crate) fn remove(self, path: &Path) -> io::Result<()> {
+        if Self::from(&path.symlink_metadata()?) == self { fs::remove_file(path) } else { Ok(()) }
+    }
 }

@@ -7,10 +7,7 @@ use std::{future, path::PathBuf, time::Duration};
 
 use clap::Args;
 use jiff::Timestamp;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{self, MissedTickBehavior},
-};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::{
     captures::Captures,
@@ -87,7 +84,6 @@ pub(super) fn run(plan: Plan, scope: &Scope, output: PathBuf, most_files: Option
 }
 
 async fn fly(blocks: &mut Blocks, plan: Plan, captures: Captures) -> anyhow::Result<()> {
-    const STATUS_INTERVAL: Duration = Duration::from_secs(1);
     let keyboard = if plan.triggers.key { Keyboard::open() } else { None };
     let mut hand = Hand {
         keyboard,
@@ -95,8 +91,7 @@ async fn fly(blocks: &mut Blocks, plan: Plan, captures: Captures) -> anyhow::Res
     };
     let mut recorder = Recorder::new(plan, hand.keyboard.is_some(), captures);
     let mut status = StatusLine::on_stderr();
-    let mut ticks = time::interval(STATUS_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = StatusLine::ticks();
     loop {
         tokio::select! {
             block = blocks.next() => {

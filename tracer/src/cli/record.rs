@@ -1,9 +1,8 @@
 //! `tracer record`: a session file, without screens.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::Args;
-use tokio::time::{self, MissedTickBehavior};
 
 use super::{
     flight,
@@ -45,11 +44,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn record(blocks: &mut Blocks, mut recording: Recording) -> anyhow::Result<()> {
-    const STATUS_INTERVAL: Duration = Duration::from_secs(1);
     let mut line = StatusLine::on_stderr();
     let mut tally = Tally::default();
-    let mut ticks = time::interval(STATUS_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = StatusLine::ticks();
     loop {
         tokio::select! {
             block = blocks.next() => {

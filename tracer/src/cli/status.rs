@@ -1,6 +1,11 @@
 //! A line on the terminal that says how far long work is.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    time::Duration,
+};
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::tui::text::clip_end;
 
@@ -13,6 +18,14 @@ pub(super) struct StatusLine {
 impl StatusLine {
     pub(super) fn on_stderr() -> Self {
         Self { is_terminal: io::stderr().is_terminal() }
+    }
+
+    /// When to show how far it is: at once, and then every second.
+    pub(super) fn ticks() -> Interval {
+        const INTERVAL: Duration = Duration::from_secs(1);
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
     }
 
     /// Shows a text, cut where the terminal ends.

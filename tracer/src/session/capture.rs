@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -23,6 +22,7 @@ use crate::{
     event::Text,
     history::Kept,
     live::{Stamp, marker},
+    owned::Identity,
 };
 
 /// Bytes of records that may wait for the disk. What is more is lost, and counted.
@@ -56,15 +56,13 @@ pub(crate) struct Written {
     pub(crate) bytes: u64,
     /// Records that found no room while the disk was behind.
     pub(crate) lost: u64,
-    /// Its device and inode.
-    file: (u64, u64),
+    file: Identity,
 }
 
 impl Written {
     /// Removes the file, if it is still the one that was written.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        let metadata = self.path.symlink_metadata()?;
-        if (metadata.dev(), metadata.ino()) == self.file { std::fs::remove_file(&self.path) } else { Ok(()) }
+        self.file.remove(&self.path)
     }
 }
 
@@ -150,8 +148,7 @@ fn write(
         }
     }
     let metadata = writer.finish().and_then(|file| file.metadata()).map_err(failed)?;
-    let file = (metadata.dev(), metadata.ino());
-    Ok(Written { bytes: metadata.len(), lost: 0, file, path })
+    Ok(Written { bytes: metadata.len(), lost: 0, file: Identity::from(&metadata), path })
 }
 
 /// A new file of that name, or the first that is free of those with a number behind it.

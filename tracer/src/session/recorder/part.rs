@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File, Metadata},
+    fs::{File, Metadata},
     io::{self, Write},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -16,6 +16,7 @@ use zerocopy::IntoBytes as _;
 use crate::{
     block::Block,
     event::SessionId,
+    owned::Identity,
     session::{CreateError, SessionWriter, format::FRAME_BYTES, writer::create_file},
 };
 
@@ -215,10 +216,11 @@ impl Part {
 
 /// Deletes a file that this recording made, if that is still what has its name.
 pub(super) fn delete(path: &Path, made: &Metadata) {
-    let is_ours = fs::symlink_metadata(path)
-        .is_ok_and(|found| found.is_file() && (found.dev(), found.ino()) == (made.dev(), made.ino()));
-    if is_ours && let Err(error) = fs::remove_file(path) {
-        log::warn!("cannot delete the old part {}: {error}", path.display());
+    match Identity::from(made).remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log::warn!("cannot delete the old part {}: {error}", path.display());
+        }
+        _ => {}
     }
 }
 
