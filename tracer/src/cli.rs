@@ -4,6 +4,7 @@ mod doctor;
 mod events;
 mod export;
 mod flight;
+mod judging;
 mod keyboard;
 mod limits;
 mod live;
@@ -22,6 +23,7 @@ mod status;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 
 use std::{
     ffi::OsString,
@@ -58,7 +60,7 @@ enum Command {
     Events(events::Arguments),
     /// A session's events for other programs: JSON lines, Parquet, pcapng; needs no root.
     Export(export::Arguments),
-    /// Which hooks work on this kernel, which do not and why.
+    /// Which hooks work on this kernel, which do not and why; risky settings of this node.
     Doctor(doctor::Arguments),
 }
 

@@ -61,7 +61,9 @@ pub use self::{
     owner::{Owner, Process},
     retransmit::{Retransmit, RetransmitKind, TcpState},
     route::{LookupResult, NextHop, Prefix, Route, RouteLookup, RouteProtocol, RouteTable, RouteType},
-    ruleset::{ChainEntries, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily},
+    ruleset::{
+        ChainEntries, RepeatedRule, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily,
+    },
     session::{SessionId, SessionPart},
     stats::Stats,
     surroundings::{Address, Link, NeighbourEntry, Rule, Sysctl},

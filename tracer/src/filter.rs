@@ -16,6 +16,7 @@
 
 mod completion;
 mod error;
+mod findings;
 mod lexer;
 mod matching;
 mod parser;
@@ -32,6 +33,7 @@ pub(crate) use self::words::family_of;
 pub use self::{
     completion::{Completion, Named, complete},
     error::ParseError,
+    findings::FindingSieve,
     sieve::Sieve,
 };
 use crate::{event::Event, probe::table::Family, state::Ownership};

@@ -13,6 +13,7 @@
 //! from a base that is filtered. The long ways are gone a chapter at a time ([`History::work`]), and until a cursor has
 //! arrived the one before it is shown.
 
+mod ahead;
 mod cursor;
 mod flight;
 mod indexer;

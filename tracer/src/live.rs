@@ -37,6 +37,7 @@ pub(crate) use self::encode::{Stamp, marker};
 #[cfg(test)]
 pub(crate) use self::path::Device;
 pub(crate) use self::path::{Settings, Surroundings, read_settings};
+pub(crate) use self::rulesets::count_here;
 use self::{
     clock::ClockWatch,
     containers::Containers,

@@ -6,10 +6,14 @@
 //! is not there already: asking could load a module or make a table.
 
 mod duplicates;
+mod extension;
+pub(crate) mod iptables;
 mod legacy;
 mod nft;
 mod pace;
 mod tally;
+mod thorough;
+mod writing;
 
 use std::time::Instant;
 
@@ -19,6 +23,7 @@ pub(crate) use self::{
     nft::Tables as NftTables,
     pace::Pace,
     tally::LARGEST,
+    thorough::Thorough,
 };
 
 /// Tables told of each kind in one namespace, at most.
@@ -41,8 +46,26 @@ pub(crate) struct TableCount {
     pub(crate) chains: u32,
     /// The chains with the most rules, the longest first, at most [`LARGEST`].
     pub(crate) largest: Vec<(Vec<u8>, u32)>,
+    /// A rule that is there more than once: the one there is most of, as far as that is known.
+    pub(crate) repeated: Option<RepeatedRule>,
     /// Whether these are the numbers of one moment.
     pub(crate) exactness: Exactness,
+}
+
+impl TableCount {
+    /// Whether there are rules that were not looked at.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.examined < self.entries
+    }
+}
+
+/// A rule, and how often it is in its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RepeatedRule {
+    /// As its tool writes it.
+    pub(crate) text: String,
+    /// How often it is there.
+    pub(crate) count: u32,
 }
 
 /// What the numbers of a table stand for.
@@ -62,21 +85,43 @@ pub(crate) enum Exactness {
 /// How often a count begins again because the table changed meanwhile.
 const ATTEMPTS: u32 = 3;
 
+/// How far a count goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// What listing makes slow is left out: the numbers are to be known soon.
+    Quick,
+    /// As far as time allows, unless the rules change meanwhile.
+    Thorough,
+}
+
 /// When a count that takes too long is given up.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(Instant);
+pub(crate) struct Deadline {
+    instant: Instant,
+    ends_with_change: bool,
+}
 
 impl Deadline {
     pub(crate) fn at(instant: Instant) -> Self {
-        Self(instant)
+        Self { instant, ends_with_change: false }
+    }
+
+    /// The same, which comes as soon as a change shows.
+    fn or_change(self) -> Self {
+        Self { ends_with_change: true, ..self }
     }
 
     /// This or an earlier instant.
     fn sooner(self, instant: Instant) -> Self {
-        Self(self.0.min(instant))
+        Self { instant: self.instant.min(instant), ..self }
     }
 
     fn is_over(self) -> bool {
-        Instant::now() >= self.0
+        Instant::now() >= self.instant
+    }
+
+    /// Whether a list is to be read on.
+    fn goes_on(self, has_changed: bool) -> bool {
+        !(self.is_over() || has_changed && self.ends_with_change)
     }
 }

@@ -4,10 +4,12 @@
 //! replay arrives at exactly the state that live had. Every table is bounded, and what it gives up is counted.
 
 mod accounting;
+mod active;
 mod batch;
 mod bounded;
 mod chronicle;
 mod conntrack;
+mod contest;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod flows;
@@ -29,6 +31,7 @@ mod routes;
 mod rulesets;
 mod shared;
 mod span;
+mod spell;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -44,34 +47,43 @@ pub use self::{
     batch::Batch,
     bounded::Bounded,
     chronicle::Chronicle,
-    conntrack::{CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable},
-    flows::{FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
+    conntrack::{
+        AllStale, CONNTRACK_HISTORY, Conntrack, ConntrackEntry, ConntrackTable, Failed,
+        Failure as ConntrackFailure, Failures, Stale, StaleKey,
+    },
+    contest::{Contest, DoubleAnswer, Move, Return, SAME_QUESTION_NS, SIGNS, Spoken, TAKEOVER_NS},
+    flows::{ACTIVE_SECONDS, FLOW_HISTORY_SECONDS, Flow, FlowKey, Flows, RATE_SPANS_SECONDS},
     hooks::Hooks,
     ipvs::{
-        Connections, Decisions, Ipvs, REAL_HISTORY_SECONDS, Real, RealKey, RecentChange, RecentDecision,
-        Service, ServiceKey, is_onto_drained,
+        AllMishaps, Connections, Decisions, Ipvs, MishapKey, MishapKind, Mishaps, REAL_HISTORY_SECONDS, Real,
+        RealKey, RecentChange, RecentDecision, Service, ServiceKey, is_onto_drained,
     },
     machine::{Machine, Machines},
     markers::{MARKERS_KEPT, Marker, MarkerKind, Markers},
     names::{Names, Ownership, Socket},
-    neighbours::{ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, Proposal},
+    neighbours::{
+        ANSWERERS, Answerer, NEIGHBOUR_HISTORY, Neighbour, NeighbourKey, Neighbours, OwnAnswers, Proposal,
+    },
     outage::Outage,
-    path::{IcmpKey, IcmpSubject, Loop, Path},
+    path::{DEATHS_KEPT, Death, IcmpKey, IcmpSubject, Loop, Path},
     rates::{Buckets, COUNTED_FAMILIES, Counter, HISTORY_SECONDS, Rates, second_of},
     recent::Recent,
     related::{RELATED_FLOWS, Related},
     routes::{PeerKey, Reached, RouteChanges, Routes},
     rulesets::{RULESET_HISTORY, Rulesets, Table, TableKey},
     span::Span,
+    spell::{DENSE_SECONDS, FREQUENT_KEYS, Frequent, Spell},
     subject::{NetworkKey, Subject},
     timeline::Timeline,
     translations::{Ends, Learnt, Mapping, Translations, Translator},
 };
+use std::sync::Arc;
+
 use self::{bounded::Asked, shared::Shared};
 use crate::{
     decode::DecodeCounts,
-    event::{Body, Event, Netns, Process, Stats, Text, Timestamp},
-    findings::Findings,
+    event::{Body, Change, Event, Netns, Process, Stats, Text, Timestamp},
+    findings::{Findings, Rules},
     probe::table::Family,
 };
 
@@ -208,7 +220,7 @@ impl State {
             machines: Machines::default(),
             hooks: Hooks::default(),
             accounting: Accounting::default(),
-            flows: Bounded::new(limits.flows),
+            flows: Flows::new(limits.flows),
             neighbours: Bounded::new(limits.neighbours),
             conntrack: Conntrack::new(limits.conntrack_entries, limits.conntrack_tables),
             ipvs: Ipvs::new(limits.services, limits.reals),
@@ -230,6 +242,12 @@ impl State {
         }
     }
 
+    /// With other thresholds of the rules than the usual ones.
+    #[must_use]
+    pub fn judged_by(self, rules: Arc<Rules>) -> Self {
+        Self { findings: Findings::judged_by(rules), ..self }
+    }
+
     /// What is known of tracer and the node, without anything that happened: where a filter begins that cannot be
     /// applied to what came before any more.
     #[must_use]
@@ -242,6 +260,7 @@ impl State {
             markers: self.markers.clone(),
             names: self.names.clone(),
             translations: self.translations.clone(),
+            findings: Findings::judged_by(Arc::clone(self.findings.rules())),
             began: self.began.map(|_| self.now),
             now: self.now,
             ..Self::new(limits)
@@ -279,9 +298,9 @@ impl State {
         match body {
             Body::Retransmit(retransmit) => {
                 self.rates.count(Family::Retransmit, time);
-                flows::retransmit(&mut self.flows, &mut self.shared, row, netns, time, retransmit);
+                self.flows.retransmit(&mut self.shared, row, netns, time, retransmit);
             }
-            Body::Undo(undo) => flows::undo(&mut self.flows, netns, time, undo),
+            Body::Undo(undo) => self.flows.undo(netns, time, undo),
             Body::Neighbour(neighbour) => {
                 self.rates.count(Family::Neighbour, time);
                 neighbours::proposal(&mut self.neighbours, netns, time, neighbour);
@@ -289,7 +308,7 @@ impl State {
             Body::Claim(claim) => neighbours::claim(&mut self.neighbours, netns, time, claim),
             Body::Conntrack(decision) => {
                 self.rates.count(Family::Conntrack, time);
-                self.conntrack.decision(netns, time, decision);
+                self.conntrack.decision(netns, time, decision, row);
                 self.translations.conntrack(netns, time, decision);
             }
             Body::ConntrackCounters(counters) => self.conntrack.counters(netns, time, counters),
@@ -303,10 +322,17 @@ impl State {
             Body::IpvsService(listed) => self.ipvs.listed_service(netns, time, listed),
             Body::IpvsDestination(listed) => self.ipvs.listed_destination(netns, time, listed),
             Body::RouteLookup(_) | Body::Translation(_) => self.looked_up(event),
-            Body::Address(address) => self.routes.address(netns, address),
-            Body::Link(link) => self.routes.link(netns, link),
+            Body::Address(address) => {
+                self.own_told(netns, address.change);
+                self.routes.address(netns, time, address);
+            }
+            Body::Link(link) => {
+                self.own_told(netns, link.change);
+                self.routes.link(netns, link);
+            }
             Body::NeighbourEntry(entry) => neighbours::entry(&mut self.neighbours, netns, time, entry),
             Body::Sysctl(sysctl) => self.routes.sysctl_told(netns, sysctl),
+            Body::Namespace(namespace) => self.namespace_told(netns, time, namespace.change),
             Body::Ruleset(counted) => rulesets::counted(&mut self.rulesets, netns, time, counted),
             _ => self.node_told(netns.node, body),
         }
@@ -319,7 +345,7 @@ impl State {
         }
         self.markers.note(event);
         self.chronicle.note(event);
-        if matches!(body, Body::Ready | Body::Stats(Stats { last_of_batch: true, .. })) {
+        if Self::looks_at(body) {
             self.look();
         }
         let is_told = timeline::is_told(body);
@@ -374,8 +400,13 @@ impl State {
         }
     }
 
+    /// Whether what stands out is looked for once this has been taken in.
+    pub(crate) fn looks_at(body: &Body) -> bool {
+        matches!(body, Body::Ready | Body::Stats(Stats { last_of_batch: true, .. }))
+    }
+
     /// Looks for what stands out.
-    fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         let mut findings = std::mem::take(&mut self.findings);
         findings.look(self);
         self.findings = findings;
@@ -394,13 +425,50 @@ impl State {
         }
     }
 
+    /// A namespace's inode number is given on to another once it ended, mostly to the next one that is made. What was its
+    /// own is not the other's: whom it had as neighbours, which addresses it had, how it reached its peers.
+    fn namespace_told(&mut self, netns: Netns, time: Timestamp, change: Change) {
+        /// What lived shorter than that may have come and gone without a word.
+        const UNNOTICED_NS: u64 = 3_000_000_000;
+        if change == Change::Removed {
+            self.routes.namespace_ended(netns, time);
+            return;
+        }
+        let until = self.names.ended_at(netns);
+        let is_first = change == Change::Added && !self.names.knows(netns);
+        if let Some(until) = until.or_else(|| is_first.then(|| time.earlier_by_ns(UNNOTICED_NS))) {
+            self.number_given_on(netns, until);
+        }
+    }
+
+    /// A device or an address of a namespace. Those a new one has are told together with it, one before the other.
+    fn own_told(&mut self, netns: Netns, change: Change) {
+        if let Some(until) = self.names.ended_at(netns).filter(|_| change == Change::Present) {
+            self.number_given_on(netns, until);
+        }
+    }
+
+    fn number_given_on(&mut self, netns: Netns, until: Timestamp) {
+        self.neighbours.retain(|key, neighbour| key.netns != netns || neighbour.last > until);
+        self.routes.number_given_on(netns, until);
+    }
+
     /// Asks for the place where the row is told that an event will change, if it is one of the many.
     fn ask(&self, event: &Event) -> Option<Asked> {
         match &event.body {
             Body::Retransmit(retransmit) => {
                 Some(self.flows.ask(&FlowKey { netns: event.netns, endpoints: retransmit.flow }))
             }
+            Body::Conntrack(decision) => self.conntrack.ask(event.netns, decision),
             _ => None,
+        }
+    }
+
+    /// Asks for the row itself, a while later.
+    fn ask_entry(&self, event: &Event, asked: &mut Asked) {
+        match &event.body {
+            Body::Conntrack(_) => self.conntrack.entries.ask_entry(asked),
+            _ => self.flows.ask_entry(asked),
         }
     }
 
@@ -454,8 +522,10 @@ impl State {
             ("neighbours", neighbours.evicted()),
             ("conntrack entries", conntrack.entries.evicted()),
             ("conntrack tables", conntrack.tables.evicted()),
+            ("troubles of conntrack", conntrack.failures.evicted() + conntrack.stale.evicted()),
             ("virtual services", ipvs.services.evicted()),
             ("real servers", ipvs.reals.evicted()),
+            ("troubles of services", ipvs.mishaps.evicted()),
             ("peers and addresses", routes.evicted()),
             ("tables of rules", rulesets.evicted()),
             ("subjects of ICMP errors", path.icmp.evicted()),

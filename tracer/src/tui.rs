@@ -56,6 +56,7 @@ use crate::{
     block::Block,
     event::Text,
     filter::Filter,
+    findings::Rules,
     history::{Found, History, Indexer, Moments, Recorded, Replay, USUAL_HISTORY_BYTES},
     live::{Stamp, marker},
     session::RecorderStatus,
@@ -90,6 +91,8 @@ pub enum Command {
 pub struct Options {
     /// How much is kept at most.
     pub limits: Limits,
+    /// By what it is judged.
+    pub rules: Arc<Rules>,
     /// Bytes of compressed records kept, for other moments and other filters.
     pub history_bytes: usize,
     /// Where the blocks come from.
@@ -112,6 +115,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            rules: Arc::default(),
             history_bytes: USUAL_HISTORY_BYTES,
             source: Source::default(),
             theme: Choice::default(),
@@ -142,8 +146,9 @@ pub struct Session {
 /// The terminal is as it was when this returns, whatever it returns. Fails if standard output is not a terminal, or
 /// if the terminal fails.
 pub async fn run(feed: Receiver<Feed>, options: Options) -> Result<()> {
-    let Options { limits, history_bytes, filter, .. } = &options;
-    let history = History::new(State::new(*limits), filter.clone(), *limits, *history_bytes);
+    let Options { limits, rules, history_bytes, filter, .. } = &options;
+    let state = State::new(*limits).judged_by(Arc::clone(rules));
+    let history = History::new(state, filter.clone(), *limits, *history_bytes);
     let mut desk = Desk::open(history.into(), options)?;
     serve(&mut desk, feed, None).await
 }
@@ -157,8 +162,9 @@ pub async fn replay(session: Session, options: Options) -> Result<()> {
     const FOUND_AHEAD: usize = 4;
 
     let Session { recorded, until_ns, from, is_playing } = session;
-    let Options { limits, history_bytes, filter, .. } = &options;
+    let Options { limits, rules, history_bytes, filter, .. } = &options;
     let replay = Replay::new(recorded, until_ns, filter.clone(), *limits, *history_bytes);
+    let replay = replay.judged_by(Arc::clone(rules));
     let mut desk = Desk::open(replay.into(), options)?;
     desk.model.player.start = from.or(is_playing.then_some(When::Share(0)));
     desk.model.player.is_playing = is_playing;
@@ -265,6 +271,7 @@ impl Desk {
     fn open(history: Moments, options: Options) -> Result<Self> {
         let Options {
             limits: _,
+            rules: _,
             history_bytes: _,
             source,
             theme,

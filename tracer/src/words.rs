@@ -2,6 +2,7 @@
 
 pub(crate) mod describe;
 pub(crate) mod owner;
+pub(crate) mod settings;
 
 use crate::event::Timestamp;
 

@@ -12,6 +12,7 @@ use tracer::{
 fn what_is_reported_of_every_incident() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/sessions");
     let mut paths: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "tracer"));
     paths.sort();
     assert_eq!(paths.len(), 5, "{paths:?}");
     for path in paths {

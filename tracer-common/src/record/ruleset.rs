@@ -8,7 +8,8 @@ use super::RecordHeader;
 pub const LARGEST_CHAINS: usize = 8;
 
 /// A table of iptables or nftables, counted in user space. The table's name and those of its longest chains follow as
-/// text, each ended by a line feed, padded with zeros.
+/// text, each ended by a line feed, padded with zeros. Where a rule is repeated, an empty line, how often one is there,
+/// and that rule follow them, each ended by a line feed too.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct RulesetRecord {

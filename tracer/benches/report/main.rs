@@ -20,8 +20,8 @@ use tracer::{
     output::report::Report,
     session::{SessionReader, SessionWriter},
 };
-use tracer_common::record::{RecordHeader, RecordKind, StatsRecord};
-use zerocopy::{FromBytes as _, IntoBytes as _};
+use tracer_common::record::RecordHeader;
+use zerocopy::FromBytes as _;
 
 /// Flows that retransmit, as many as the state keeps.
 const FLOWS: u32 = 100_000;
@@ -80,42 +80,28 @@ fn read(path: &Path) -> Result<(Report, u64), Box<dyn Error>> {
     Ok((report, records))
 }
 
-/// Writes the same records several times over, each time later, with the accounting every second.
+/// Writes the same records several times over, each time later.
 fn write_session(path: &Path, blocks: &[Block], stretches: u64) -> io::Result<()> {
     let mut writer = SessionWriter::new(BufWriter::new(File::create(path)?))?;
-    let mut accounted_s = 0;
     for stretch in 0..stretches {
         for block in blocks {
             let mut bytes = BytesMut::from(&block.0[..]);
-            let last_ns = shift(&mut bytes, stretch * STRETCH_NS);
-            if last_ns / 1_000_000_000 > accounted_s {
-                accounted_s = last_ns / 1_000_000_000;
-                bytes.extend_from_slice(stats(last_ns).as_bytes());
-            }
+            shift(&mut bytes, stretch * STRETCH_NS);
             writer.append(&Block(bytes.freeze()))?;
         }
     }
     writer.finish()?.flush()
 }
 
-/// Sets the time of every record forward and gives the last.
-fn shift(bytes: &mut [u8], by_ns: u64) -> u64 {
-    let (mut place, mut time_ns) = (0, 0);
+/// Sets the time of every record forward.
+fn shift(bytes: &mut [u8], by_ns: u64) {
+    let mut place = 0;
     while let Some(rest) = bytes.get_mut(place..)
         && let Ok((header, _)) = RecordHeader::mut_from_prefix(rest)
     {
         header.time_ns += by_ns;
-        time_ns = header.time_ns;
         place += usize::from(header.length_bytes).max(size_of::<RecordHeader>());
     }
-    time_ns
-}
-
-fn stats(time_ns: u64) -> StatsRecord {
-    let length_bytes = u16::try_from(size_of::<StatsRecord>()).unwrap_or_default();
-    let kind = RecordKind::Stats as u16;
-    let header = RecordHeader { time_ns, kind, length_bytes, ..RecordHeader::default() };
-    StatsRecord { header, last_of_batch: 1, ..StatsRecord::default() }
 }
 
 fn time_of<T>(work: impl FnOnce() -> T) -> (T, Duration) {

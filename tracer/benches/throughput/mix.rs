@@ -5,22 +5,28 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use tracer::block::Block;
 use tracer_common::record::{
-    ClaimRecord, ConntrackRecord, Flow, IpvsRecord, NeighbourRecord, Record, RecordHeader, RetransmitRecord,
-    conntrack_event, ipvs_step,
+    ClaimRecord, ConntrackRecord, Flow, IpvsRecord, NeighbourRecord, Record, RecordHeader, RecordKind,
+    RetransmitRecord, StatsRecord, conntrack_event, ipvs_step,
 };
 use zerocopy::IntoBytes as _;
 
 /// Bytes of a block, about what the program takes from the ring at once.
 const BLOCK_BYTES: usize = 1 << 16;
 
+const RECORDS_A_SECOND: u32 = 50_000;
+
 const NETNS: u32 = 4_026_531_840;
 
 /// Blocks with those records, by their number, of that many flows: of a thousand records 940 retransmits, 20 proposals of
-/// neighbours, 10 claims, 20 decisions of conntrack and 10 of IPVS. Flows come in no order that a cache could follow.
+/// neighbours, 10 claims, 20 decisions of conntrack and 10 of IPVS; and once a second a sample of the accounting, which
+/// has findings looked for. Flows come in no order that a cache could follow.
 pub(crate) fn run(flows: u32, records: Range<u32>) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut buffer = BytesMut::with_capacity(2 * BLOCK_BYTES);
     for index in records {
+        if index.is_multiple_of(RECORDS_A_SECOND) {
+            buffer.extend_from_slice(stats(index).as_bytes());
+        }
         append(&mut buffer, index, scattered(index) % flows);
         if buffer.len() >= BLOCK_BYTES {
             blocks.push(Block(whole(&mut buffer)));
@@ -52,9 +58,9 @@ fn append(buffer: &mut BytesMut, index: u32, flow: u32) {
 }
 
 fn header<R: Record>(index: u32) -> RecordHeader {
-    const INTERVAL_NS: u64 = 20_000;
+    const SECOND_NS: u64 = 1_000_000_000;
     RecordHeader {
-        time_ns: 1_000_000_000_000 + u64::from(index) * INTERVAL_NS,
+        time_ns: 1_000 * SECOND_NS + u64::from(index) * SECOND_NS / u64::from(RECORDS_A_SECOND),
         netns: NETNS,
         kind: R::KIND as u16,
         length_bytes: u16::try_from(size_of::<R>()).unwrap_or_default(),
@@ -182,5 +188,16 @@ fn ipvs(index: u32, flow: u32) -> IpvsRecord {
         steps: ipvs_step::SCHEDULE_ASKED | ipvs_step::SCHEDULED,
         verdict: 2,
         ..IpvsRecord::default()
+    }
+}
+
+fn stats(index: u32) -> StatsRecord {
+    StatsRecord {
+        header: header::<StatsRecord>(index),
+        seen: u64::from(index),
+        delivered: u64::from(index),
+        counted_kind: RecordKind::Retransmit as u16,
+        last_of_batch: 1,
+        ..StatsRecord::default()
     }
 }

@@ -15,8 +15,8 @@ use self::risks::Risk;
 use super::privileges;
 use crate::{
     event::HookStatus,
-    kernel::Paths,
-    live::{Surroundings, read_settings},
+    kernel::{Paths, machine},
+    live::{Surroundings, count_here, read_settings},
     probe::{
         Options, Probes,
         table::{self, Hook},
@@ -62,7 +62,13 @@ fn risk_facts(paths: &Paths) -> anyhow::Result<risks::Facts> {
     let surroundings = Surroundings::read().context("cannot read the devices and routes of this node")?;
     let count = fs::read_to_string(paths.proc.join("sys/net/netfilter/nf_conntrack_count"));
     let conntrack_entries = count.ok().and_then(|count| count.trim().parse().ok());
-    Ok(risks::Facts { settings: read_settings(&paths.proc), surroundings, conntrack_entries })
+    Ok(risks::Facts {
+        settings: read_settings(&paths.proc),
+        surroundings,
+        conntrack_entries,
+        rulesets: count_here(paths),
+        programs: machine::facts(paths),
+    })
 }
 
 #[derive(Serialize)]
@@ -105,20 +111,30 @@ fn table_of(kernel: &str, rows: &[Row]) -> String {
     let attached = rows.iter().filter(|row| row.state == "attached").count();
     let width = rows.iter().map(|row| row.hook.len()).max().unwrap_or_default();
     let mut lines = vec![format!("kernel {kernel}: {attached} of {} hooks attached", rows.len())];
-    let mut family = "";
+    let (mut family, mut shared) = ("", None);
     for row in rows {
         if row.family != family {
             family = row.family;
-            lines.push(format!("\n{family}"));
+            shared = shared_reason(rows, family);
+            let reason = shared.map(|reason| format!(": {reason}")).unwrap_or_default();
+            lines.push(format!("\n{family}{reason}"));
         }
         let state = row.way.filter(|_| row.state == "attached").unwrap_or(row.state);
         lines.push(format!("  {:width$}  {state:10}  {}", row.hook, row.tells));
-        if !row.reason.is_empty() {
+        if !row.reason.is_empty() && shared != Some(row.reason.as_str()) {
             lines.push(format!("  {:width$}              {}", "", row.reason));
         }
     }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// Why hooks of a family are not there, if it is the same for several and for all.
+fn shared_reason<'a>(rows: &'a [Row], family: &str) -> Option<&'a str> {
+    let mut reasons = rows.iter().filter(|row| row.family == family).map(|row| row.reason.as_str());
+    let first = reasons.next().filter(|reason| !reason.is_empty())?;
+    let mut others = reasons.peekable();
+    (others.peek().is_some() && others.all(|other| other == first)).then_some(first)
 }
 
 /// The risks for people; nothing if there are none.
@@ -128,7 +144,8 @@ fn list_of(risks: &[Risk]) -> String {
     }
     let mut lines = vec!["\nrisky settings".to_owned()];
     for Risk { id, setting, why, advice } in risks {
-        lines.extend([format!("  {id}: {setting}"), format!("    {why}"), format!("    {advice}")]);
+        lines.push(format!("  {id}: {setting}"));
+        lines.extend(why.lines().chain(advice.lines()).map(|line| format!("    {line}")));
     }
     lines.push(String::new());
     lines.join("\n")
@@ -145,7 +162,9 @@ mod tests {
     fn the_table_tells_the_way_or_the_reason() {
         let rows: Vec<Row> = [
             (HookId::RetransmitSegment, Some(Way::TypedTracepoint), ""),
+            (HookId::ConntrackConfirm, None, "no function by this name"),
             (HookId::IpvsVerdict, None, "module ip_vs is not loaded"),
+            (HookId::IpvsExpireNow, None, "module ip_vs is not loaded"),
         ]
         .into_iter()
         .filter_map(|(hook, attached, reason)| {

@@ -7,10 +7,12 @@ use std::{
     time::Duration,
 };
 
+use anyhow::bail;
 use clap::Args;
 use tokio::time::{self, MissedTickBehavior};
 
 use super::{
+    judging::FailOn,
     node::{Blocks, Node},
     playback::{Playback, Shifts},
     recording::{self, Recording, RotationArguments},
@@ -20,8 +22,13 @@ use super::{
 use crate::{
     block::Block,
     decode::Decoder,
-    filter::{Filter, Sieve},
+    filter::{Filter, FindingSieve, Sieve},
+    findings::{
+        Opened,
+        watch::{Awaited, Wanted, Watched},
+    },
     output::{LineStyle, Printer},
+    state::State,
 };
 
 /// How often it is checked whether anybody still reads the output.
@@ -46,6 +53,12 @@ pub(super) struct Arguments {
     /// Replace the session file if there is one.
     #[arg(long, requires = "record")]
     force: bool,
+    /// End when a finding opens that is waited for: finding (a warning or worse), finding:ID (of that rule, by itself or
+    /// below another that explains it). Exit with status 1 if none does before the end.
+    #[arg(long, value_name = "FINDING,…", value_delimiter = ',')]
+    until: Vec<Awaited>,
+    #[command(flatten)]
+    fail_on: FailOn,
     #[command(flatten)]
     shifts: Shifts,
     #[command(flatten)]
@@ -71,20 +84,23 @@ fn print_session(arguments: &Arguments) -> anyhow::Result<()> {
     for sentence in playback.clocks() {
         tell(&sentence);
     }
-    let mut output = on_stdout(arguments.json, arguments.view.for_session()?);
+    let mut output = on_stdout(arguments, arguments.view.for_session()?)?;
     for block in &mut playback {
         output.print(&block?)?;
+        if output.is_over {
+            break;
+        }
     }
     output.finish()?;
     for damage in playback.damage() {
         tell(&damage);
     }
-    Ok(())
+    output.verdict(arguments.fail_on)
 }
 
 /// Prints this node's events, and records them, until something ends them.
 async fn print(blocks: &mut Blocks, arguments: &Arguments, mut recording: Recording) -> anyhow::Result<()> {
-    let mut output = on_stdout(arguments.json, arguments.view.filter.clone());
+    let mut output = on_stdout(arguments, arguments.view.filter.clone())?;
     let mut reader_check = time::interval(READER_CHECK_INTERVAL);
     reader_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -93,6 +109,9 @@ async fn print(blocks: &mut Blocks, arguments: &Arguments, mut recording: Record
                 let Some(block) = block else { break };
                 recording.take(&block);
                 output.print(&block)?;
+                if output.is_over {
+                    break;
+                }
             }
             _ = reader_check.tick() => {
                 check_reader()?;
@@ -104,7 +123,7 @@ async fn print(blocks: &mut Blocks, arguments: &Arguments, mut recording: Record
     if let Some(status) = recording.finish()?.filter(|status| status.lost_records != 0) {
         tell(&format!("{}{}", status.path.display(), recording::lost(&status)));
     }
-    Ok(())
+    output.verdict(arguments.fail_on)
 }
 
 /// Fails with a broken pipe if nobody reads standard output any more. Without this a quiet node would keep a tracer
@@ -124,34 +143,78 @@ struct Output<W: Write, N: Write> {
     decoder: Decoder,
     sieve: Sieve,
     printer: Printer<W, N>,
+    /// It sees everything, whatever the filter says.
+    watched: Watched,
+    findings: FindingSieve,
+    opened: Opened,
+    wanted: Wanted,
+    /// Whether a finding opened that was waited for.
+    is_over: bool,
 }
 
-fn on_stdout(json: bool, filter: Option<Filter>) -> Output<BufWriter<StdoutLock<'static>>, Stderr> {
+fn on_stdout(
+    arguments: &Arguments,
+    filter: Option<Filter>,
+) -> anyhow::Result<Output<BufWriter<StdoutLock<'static>>, Stderr>> {
     let stdout = io::stdout();
     let style = LineStyle::fit(stdout.is_terminal(), |name| env::var(name).ok());
     let writer = BufWriter::with_capacity(OUTPUT_BYTES, stdout.lock());
-    let printer =
-        if json { Printer::json(writer, io::stderr()) } else { Printer::lines(writer, io::stderr(), style) };
-    Output::new(printer, filter)
+    let printer = if arguments.json {
+        Printer::json(writer, io::stderr())
+    } else {
+        Printer::lines(writer, io::stderr(), style)
+    };
+    let wanted = Wanted(arguments.until.clone());
+    Ok(Output { wanted, ..Output::new(printer, arguments.view.scope.state()?, filter) })
 }
 
 impl<W: Write, N: Write> Output<W, N> {
-    fn new(printer: Printer<W, N>, filter: Option<Filter>) -> Self {
-        Self { decoder: Decoder::default(), sieve: Sieve::new(filter), printer }
+    fn new(printer: Printer<W, N>, state: State, filter: Option<Filter>) -> Self {
+        Self {
+            decoder: Decoder::default(),
+            sieve: Sieve::new(filter.clone()),
+            printer,
+            watched: Watched::new(state),
+            findings: FindingSieve::new(filter),
+            opened: Opened::default(),
+            wanted: Wanted::default(),
+            is_over: false,
+        }
     }
 
-    /// Prints a block's events at once.
+    /// Prints a block's events at once, each with what it brings about, up to the finding that is waited for.
     fn print(&mut self, block: &Block) -> io::Result<()> {
-        let Self { decoder, sieve, printer } = self;
+        let Self { decoder, sieve, printer, watched, findings, opened, wanted, is_over } = self;
         let mut result = Ok(());
+        let mut watching = watched.begin();
         decoder.decode_counting(block, |event, counts| {
-            if result.is_ok() && sieve.passes(&event) {
+            if result.is_err() || *is_over {
+                return;
+            }
+            if sieve.passes(&event) {
                 printer.note_unread(counts);
                 result = printer.print(&event);
             }
+            watching.push(event, |state, change| {
+                if result.is_err() || *is_over || !findings.passes(state, change) {
+                    return;
+                }
+                opened.note(change);
+                result = printer.print_finding(change);
+                *is_over = wanted.opens_with(&state.findings, change);
+            });
         });
+        watching.finish();
         result?;
         printer.flush()
+    }
+
+    /// What the exit status answers.
+    fn verdict(&self, fail_on: FailOn) -> anyhow::Result<()> {
+        if !self.wanted.is_nothing() && !self.is_over {
+            bail!("no finding opened before the end that was waited for: {}", self.wanted.names());
+        }
+        fail_on.verdict(&self.opened)
     }
 
     /// Prints what closes the output.
@@ -178,6 +241,7 @@ mod tests {
         filter,
         output::{Arrow, LineStyle, Printer, tests::every_event},
         session::{SessionReader, SessionWriter},
+        state::State,
     };
 
     /// The records of the sample, and among them one of an unknown kind and one too short for its kind.
@@ -208,7 +272,8 @@ mod tests {
         } else {
             Printer::lines(Vec::new(), Vec::new(), style)
         };
-        let mut output = Output::new(printer, condition.map(|text| filter::parse(text).unwrap()));
+        let mut output =
+            Output::new(printer, State::default(), condition.map(|text| filter::parse(text).unwrap()));
         for block in blocks {
             output.print(block).unwrap();
         }

@@ -1,5 +1,7 @@
 //! `tracer export`: a session's events for other programs.
 
+mod draft;
+
 use std::{
     fs::{self, File},
     io::{self, BufWriter, IsTerminal as _, Write},
@@ -8,9 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use clap::Args;
 
+use self::draft::Draft;
 use super::{
     playback::{Playback, Shifts},
     scope::View,
@@ -20,9 +23,9 @@ use super::{
 use crate::{
     block::Block,
     decode::{Decoder, split_record},
-    filter::Sieve,
+    filter::{Filter, FindingSieve, Sieve},
+    findings::watch::Watched,
     output::export::{Export, ExportFormat},
-    owned,
 };
 
 /// Bytes collected before they are written.
@@ -58,7 +61,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for sentence in playback.clocks() {
         tell(&sentence);
     }
-    let sieve = Sieve::new(arguments.view.for_session()?);
+    let filter = arguments.view.for_session()?;
+    let judged = Judged { watched: Watched::new(arguments.view.scope.state()?), filter };
     let Some(path) = &arguments.output else {
         let stdout = io::stdout();
         if stdout.is_terminal() && !arguments.format.is_text() {
@@ -69,31 +73,28 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         // Not through the library's buffer, which ends at every line feed it finds in a table.
         let writer = File::from(stdout.as_fd().try_clone_to_owned().context("cannot copy standard output")?);
-        export(playback, sieve, arguments.format, BufWriter::with_capacity(OUTPUT_BYTES, writer))?;
+        export(playback, judged, arguments.format, BufWriter::with_capacity(OUTPUT_BYTES, writer))?;
         return Ok(());
     };
     if arguments.files.iter().any(|file| is_same_file(path, file)) {
         bail!("{} is the session itself", path.display());
     }
-    let rows = into_file(path, arguments.force, |writer| export(playback, sieve, arguments.format, writer))?;
+    let rows = into_file(path, arguments.force, |writer| export(playback, judged, arguments.format, writer))?;
     tell(&format!("{rows} events in {}", path.display()));
     Ok(())
 }
 
-/// Makes a file and has it written. A regular file that could not be written to its end is removed: half a table is none,
-/// and half of the rest would pass for the whole.
+/// Makes a file and has it written. It has its name only once it is whole: half a table is none, and half of the rest would
+/// pass for the whole.
 fn into_file<T>(
     path: &Path,
     force: bool,
     write: impl FnOnce(BufWriter<OwnErrors>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let file = create(path, force)?;
-    let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-    let written = write(BufWriter::with_capacity(OUTPUT_BYTES, OwnErrors { file, path: path.to_owned() }));
-    if written.is_err() && is_regular {
-        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
-    }
-    written
+    let (draft, file) = Draft::begin(path, force)?;
+    let written = write(BufWriter::with_capacity(OUTPUT_BYTES, OwnErrors { file, path: path.to_owned() }))?;
+    draft.finish()?;
+    Ok(written)
 }
 
 /// Whether both are one file, by whatever names.
@@ -102,18 +103,26 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
+/// What judges the events, and what of them and of the findings is written.
+struct Judged {
+    watched: Watched,
+    filter: Option<Filter>,
+}
+
 /// Writes everything, and on standard error what could not be read; how many objects were written.
 fn export<W: Write + Send>(
     mut playback: Playback,
-    mut sieve: Sieve,
+    Judged { mut watched, filter }: Judged,
     format: ExportFormat,
     writer: W,
 ) -> anyhow::Result<u64> {
     let mut export = Export::new(format, writer)?;
+    let (mut sieve, mut findings) = (Sieve::new(filter.clone()), FindingSieve::new(filter));
     let mut decoder = Decoder::default();
     let mut progress = Progress::new();
     for block in &mut playback {
         let mut rest = block?.0;
+        let mut watching = watched.begin();
         while !rest.is_empty() {
             // What is no whole record is the decoder's to count.
             let length = split_record(&rest).map_or(rest.len(), |(_, record, _)| record.len());
@@ -123,9 +132,15 @@ fn export<W: Write + Send>(
                 if sieve.passes(&event) {
                     result = export.add(&record.0, &event, counts);
                 }
+                watching.push(event, |state, change| {
+                    if result.is_ok() && findings.passes(state, change) {
+                        result = export.add_finding(change);
+                    }
+                });
             });
             result?;
         }
+        watching.finish();
         progress.show(export.rows());
     }
     let rows = export.rows();
@@ -135,14 +150,6 @@ fn export<W: Write + Send>(
         tell(&damage);
     }
     Ok(rows)
-}
-
-/// Makes the file, for its owner only; one that is there is replaced only with `force`.
-fn create(path: &Path, force: bool) -> anyhow::Result<File> {
-    owned::create(path, force).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => anyhow!("{} is there already; --force replaces it", path.display()),
-        _ => anyhow!("cannot create {}: {error}", path.display()),
-    })
 }
 
 /// A file whose errors name it, and never pass for a reader of standard output that has gone.
@@ -274,15 +281,33 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_to_its_end_is_removed() {
+    fn what_could_not_be_written_to_its_end_is_removed_and_replaces_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let session = session(directory.path());
         let file = directory.path().join("file");
-        let failed = into_file::<()>(&file, false, |mut writer| {
-            writer.write_all(b"half")?;
-            bail!("no more")
+        let half = |force| {
+            into_file::<()>(&file, force, |mut writer| {
+                writer.write_all(b"half")?;
+                writer.flush()?;
+                bail!("no more")
+            })
+        };
+        let count = || fs::read_dir(directory.path()).unwrap().count();
+        for force in [false, true] {
+            assert_eq!(half(force).unwrap_err().to_string(), "no more");
+            assert_eq!((file.exists(), count()), (false, 1), "{force}");
+        }
+        fs::write(&file, "whole").unwrap();
+        assert!(half(true).is_err());
+        assert_eq!((fs::read(&file).unwrap(), count()), (b"whole".to_vec(), 2));
+        // Another's file that comes meanwhile stays.
+        fs::remove_file(&file).unwrap();
+        let late = into_file(&file, false, |mut writer| {
+            fs::write(&file, "another's")?;
+            Ok(writer.write_all(b"ours")?)
         });
-        assert_eq!((failed.unwrap_err().to_string(), file.exists()), ("no more".to_owned(), false));
+        assert!(late.unwrap_err().to_string().ends_with("--force replaces it"));
+        assert_eq!((fs::read(&file).unwrap(), count()), (b"another's".to_vec(), 2));
         // A device is not ours to remove.
         for format in ExportFormat::ALL {
             let arguments = [&session, "--format", format.name(), "--force", "-o", "/dev/full"];

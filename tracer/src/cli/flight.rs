@@ -14,6 +14,7 @@ use self::{
     trigger::{Trigger, Triggers},
 };
 use super::{
+    judging::FailOn,
     keyboard::Keyboard,
     node::{Blocks, Node},
     scope::{Scope, duration},
@@ -25,6 +26,8 @@ use crate::{
     block::Block,
     findings::watch::Watch,
     history::Flight,
+    session::Standing,
+    state::State,
     tui::text::{duration as in_words, size},
 };
 
@@ -77,19 +80,32 @@ impl Arguments {
 }
 
 /// Keeps the last while until a signal, the duration or an error ends it, and writes it whenever it is triggered.
-pub(super) fn run(plan: Plan, scope: &Scope, output: PathBuf, most_files: Option<u32>) -> anyhow::Result<()> {
+pub(super) fn run(
+    plan: Plan,
+    scope: &Scope,
+    output: PathBuf,
+    most_files: Option<u32>,
+    fail_on: FailOn,
+) -> anyhow::Result<()> {
+    let state = scope.state()?;
     let node = Node::find(scope)?;
     let captures = Captures::new(output, plan.tail_ns, plan.span_ns, most_files)?;
-    node.run(async |blocks| Box::pin(fly(blocks, plan, captures)).await)
+    node.run(async |blocks| Box::pin(fly(blocks, plan, state, captures, fail_on)).await)
 }
 
-async fn fly(blocks: &mut Blocks, plan: Plan, captures: Captures) -> anyhow::Result<()> {
+async fn fly(
+    blocks: &mut Blocks,
+    plan: Plan,
+    state: State,
+    captures: Captures,
+    fail_on: FailOn,
+) -> anyhow::Result<()> {
     let keyboard = if plan.triggers.key { Keyboard::open() } else { None };
     let mut hand = Hand {
         keyboard,
         signal: if plan.triggers.signal { Some(signal(SignalKind::user_defined1())?) } else { None },
     };
-    let mut recorder = Recorder::new(plan, hand.keyboard.is_some(), captures);
+    let mut recorder = Recorder::new(plan, state, hand.keyboard.is_some(), captures);
     let mut status = StatusLine::on_stderr();
     let mut ticks = StatusLine::ticks();
     loop {
@@ -110,7 +126,7 @@ async fn fly(blocks: &mut Blocks, plan: Plan, captures: Captures) -> anyhow::Res
     }
     drop(status);
     drop(hand);
-    recorder.finish()
+    recorder.finish(fail_on)
 }
 
 /// The ways in which a person or another program triggers it.
@@ -144,7 +160,9 @@ impl Hand {
 /// The flight recorder and what it has written.
 struct Recorder {
     flight: Flight,
-    watch: Option<Watch>,
+    /// What holds of all that was told.
+    standing: Standing,
+    watch: Watch,
     captures: Captures,
     tally: Tally,
     span_ns: u64,
@@ -155,12 +173,13 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(plan: Plan, has_keyboard: bool, captures: Captures) -> Self {
+    fn new(plan: Plan, state: State, has_keyboard: bool, captures: Captures) -> Self {
         let Plan { span_ns, limit_bytes, tail_ns: _, triggers } = plan;
         Self {
             flight: Flight::new(span_ns, limit_bytes),
+            standing: Standing::default(),
             triggers: triggers.names(has_keyboard, KEY),
-            watch: triggers.finding.map(Watch::new),
+            watch: Watch::new(state, triggers.finding),
             captures,
             tally: Tally::default(),
             span_ns,
@@ -170,16 +189,18 @@ impl Recorder {
 
     fn take(&mut self, block: &Block) {
         self.flight.take(block);
-        self.tally.take_in(block);
-        self.captures.take(block, self.flight.newest_ns());
-        if let Some(why) = self.watch.as_mut().and_then(|watch| watch.take(block)) {
+        let tally = &mut self.tally;
+        let why = self.watch.take(block, |event| tally.note(event));
+        self.captures.take(block, self.flight.newest_ns(), &self.standing);
+        self.standing.note(block);
+        if let Some(why) = why {
             self.trigger(&why);
         }
     }
 
     fn trigger(&mut self, why: &str) {
-        let Self { flight, captures, .. } = self;
-        captures.trigger(why, flight.newest_ns(), Timestamp::now(), || flight.kept());
+        let Self { flight, captures, standing, .. } = self;
+        captures.trigger(why, flight.newest_ns(), Timestamp::now(), standing, || flight.kept());
     }
 
     /// What there is to tell.
@@ -209,10 +230,13 @@ impl Recorder {
         let bytes = size(held.bytes as u64);
         let memory = if held.is_cut { " (memory is full)" } else { "" };
         let now_ns = self.flight.newest_ns();
-        let doing = match self.captures.tail_left_ns(now_ns) {
+        let mut doing = match self.captures.tail_left_ns(now_ns) {
             Some(left_ns) => format!("writing, {} to go", in_words(left_ns)),
             None => format!("armed: {}", self.triggers),
         };
+        if let Some(reason) = self.captures.waits_for() {
+            doing = format!("waiting: {reason}  {doing}");
+        }
         let written = self.captures.count();
         format!(
             "{duration} of {span} held{memory}, {bytes}  {doing}  {written} written  {}",
@@ -220,9 +244,9 @@ impl Recorder {
         )
     }
 
-    fn finish(self) -> anyhow::Result<()> {
-        let Self { captures, tally, .. } = self;
-        let outcome = captures.finish();
+    fn finish(self, fail_on: FailOn) -> anyhow::Result<()> {
+        let Self { captures, tally, watch, standing, .. } = self;
+        let outcome = captures.finish(&standing);
         for told in &outcome.told {
             tell(told);
         }
@@ -232,6 +256,10 @@ impl Recorder {
             files => format!("{files} files"),
         };
         tell(&format!("{files}; {}", tally.summary_of(&size(outcome.bytes))));
-        outcome.failure.map_or(Ok(()), Err)
+        for line in watch.opened().lines() {
+            tell(&line);
+        }
+        outcome.failure.map_or(Ok(()), Err)?;
+        fail_on.verdict(watch.opened())
     }
 }

@@ -71,6 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let directory = arguments.record_dir.clone().unwrap_or_default();
     let limits = arguments.limits.limits();
     let options = arguments.screens.options(Source::Node, arguments.view.filter.clone(), limits);
+    let options = tui::Options { rules: arguments.view.scope.rules()?, ..options };
     let _hold = log::hold();
     // On the heap: the state is large.
     node.run(async |blocks| Box::pin(show(blocks, recording, (directory, rotation), options)).await)
@@ -126,7 +127,7 @@ impl Keeper {
             self.end();
         } else if self.finishing.is_none() {
             let name = self.name();
-            if let Err(error) = self.recording.begin(&name, false, self.rotation) {
+            if let Err(error) = self.recording.begin_aside(name, self.rotation) {
                 self.tell(format!("cannot record: {error:#}")).await;
             }
         } else {
@@ -143,7 +144,7 @@ impl Keeper {
     /// Begins another file if it is time, shows how it goes, and gives up what cannot be written any more.
     async fn tick(&mut self) {
         self.recording.tick();
-        if self.recording.status().is_some_and(|status| matches!(status.condition, Condition::Ended(_))) {
+        if self.recording.status().is_some_and(|status| status.condition.is_over()) {
             self.end();
         }
         self.show().await;
@@ -159,7 +160,10 @@ impl Keeper {
         self.finishing = None;
         let text = match status {
             Ok(status) => {
-                self.failure = outcome(&status).err().or(self.failure.take());
+                // Where nothing was begun, nothing has failed that was relied on.
+                if !matches!(status.condition, Condition::Refused(_)) {
+                    self.failure = outcome(&status).err().or(self.failure.take());
+                }
                 told(&status)
             }
             Err(_) => "the recording could not be finished".to_owned(),

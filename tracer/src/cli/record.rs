@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{
     flight,
+    judging::FailOn,
     node::{Blocks, Node},
     recording::{Recording, RotationArguments, outcome},
     scope::Scope,
@@ -13,7 +14,7 @@ use super::{
     tally::Tally,
     tell,
 };
-use crate::session::Condition;
+use crate::findings::watch::{Wanted, Watch};
 
 /// `tracer record`.
 #[derive(Debug, Args)]
@@ -27,6 +28,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     flight: flight::Arguments,
     #[command(flatten)]
+    fail_on: FailOn,
+    #[command(flatten)]
     scope: Scope,
     #[command(flatten)]
     rotation: RotationArguments,
@@ -36,14 +39,20 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(plan) = arguments.flight.plan() {
         let most_files = arguments.rotation.rotation().max_files;
-        return flight::run(plan, &arguments.scope, arguments.output.clone(), most_files);
+        return flight::run(plan, &arguments.scope, arguments.output.clone(), most_files, arguments.fail_on);
     }
+    let watch = Watch::new(arguments.scope.state()?, Wanted::default());
     let node = Node::find(&arguments.scope)?;
     let recording = Recording::new(Some(&arguments.output), arguments.force, arguments.rotation.rotation())?;
-    node.run(async |blocks| record(blocks, recording).await)
+    node.run(async |blocks| Box::pin(record(blocks, recording, watch, arguments.fail_on)).await)
 }
 
-async fn record(blocks: &mut Blocks, mut recording: Recording) -> anyhow::Result<()> {
+async fn record(
+    blocks: &mut Blocks,
+    mut recording: Recording,
+    mut watch: Watch,
+    fail_on: FailOn,
+) -> anyhow::Result<()> {
     let mut line = StatusLine::on_stderr();
     let mut tally = Tally::default();
     let mut ticks = StatusLine::ticks();
@@ -52,13 +61,13 @@ async fn record(blocks: &mut Blocks, mut recording: Recording) -> anyhow::Result
             block = blocks.next() => {
                 let Some(block) = block else { break };
                 recording.take(&block);
-                tally.take_in(&block);
+                watch.take(&block, |event| tally.note(event));
             }
             _ = ticks.tick() => {
                 recording.tick();
                 let Some(status) = recording.status() else { break };
                 line.show(&tally.line(&status));
-                if matches!(status.condition, Condition::Ended(_)) {
+                if status.condition.is_over() {
                     break;
                 }
             }
@@ -68,5 +77,9 @@ async fn record(blocks: &mut Blocks, mut recording: Recording) -> anyhow::Result
     let Some(finish) = recording.end() else { return Ok(()) };
     let status = finish();
     tell(&format!("{}: {}", status.path.display(), tally.summary(&status)));
-    outcome(&status)
+    for line in watch.opened().lines() {
+        tell(&line);
+    }
+    outcome(&status)?;
+    fail_on.verdict(watch.opened())
 }

@@ -87,9 +87,16 @@ impl Recording {
     }
 
     /// Begins to record from here; a file that is there is replaced only with `force`.
-    pub(super) fn begin(&mut self, path: &Path, force: bool, rotation: Rotation) -> anyhow::Result<()> {
+    fn begin(&mut self, path: &Path, force: bool, rotation: Rotation) -> anyhow::Result<()> {
         let options = RecorderOptions { path: path.to_owned(), force, rotation };
         self.recorder = Some(Recorder::create(options, &self.standing)?);
+        Ok(())
+    }
+
+    /// Begins to record from here into a new file that another thread makes; how that goes is part of the status.
+    pub(super) fn begin_aside(&mut self, path: PathBuf, rotation: Rotation) -> anyhow::Result<()> {
+        let options = RecorderOptions { path, force: false, rotation };
+        self.recorder = Some(Recorder::begin(options, &self.standing)?);
         Ok(())
     }
 
@@ -129,11 +136,12 @@ impl Recording {
     }
 }
 
-/// What a recording that is finished came to; an error if it ended before.
+/// What a recording that is finished came to; an error if it ended before, or never began.
 pub(super) fn outcome(status: &RecorderStatus) -> anyhow::Result<()> {
     match &status.condition {
         Condition::Ended(reason) => Err(anyhow!("recording has ended: {reason}{}", lost(status))),
-        Condition::Writing | Condition::Waiting(_) => Ok(()),
+        Condition::Refused(reason) => Err(anyhow!("cannot record: {reason}")),
+        Condition::Opening | Condition::Writing | Condition::Waiting(_) => Ok(()),
     }
 }
 

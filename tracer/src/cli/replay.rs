@@ -1,15 +1,14 @@
 //! `tracer replay`: the screens on a session.
 
-mod loaded;
+mod spool;
 
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 
-use self::loaded::Loaded;
 use super::{
     limits::LimitArguments,
-    playback::{Playback, Shifts, end_ns, is_regular, tape},
+    playback::{Shifts, end_ns, is_regular, tape},
     scope::View,
     screens::Screens,
     tell,
@@ -47,6 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     tui::require_terminal()?;
     let filter = arguments.view.for_session()?;
     let mut options = arguments.screens.options(Source::Session, filter, arguments.limits.limits());
+    options.rules = arguments.view.scope.rules()?;
     options.history_bytes = arguments.screens.history_bytes().unwrap_or(USUAL_CHECKPOINT_BYTES);
     let recorded = open(arguments)?;
     let duration = arguments.view.scope.duration();
@@ -69,13 +69,14 @@ fn blocks(session: &dyn Recorded) -> impl Iterator<Item = Block> {
     (0..session.chapters()).filter_map(|index| session.read(index).ok())
 }
 
-/// The session, which is read as it is wanted; one that comes through a pipe is read whole first.
+/// The session, which is read as it is wanted; one that comes through a pipe is copied to a file first.
 fn open(arguments: &Arguments) -> anyhow::Result<Arc<dyn Recorded>> {
-    let Arguments { files, shifts, view, .. } = arguments;
+    let Arguments { files, shifts, .. } = arguments;
     if let [path] = &files[..]
         && !is_regular(path)
+        && shifts.shift.is_empty()
     {
-        return Ok(Arc::new(Loaded::read(Playback::open(files, shifts, &view.scope)?)?));
+        return Ok(Arc::new(spool::tape(path)?));
     }
     let tape = tape(files, shifts)?;
     for sentence in tape.clocks() {

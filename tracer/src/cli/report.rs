@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::{
+    judging::FailOn,
     playback::{Playback, Shifts},
     scope::View,
     tell,
@@ -24,6 +25,8 @@ pub(super) struct Arguments {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = Format::Markdown)]
     format: Format,
+    #[command(flatten)]
+    fail_on: FailOn,
     #[command(flatten)]
     shifts: Shifts,
     #[command(flatten)]
@@ -47,7 +50,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for sentence in &clocks {
         tell(sentence);
     }
-    let mut report = Report::new(arguments.view.for_session()?);
+    let mut report = Report::judged_in(arguments.view.scope.state()?, arguments.view.for_session()?);
     report.note_clocks(clocks);
     for block in &mut playback {
         report.take(&block?);
@@ -64,5 +67,5 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Format::Json => writeln!(output, "{}", report.json().context("cannot write the report as JSON")?)?,
     }
     output.flush()?;
-    Ok(())
+    arguments.fail_on.verdict(report.opened())
 }

@@ -1,15 +1,17 @@
 //! Options that say what to look at, of every command that has events.
 
-use std::{collections::BTreeSet, str::FromStr, time::Duration};
+use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
 use clap::Args;
 
 use tracer_common::hook::Way;
 
-use super::netns::NetnsChoice;
+use super::{netns::NetnsChoice, thresholds::ThresholdArguments};
 use crate::{
     filter::Filter,
+    findings::Rules,
     probe::{Options, table::Family},
+    state::{Limits, State},
 };
 
 /// What to look at, and for how long.
@@ -27,6 +29,8 @@ pub(super) struct Scope {
     /// Do not attach by these ways, even where they hold: for trying the ones behind them.
     #[arg(long, value_name = "WAY,…", value_delimiter = ',', hide = true)]
     avoid: Vec<AvoidedWay>,
+    #[command(flatten)]
+    thresholds: ThresholdArguments,
 }
 
 impl Scope {
@@ -40,6 +44,16 @@ impl Scope {
             avoided: self.avoid.iter().map(|avoided| avoided.0).collect(),
             ..defaults
         })
+    }
+
+    /// The rules that judge events.
+    pub(super) fn rules(&self) -> anyhow::Result<Arc<Rules>> {
+        self.thresholds.rules()
+    }
+
+    /// The state in which events are judged: one for each run of a command.
+    pub(super) fn state(&self) -> anyhow::Result<State> {
+        Ok(State::new(Limits::default()).judged_by(self.rules()?))
     }
 
     /// How long, from when everything is attached.
@@ -63,6 +77,7 @@ impl Scope {
             netns: self.netns.or(before.netns),
             duration: self.duration.or(before.duration),
             avoid: if self.avoid.is_empty() { before.avoid } else { self.avoid },
+            thresholds: self.thresholds.over(before.thresholds),
         }
     }
 }

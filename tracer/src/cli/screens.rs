@@ -1,6 +1,6 @@
 //! Options of the commands that show the screens.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 
@@ -51,6 +51,7 @@ impl Screens {
         let theme = self.theme.unwrap_or_default();
         Options {
             limits,
+            rules: Arc::default(),
             history_bytes,
             source,
             theme,

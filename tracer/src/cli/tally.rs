@@ -2,8 +2,6 @@
 
 use super::recording::lost;
 use crate::{
-    block::Block,
-    decode::Decoder,
     event::{Body, Event, Timestamp},
     filter::family_of,
     session::{Condition, RecorderStatus},
@@ -14,7 +12,6 @@ use crate::{
 /// Counts of what passed by.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    decoder: Decoder,
     /// In the order of [`COUNTED_FAMILIES`].
     families: [u64; COUNTED_FAMILIES.len()],
     hooks: Hooks,
@@ -27,16 +24,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts a block in.
-    pub(super) fn take_in(&mut self, block: &Block) {
-        // Taken out for the call: it borrows the rest.
-        let mut decoder = std::mem::take(&mut self.decoder);
-        decoder.decode(block, |event| self.apply(&event));
-        self.accounting.decoded = decoder.counts();
-        self.decoder = decoder;
-    }
-
-    fn apply(&mut self, event: &Event) {
+    /// Counts an event in.
+    pub(super) fn note(&mut self, event: &Event) {
         self.last = self.last.max(event.time);
         match &event.body {
             Body::HookStatus(status) => self.hooks.status_of(event.netns.node, status),
@@ -164,9 +153,15 @@ mod tests {
 
     use super::Tally;
     use crate::{
-        output::tests::every_event,
+        output::tests::{events, every_event},
         session::{Condition, RecorderStatus},
     };
+
+    fn note_all(tally: &mut Tally) {
+        for event in events(&every_event()) {
+            tally.note(&event);
+        }
+    }
 
     fn recorded(bytes: u64, parts: u32, lost_records: u64, condition: Condition) -> RecorderStatus {
         let (path, elapsed) = ("run.tracer".into(), Duration::from_secs(1));
@@ -179,7 +174,7 @@ mod tests {
         let empty = recorded(24, 1, 0, Condition::Writing);
         assert_eq!(tally.line(&empty), "attaching hooks: 0 tried");
         assert_eq!(tally.summary(&empty), "0 events in 00:00:00, 24 B");
-        tally.take_in(&every_event());
+        note_all(&mut tally);
         let usual = recorded(1 << 20, 1, 0, Condition::Writing);
         insta::assert_snapshot!(format!("{}\n{}", tally.line(&usual), tally.summary(&usual)));
     }
@@ -187,7 +182,7 @@ mod tests {
     #[test]
     fn what_could_not_be_written_is_told() {
         let mut tally = Tally::default();
-        tally.take_in(&every_event());
+        note_all(&mut tally);
         let waiting = recorded(1 << 20, 3, 12_345, Condition::Waiting("no room".to_owned()));
         let (line, summary) = (tally.line(&waiting), tally.summary(&waiting));
         assert!(line.contains(", 12.3k not written, waiting: no room  "), "{line}");

@@ -32,8 +32,8 @@ impl From<&Flow> for Endpoints {
     #[inline]
     fn from(flow: &Flow) -> Self {
         Self {
-            source: Endpoint::new(address(flow.source), flow.source_port),
-            destination: Endpoint::new(address(flow.destination), flow.destination_port),
+            source: Endpoint::of_record(flow.source, flow.source_port),
+            destination: Endpoint::of_record(flow.destination, flow.destination_port),
             protocol: Protocol(flow.protocol),
         }
     }

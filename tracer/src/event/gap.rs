@@ -4,6 +4,8 @@ use std::fmt;
 
 use tracer_common::record::GapRecord;
 
+use crate::words::counted;
+
 /// Records that could not be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
@@ -25,6 +27,7 @@ impl fmt::Display for Gap {
         const MILLISECOND_NS: u64 = 1_000_000;
         let milliseconds = self.duration_ns / MILLISECOND_NS;
         let (seconds, rest) = (milliseconds / 1_000, milliseconds % 1_000);
-        write!(formatter, "{} records of {seconds}.{rest:03} s could not be recorded", self.records)
+        let records = counted(self.records, "record");
+        write!(formatter, "{records} of {seconds}.{rest:03} s could not be recorded")
     }
 }

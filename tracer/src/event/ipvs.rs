@@ -67,8 +67,12 @@ impl Ipvs {
     ///
     /// Source: `tcp_states` in `net/netfilter/ipvs/ip_vs_proto_tcp.c` and `sctp_states` in `ip_vs_proto_sctp.c`, v6.18.
     pub fn is_repeated(&self) -> bool {
-        self.decision == IpvsDecision::Reused
-            && self.connection_state.is_some_and(|state| OPENING.contains(&state))
+        self.decision == IpvsDecision::Reused && self.meets_opening()
+    }
+
+    /// Whether it meets an entry that waits for the handshake of its connection.
+    pub fn meets_opening(&self) -> bool {
+        self.connection_state.is_some_and(|state| OPENING.contains(&state))
     }
 }
 

@@ -139,6 +139,16 @@ impl NeighbourState {
         self.0 & VALID != 0
     }
 
+    /// Whether the neighbour was heard of lately, or needs not be (`NUD_CONNECTED`).
+    pub fn is_connected(self) -> bool {
+        self.0 & (Self::PERMANENT | Self::NOARP | Self::REACHABLE) != 0
+    }
+
+    /// Whether somebody answered for it a moment ago (`NUD_REACHABLE`).
+    pub fn is_reachable(self) -> bool {
+        self.0 & Self::REACHABLE != 0
+    }
+
     /// Whether the entry's hardware address follows from its address, without anybody having been asked.
     pub fn is_without_arp(self) -> bool {
         self.0 & Self::NOARP != 0

@@ -29,6 +29,8 @@ pub struct Ruleset {
     pub chains: u32,
     /// The chains with the most rules, the longest first.
     pub largest: Vec<ChainEntries>,
+    /// A rule that is there more than once.
+    pub repeated: Option<RepeatedRule>,
     /// How long ago the change was noticed, in milliseconds.
     pub changed_ms_ago: Option<u32>,
     /// How long counting took, in microseconds.
@@ -44,6 +46,15 @@ pub struct ChainEntries {
     pub chain: Text,
     /// How many rules it has.
     pub entries: u32,
+}
+
+/// A rule, and how often it is in its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepeatedRule {
+    /// As its tool lists it; `…` stands for what is not decoded.
+    pub rule: Text,
+    /// How often it is there.
+    pub count: u32,
 }
 
 /// Which half of the kernel a table is in.
@@ -166,6 +177,7 @@ impl Ruleset {
             duplicates: record.duplicates,
             chains: record.chains,
             largest: largest.map(|(&entries, chain)| ChainEntries { chain, entries }).collect(),
+            repeated: repeated(text),
             changed_ms_ago: previous.map(|_| record.changed_ms_ago),
             took_us: record.took_us,
             exactness: if has(ruleset_flag::PARTIAL) {
@@ -184,6 +196,15 @@ impl Ruleset {
     pub fn growth(&self) -> Option<i64> {
         self.previous.map(|previous| i64::from(self.entries) - i64::from(previous))
     }
+}
+
+/// The rule behind the names, if there is one: an empty line, a number, the rule.
+fn repeated(text: &[u8]) -> Option<RepeatedRule> {
+    let behind = text.windows(2).position(|pair| pair == b"\n\n")? + 2;
+    let mut lines = text[behind..].split(|&byte| byte == b'\n');
+    let count = std::str::from_utf8(lines.next()?).ok()?.parse().ok()?;
+    let rule = Text::from_bytes(lines.next()?);
+    (!rule.is_empty()).then_some(RepeatedRule { rule, count })
 }
 
 #[cfg(test)]
@@ -219,5 +240,22 @@ mod tests {
         assert_eq!(told(b"nat\nKUBE-SVC\nINPUT\n\0"), [("KUBE-SVC".into(), 7), ("INPUT".into(), 5)]);
         assert_eq!(told(b"nat\nKUBE\x1b[1m\n\0"), [("KUBE\u{fffd}[1m".into(), 7), (String::new(), 5)]);
         assert_eq!(told(b""), []);
+    }
+
+    #[test]
+    fn a_repeated_rule_stands_behind_the_names() {
+        let record = RulesetRecord { largest: [7, 0, 0, 0, 0, 0, 0, 0], ..RulesetRecord::default() };
+        for (text, expected) in [
+            (&b"nat\nx\n\n7\n-A x -j ACCEPT\n\0"[..], Some((7, "-A x -j ACCEPT"))),
+            (b"nat\nx\n\0\0", None),
+            (b"nat\nx\n\n7\n", None),
+            (b"nat\nx\n\nmany\n-A x\n", None),
+            (b"nat\nx\n\n7\n\x1b[1m\n", Some((7, "\u{fffd}[1m"))),
+        ] {
+            let ruleset = Ruleset::from_record(&record, text);
+            let repeated = ruleset.repeated.as_ref().map(|repeated| (repeated.count, repeated.rule.as_str()));
+            assert_eq!(repeated, expected, "{text:?}");
+            assert_eq!(ruleset.largest.len(), 1);
+        }
     }
 }

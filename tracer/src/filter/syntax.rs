@@ -6,7 +6,7 @@ use tracer_common::record::RecordKind;
 
 use super::lexer;
 use crate::{
-    event::{ConntrackEvent, HardwareAddress, IpvsDecision, RetransmitKind, Verdict},
+    event::{ConntrackEvent, HardwareAddress, IpvsDecision, Prefix, RetransmitKind, Verdict},
     probe::table::Family,
 };
 
@@ -92,6 +92,11 @@ impl Network {
     /// Whether an address lies in it. Families never match each other.
     pub(super) fn contains(self, address: IpAddr) -> bool {
         address.is_ipv4() == self.address.is_ipv4() && cut(address, self.length) == self.address
+    }
+
+    /// Whether they have an address in common.
+    pub(super) fn meets(self, other: Prefix) -> bool {
+        self.contains(other.address) || other.contains(self.address)
     }
 }
 

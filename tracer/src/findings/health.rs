@@ -11,10 +11,11 @@ use crate::{
 };
 
 /// A fact about losses, and one for each family of which nothing is seen.
-pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
+pub(super) fn facts(state: &State) -> Vec<Finding> {
+    let mut facts = Vec::new();
     let KindCounters { seen, suppressed, lost, .. } = state.accounting.total();
     let mut tell = |id, about, severity, who: &str, what: String| {
-        facts.push(Finding { id, about, severity, subject: None, who: who.to_owned(), what, span: None });
+        facts.push(Finding::new(id, about, severity, who.to_owned(), what));
     };
     if lost > 0 {
         let mut kinds: Vec<_> = state.accounting.seen().filter(|(_, counters)| counters.lost > 0).collect();
@@ -45,4 +46,5 @@ pub(super) fn collect(state: &State, facts: &mut Vec<Finding>) {
             tell("family-unseen", About::Family(family), Severity::Notice, family.name(), blind_text(family));
         }
     }
+    facts
 }

@@ -2,22 +2,28 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::FxHashSet;
 
-use super::{About, Finding};
+use super::{
+    Finding,
+    finding::{is_within, named},
+};
 use crate::event::Timestamp;
 
-/// Changes of findings that are kept.
+/// Changes of findings that are kept, and all of the last look, if these are more.
 pub const FINDING_CHANGES_KEPT: usize = 1_024;
+
+/// A finding whose numbers alone have changed is told again after so many seconds.
+const TOLD_AGAIN_SECONDS: u32 = 10;
 
 /// What became of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FindingStatus {
-    /// It was not so before, or not for a minute.
+    /// It was not so before.
     Open,
-    /// It is worse or better than before.
+    /// It is worse or better than before, or has grown, or explains more.
     Update,
-    /// It is not so any more, or has not been for a minute.
+    /// It is not so any more, or another finding explains it.
     Closed,
 }
 
@@ -41,6 +47,8 @@ pub struct FindingChange {
     pub status: FindingStatus,
     /// The finding as it was then; of one that closed, as it was told last.
     pub finding: Finding,
+    /// Of one that closed because another explains it, that one's id and whom it is about.
+    pub explained_by: Option<(&'static str, String)>,
 }
 
 /// The last changes.
@@ -49,8 +57,6 @@ pub(super) struct Log {
     changes: VecDeque<FindingChange>,
     count: u64,
 }
-
-type Key<'a> = (&'static str, &'a About);
 
 impl Log {
     /// The changes kept, oldest first.
@@ -72,37 +78,54 @@ impl Log {
     /// Notes what opened, changed and closed between two looks: first what closed, then the others, each in the order of
     /// the findings.
     pub(super) fn compare(&mut self, time: Timestamp, before: &[Finding], now: &[Finding]) {
-        let open = keyed(now);
-        for finding in before.iter().filter(|finding| !open.contains_key(&key_of(finding))) {
-            self.push(time, FindingStatus::Closed, finding);
+        let noted = self.count;
+        let open = named(now);
+        for finding in before.iter().filter(|finding| !open.contains_key(&finding.name())) {
+            let is_it = |symptom: &Finding| symptom.is(finding.id, &finding.about);
+            let cause = now.iter().find(|cause| cause.symptoms.iter().any(is_it));
+            let explained_by = cause.map(|cause| (cause.id, cause.who.clone()));
+            self.push(FindingChange {
+                time,
+                status: FindingStatus::Closed,
+                finding: finding.over(),
+                explained_by,
+            });
         }
-        let before = keyed(before);
+        let before = named(before);
         for finding in now {
-            match before.get(&key_of(finding)) {
-                None => self.push(time, FindingStatus::Open, finding),
-                Some(known) if known.severity != finding.severity => {
-                    self.push(time, FindingStatus::Update, finding);
-                }
-                Some(_) => {}
-            }
+            let status = match before.get(&finding.name()) {
+                None => FindingStatus::Open,
+                Some(known) if self.is_news(time, known, finding) => FindingStatus::Update,
+                Some(_) => continue,
+            };
+            self.push(FindingChange { time, status, finding: finding.clone(), explained_by: None });
         }
-    }
-
-    fn push(&mut self, time: Timestamp, status: FindingStatus, finding: &Finding) {
-        if self.changes.len() == FINDING_CHANGES_KEPT {
+        // Whoever goes on from what it has seen misses none.
+        let of_this_look = usize::try_from(self.count - noted).unwrap_or(usize::MAX);
+        while self.changes.len() > FINDING_CHANGES_KEPT.max(of_this_look) {
             self.changes.pop_front();
         }
-        self.changes.push_back(FindingChange { time, status, finding: finding.clone() });
+    }
+
+    /// Whether it is worth telling again: what it says of itself changes with every event.
+    fn is_news(&self, time: Timestamp, known: &Finding, finding: &Finding) -> bool {
+        let symptoms =
+            |finding: &Finding| finding.symptoms.iter().map(Finding::key).collect::<FxHashSet<_>>();
+        if known.severity != finding.severity || !symptoms(finding).is_subset(&symptoms(known)) {
+            return true;
+        }
+        known.what != finding.what && {
+            let told = self.changes.iter().rev().find(|change| change.finding.is(finding.id, &finding.about));
+            told.is_some_and(|told| {
+                told.finding.what != finding.what && !is_within(time, told.time, TOLD_AGAIN_SECONDS)
+            })
+        }
+    }
+
+    fn push(&mut self, change: FindingChange) {
+        self.changes.push_back(change);
         self.count += 1;
     }
-}
-
-fn key_of(finding: &Finding) -> Key<'_> {
-    (finding.id, &finding.about)
-}
-
-fn keyed(findings: &[Finding]) -> FxHashMap<Key<'_>, &Finding> {
-    findings.iter().map(|finding| (key_of(finding), finding)).collect()
 }
 
 #[cfg(test)]
@@ -115,8 +138,7 @@ mod tests {
     };
 
     fn finding(family: Family, severity: Severity, what: &str) -> Finding {
-        let (who, what) = (family.name().to_owned(), what.to_owned());
-        Finding { id: "id", about: About::Family(family), severity, subject: None, who, what, span: None }
+        Finding::new("id", About::Family(family), severity, family.name().to_owned(), what.to_owned())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::sums::PeerKey;
 use crate::{
     event::{Endpoint, RetransmitKind, Timestamp},
-    state::{Flow, FlowKey, NetworkKey, State, Subject},
+    state::{Flow, FlowKey, State},
     words::{describe::flow_name, exact, owner::owner_column},
 };
 
@@ -95,19 +95,6 @@ impl<'a> Peer<'a> {
         }
     }
 
-    /// What can be opened: the only flow, or the address.
-    pub(crate) fn subject(&self) -> Subject {
-        match self.flows {
-            1 => Subject::Flow(*self.worst),
-            _ => Subject::Network(self.network()),
-        }
-    }
-
-    /// Where all flows go.
-    pub(crate) fn network(&self) -> NetworkKey {
-        NetworkKey::host(self.worst.netns, self.address)
-    }
-
     /// Who is behind the flow with the most attempts, if that is known.
     pub(crate) fn owner(&self, state: &State) -> Option<String> {
         owner_column(state, self.worst, self.worst_flow)
@@ -117,23 +104,6 @@ impl<'a> Peer<'a> {
     pub(crate) fn attempts(&self) -> u64 {
         self.kinds.iter().sum::<u64>() + self.failed
     }
-}
-
-/// Some peers, without what was attempted lately.
-pub(super) fn those(
-    state: &State,
-    keys: impl ExactSizeIterator<Item = PeerKey>,
-) -> FxHashMap<PeerKey, Peer<'_>> {
-    if keys.len() == 0 {
-        return FxHashMap::default();
-    }
-    let mut peers: FxHashMap<PeerKey, Option<Peer<'_>>> = keys.map(|key| (key, None)).collect();
-    for (key, flow) in state.flows.iter() {
-        if let Some(peer) = peers.get_mut(&(key.netns, key.endpoints.destination.ip())) {
-            peer.get_or_insert_with(|| Peer::new(key, flow)).add(state.now(), key, flow);
-        }
-    }
-    peers.into_iter().filter_map(|(key, peer)| Some((key, peer?))).collect()
 }
 
 /// All peers, those with the most attempts first.

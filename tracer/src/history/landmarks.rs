@@ -1,8 +1,8 @@
-//! Moments of a session one wants to go to: what was marked, and when a finding opened.
+//! Moments of a session one wants to go to: what was marked, and when a finding opened and closed.
 
 use crate::{
     event::{Body, Text, Timestamp},
-    findings::{FindingChange, FindingStatus, Severity},
+    findings::{FindingChange, FindingStatus, Key, Severity},
     state::{MarkerKind, State},
 };
 
@@ -14,8 +14,17 @@ const KEPT: usize = 16_384;
 pub enum LandmarkKind {
     /// Somebody changed or marked something.
     Marker(MarkerKind),
+    /// A finding closed, and no other explains it.
+    Closed,
     /// A finding opened.
     Finding,
+}
+
+impl LandmarkKind {
+    /// Whether it is about a finding.
+    pub fn is_of_finding(self) -> bool {
+        matches!(self, Self::Finding | Self::Closed)
+    }
 }
 
 /// A moment worth going to.
@@ -27,6 +36,8 @@ pub struct Landmark {
     pub kind: LandmarkKind,
     /// What is said of it, if more is to be said than that.
     pub text: Option<Text>,
+    /// Which finding it is about, if it is.
+    pub finding: Option<Key>,
 }
 
 /// The landmarks of all that has been gone along so far, in the order of time.
@@ -50,7 +61,7 @@ impl Landmarks {
 
     pub(super) fn add(&mut self, landmarks: Vec<Landmark>) {
         for landmark in landmarks {
-            let count = &mut self.counts[usize::from(landmark.kind == LandmarkKind::Finding)];
+            let count = &mut self.counts[usize::from(landmark.kind.is_of_finding())];
             if *count == KEPT {
                 self.left_out += 1;
                 continue;
@@ -67,18 +78,25 @@ impl Landmarks {
 pub(super) fn of_state(state: &State) -> Vec<Landmark> {
     let mut landmarks: Vec<Landmark> =
         MarkerKind::ALL.into_iter().flat_map(|kind| markers(state, kind, usize::MAX)).collect();
-    landmarks.extend(state.findings.log().iter().filter_map(opening));
+    landmarks.extend(state.findings.log().iter().filter_map(turn));
     landmarks.sort_by_key(|landmark| landmark.time);
     landmarks
 }
 
-/// The landmark of a finding that opened, if it tells more than what tracer itself lacks.
-fn opening(change: &FindingChange) -> Option<Landmark> {
-    let FindingChange { time, status, finding } = change;
-    let is_one = *status == FindingStatus::Open && finding.severity != Severity::Notice;
-    is_one.then(|| {
-        let text = format!("{} {}: {}", finding.severity.names().0, finding.who, finding.what);
-        Landmark { time: *time, kind: LandmarkKind::Finding, text: Some(Text::new(&text)) }
+/// The landmark of a finding that opened or closed, if it tells more than what tracer itself lacks.
+fn turn(change: &FindingChange) -> Option<Landmark> {
+    let FindingChange { time, status, finding, explained_by } = change;
+    let (kind, word) = match status {
+        FindingStatus::Open => (LandmarkKind::Finding, "opened"),
+        FindingStatus::Closed if explained_by.is_none() => (LandmarkKind::Closed, "closed"),
+        FindingStatus::Closed | FindingStatus::Update => return None,
+    };
+    let text = format!("{word}, {} {}: {}", finding.severity.names().0, finding.who, finding.what);
+    (finding.severity != Severity::Notice).then(|| Landmark {
+        time: *time,
+        kind,
+        text: Some(Text::new(&text)),
+        finding: Some(finding.key()),
     })
 }
 
@@ -92,6 +110,7 @@ fn markers(state: &State, kind: MarkerKind, newest: usize) -> impl Iterator<Item
             Body::Marker(text) => Some(text.clone()),
             _ => None,
         },
+        finding: None,
     })
 }
 
@@ -113,7 +132,7 @@ impl Lookout {
             new.extend(markers(state, kind, usize::try_from(all - *seen).unwrap_or(usize::MAX)));
             *seen = all;
         }
-        new.extend(state.findings.changes_after(self.changes).filter_map(opening));
+        new.extend(state.findings.changes_after(self.changes).filter_map(turn));
         self.changes = state.findings.changes();
         new
     }

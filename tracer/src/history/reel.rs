@@ -4,7 +4,10 @@ use std::{cell::RefCell, fmt, sync::Arc};
 
 use bytes::Bytes;
 
-use super::records::{Place, Records};
+use super::{
+    ahead::Ahead,
+    records::{Place, Records},
+};
 use crate::{
     block::Block,
     decode::split_record,
@@ -41,6 +44,7 @@ pub(super) struct Reel {
     end: Place,
     end_ns: u64,
     last_read: RefCell<Option<(u64, Bytes)>>,
+    ahead: RefCell<Ahead>,
 }
 
 impl Recorded for Tape {
@@ -77,9 +81,15 @@ impl fmt::Debug for Reel {
 
 impl Clone for Reel {
     fn clone(&self) -> Self {
-        let Self { session, starts, end, end_ns, last_read: _ } = self;
-        let (session, starts) = (Arc::clone(session), Arc::clone(starts));
-        Self { session, starts, end: *end, end_ns: *end_ns, last_read: RefCell::default() }
+        let Self { session, starts, end, end_ns, last_read: _, ahead: _ } = self;
+        Self {
+            session: Arc::clone(session),
+            starts: Arc::clone(starts),
+            end: *end,
+            end_ns: *end_ns,
+            last_read: RefCell::default(),
+            ahead: RefCell::default(),
+        }
     }
 }
 
@@ -96,7 +106,14 @@ impl Reel {
         }
         let end = Place { chapter: chapters as u64, byte: 0 };
         let end_ns = chapters.checked_sub(1).map_or(0, |last| session.newest_ns(last));
-        let mut reel = Self { session, starts: starts.into(), end, end_ns, last_read: RefCell::default() };
+        let mut reel = Self {
+            session,
+            starts: starts.into(),
+            end,
+            end_ns,
+            last_read: RefCell::default(),
+            ahead: RefCell::default(),
+        };
         if let Some(last_ns) = until_ns.and_then(|until_ns| until_ns.checked_sub(1))
             && last_ns < end_ns
         {
@@ -159,7 +176,8 @@ impl Reel {
         }
         let index = usize::try_from(chapter).ok().filter(|&index| index < self.session.chapters());
         let records = index.map_or_else(Bytes::new, |index| {
-            self.session.read(index).map_or_else(
+            let read = self.ahead.borrow_mut().take(index).unwrap_or_else(|| self.session.read(index));
+            read.map_or_else(
                 |error| {
                     log::error!("a part of the session cannot be read: {error}");
                     Bytes::new()
@@ -170,6 +188,15 @@ impl Reel {
         *self.last_read.borrow_mut() = Some((chapter, records.clone()));
         records
     }
+
+    /// Has the chapters read that are wanted next on the way to a goal.
+    fn read_ahead(&self, chapter: u64, goal: Place) {
+        // None of the last one is wanted if the goal is before its first record.
+        let end = if goal.byte == 0 { goal.chapter } else { goal.chapter + 1 };
+        let place = |chapter: u64| usize::try_from(chapter).unwrap_or(usize::MAX);
+        let wanted = place(chapter + 1)..place(end).min(self.session.chapters());
+        self.ahead.borrow_mut().want(&self.session, wanted);
+    }
 }
 
 impl Records for Reel {
@@ -179,6 +206,7 @@ impl Records for Reel {
             return (Bytes::new(), from);
         }
         let records = self.chapter(from.chapter);
+        self.read_ahead(from.chapter, goal);
         let (end, behind) = if from.chapter == goal.chapter {
             (goal.byte, goal)
         } else {

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     event::Timestamp,
     filter::Filter,
+    findings::Rules,
     state::{Limits, State},
 };
 
@@ -39,6 +40,7 @@ const STONES: usize = 2;
 pub struct Replay {
     reel: Reel,
     limits: Limits,
+    rules: Arc<Rules>,
     filter: Option<Filter>,
     checkpoint_bytes: usize,
     /// Which indexer is at work; what earlier ones found is about another filter.
@@ -100,6 +102,7 @@ impl Replay {
         let mut replay = Self {
             reel,
             limits,
+            rules: Arc::default(),
             filter,
             checkpoint_bytes,
             run: 0,
@@ -118,6 +121,20 @@ impl Replay {
         replay
     }
 
+    /// Judged by these rules, from the beginning.
+    #[must_use]
+    pub fn judged_by(mut self, rules: Arc<Rules>) -> Self {
+        self.rules = rules;
+        self.shown = Arc::new(Cursor::new(self.beginning(), self.filter.clone(), Place::default()));
+        self.index();
+        self
+    }
+
+    /// The state before anything happened.
+    fn beginning(&self) -> State {
+        State::new(self.limits).judged_by(Arc::clone(&self.rules))
+    }
+
     /// Has the session gone through from the beginning, by an indexer of this run.
     fn index(&mut self) {
         self.run += 1;
@@ -128,7 +145,7 @@ impl Replay {
         self.indexer = Some(Indexer {
             run: self.run,
             reel: self.reel.clone(),
-            cursor: Cursor::new(State::new(self.limits), self.filter.clone(), Place::default()),
+            cursor: Cursor::new(self.beginning(), self.filter.clone(), Place::default()),
             lookout: Lookout::default(),
             checkpoint_bytes: self.checkpoint_bytes as u64,
             left_at: None,

@@ -1,10 +1,14 @@
 //! What tells one machine and one tracer from others: facts for those who read a session elsewhere.
 
-use std::{env, fs, path::Path};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use tracer_common::offsets::{Field, Offsets};
 
 use super::Paths;
+use crate::rulesets::iptables;
 
 /// Names and values of facts. What cannot be read is left out.
 pub fn facts(paths: &Paths) -> Vec<(String, String)> {
@@ -18,7 +22,16 @@ pub fn facts(paths: &Paths) -> Vec<(String, String)> {
     ]
     .into_iter()
     .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    .chain(iptables::facts(&root(paths)))
     .collect()
+}
+
+/// The node's root directory, which is another than tracer's own in a container; where it may not be looked into, the
+/// one that `proc` is in.
+fn root(paths: &Paths) -> PathBuf {
+    let first = paths.proc.join("1/root");
+    let own = || paths.proc.parent().map_or_else(|| PathBuf::from("/"), PathBuf::from);
+    if first.join("usr").is_dir() { first } else { own() }
 }
 
 /// How many CPUs a list as `0-3,8` names.

@@ -7,6 +7,7 @@
 mod asked;
 mod lookup;
 mod namespace;
+mod onward;
 mod parse;
 mod surroundings;
 mod sysctls;
@@ -93,7 +94,10 @@ impl PathWatch {
             return Ok(());
         }
         match door.within(namespace, || lookup::look_up(retransmit, |index| watched.device(index))) {
-            Ok(Ok(found)) => records.append(inode, &found, &[]),
+            Ok(Ok(found)) => {
+                records.append(inode, &found, &[]);
+                return self.follow(inode, &found, door, records);
+            }
             Ok(Err(error)) => {
                 self.told.take_back_lookup();
                 log::debug!(

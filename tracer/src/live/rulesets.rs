@@ -13,11 +13,12 @@ use super::{
     watch::{Records, Watch},
 };
 use crate::{
+    event,
     kernel::{Paths, modules::Part},
     namespaces::Namespace,
     rulesets::{
-        Deadline, Exactness, KINDS, LegacyInfo, LegacyKind, LegacyTables, NftTables, Pace, TableCount,
-        legacy_names,
+        Deadline, Effort, Exactness, KINDS, LegacyInfo, LegacyKind, LegacyTables, NftTables, Pace,
+        RepeatedRule, TableCount, Thorough, legacy_names,
     },
 };
 
@@ -45,6 +46,7 @@ struct Known {
     /// Rounds until the next look.
     rounds_left: usize,
     nft: Ruleset<u32>,
+    thorough: Thorough,
     legacy: BTreeMap<TableName, Ruleset<LegacyInfo>>,
     /// Whether the tables of iptables have been listed before: a new one was made since.
     is_listed: bool,
@@ -116,13 +118,31 @@ impl Known {
         let mut tables = NftTables::open()?;
         let generation = tables.generation()?;
         let began = Instant::now();
-        if !self.nft.pace.is_due(generation, began) {
+        let effort = if self.nft.pace.is_due(generation, began) {
+            Effort::Quick
+        } else if self.nft.pace.changed().is_none() && self.thorough.is_due(began) {
+            Effort::Thorough
+        } else {
             return Ok(());
+        };
+        let counted = tables.count(effort, Deadline::at(began + LONGEST_COUNT));
+        let now = Instant::now();
+        match effort {
+            Effort::Quick => {
+                let is_cut_short = |counts: &Vec<TableCount>| counts.iter().any(TableCount::is_cut_short);
+                self.thorough.counted(counted.as_ref().is_ok_and(is_cut_short), now);
+            }
+            Effort::Thorough => self.thorough.done(now.duration_since(began), now),
         }
-        match tables.count(Deadline::at(began + LONGEST_COUNT)) {
+        match counted {
+            // The next look sees that it changed.
+            Ok(counts) if effort == Effort::Thorough && is_moving(&counts) => Ok(()),
             Ok(counts) => {
                 let is_first = self.nft.counted.is_none();
                 self.nft.counted(netns, ruleset_backend::NFT, counts, began, is_first, records);
+                if effort == Effort::Thorough {
+                    self.nft.pace.go_on();
+                }
                 Ok(())
             }
             Err(error) => {
@@ -249,6 +269,10 @@ impl<M: PartialEq> Ruleset<M> {
     }
 }
 
+fn is_moving(counts: &[TableCount]) -> bool {
+    counts.iter().any(|count| count.exactness == Exactness::Moving)
+}
+
 /// What a record tells.
 struct Told<'a> {
     backend: u8,
@@ -266,6 +290,7 @@ fn tell_removed(netns: u32, backend: u8, gone: &TableCount, records: &mut Record
         examined: 0,
         duplicates: 0,
         largest: Vec::new(),
+        repeated: None,
         exactness: Exactness::Exact,
         ..gone.clone()
     };
@@ -313,6 +338,9 @@ impl Told<'_> {
             }
             *place = *entries;
         }
+        if let Some(repeated) = &count.repeated {
+            append_repeated(&mut text, repeated);
+        }
         (record, text)
     }
 }
@@ -327,6 +355,54 @@ fn append_name(text: &mut Vec<u8>, name: &[u8]) -> bool {
         text.push(b'\n');
     }
     fits
+}
+
+/// Appends a rule that is repeated, behind an empty name, as much of it as there is room for.
+fn append_repeated(text: &mut Vec<u8>, repeated: &RepeatedRule) {
+    let rule = format!("\n{}\n", repeated.count);
+    let Some(room) =
+        TEXT_BYTES.checked_sub(text.len() + rule.len() + 1).filter(|&room| room >= LEAST_RULE_BYTES)
+    else {
+        return;
+    };
+    text.extend_from_slice(rule.as_bytes());
+    append_name(text, &repeated.text.as_bytes()[..repeated.text.floor_char_boundary(room)]);
+}
+
+/// A rule of which no more can be told is not told at all.
+const LEAST_RULE_BYTES: usize = 80;
+
+/// As exactly as the rules allow: while they change, a thorough count does not come to its end.
+fn count_once(tables: &mut NftTables, deadline: Deadline) -> anyhow::Result<Vec<TableCount>> {
+    let counts = tables.count(Effort::Thorough, deadline)?;
+    if is_moving(&counts) { tables.count(Effort::Quick, deadline) } else { Ok(counts) }
+}
+
+/// The tables of the calling thread's network namespace as they are now. What cannot be counted is left out.
+pub(crate) fn count_here(paths: &Paths) -> Vec<event::Ruleset> {
+    let began = Instant::now();
+    let deadline = Deadline::at(began + LONGEST_COUNT);
+    let mut counts: Vec<(u8, TableCount)> = Vec::new();
+    let mut add = |backend: u8, counted: anyhow::Result<Vec<TableCount>>| match counted {
+        Ok(counted) => counts.extend(counted.into_iter().map(|count| (backend, count))),
+        Err(error) => log::debug!("some rules are not counted: {error:#}"),
+    };
+    if Part::new(paths.clone(), "nf_tables", "nf_tables_commit").is_there() {
+        add(ruleset_backend::NFT, NftTables::open().and_then(|mut tables| count_once(&mut tables, deadline)));
+    }
+    for kind in &KINDS {
+        for name in legacy_names(&paths.proc, kind) {
+            let counted = LegacyTables::open(kind).and_then(|tables| tables.count(&name, deadline));
+            add(ruleset_backend::LEGACY, counted.map(|count| count.into_iter().collect()));
+        }
+    }
+    let (changed, took) = (Duration::ZERO, began.elapsed());
+    let event = |(backend, count): &(u8, TableCount)| {
+        let told = Told { backend: *backend, count, previous: None, changed, took, is_removed: false };
+        let (record, text) = told.record();
+        event::Ruleset::from_record(&record, &text)
+    };
+    counts.iter().map(event).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use std::mem;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tracer_common::{
     record::{DuplicateRecord, Flow, IcmpRecord, RecordKind, RetransmitRecord, icmp_part},
     watched::WATCHED_FLOWS,
@@ -120,14 +120,16 @@ impl Suspicion {
     pub(super) fn plan(&mut self, now_ns: u64) -> Plan {
         let is_looking = self.is_looking(now_ns);
         let mut forget = Vec::new();
+        let mut watch = mem::take(&mut self.added);
+        let added: FxHashSet<Flow> = watch.iter().copied().collect();
         self.flows.retain(|flow, last_ns| {
             let stays = is_looking && now_ns.saturating_sub(*last_ns) < SUSPECTED_NS;
-            if !stays {
+            // One that came and is left out again was never watched.
+            if !stays && !added.contains(flow) {
                 forget.push(*flow);
             }
             stays
         });
-        let mut watch = mem::take(&mut self.added);
         watch.retain(|flow| self.flows.contains_key(flow));
         let flows = self.flows.len();
         Plan { watch, forget, is_armed: flows != 0, flows }
@@ -254,6 +256,16 @@ mod tests {
         }
         let expected: Vec<u64> = (0..10).chain(60..70).chain(120..125).collect();
         assert_eq!(armed, expected);
+    }
+
+    #[test]
+    fn what_was_never_watched_is_not_forgotten() {
+        let mut suspicion = Suspicion::default();
+        suspicion.note(&unanswered(flow(1), 2), seconds(0));
+        // A busy node: the next plan comes when nobody looks any more.
+        assert_eq!(suspicion.plan(seconds(40)), super::Plan::default());
+        suspicion.note(&died(flow(2), 4, 11, 0), seconds(70));
+        assert_eq!(suspicion.plan(seconds(70)).watch, [flow(2)]);
     }
 
     #[test]

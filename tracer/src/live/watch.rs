@@ -171,6 +171,7 @@ impl Watcher {
             known: BTreeMap::new(),
             records: Records { buffer: BytesMut::new(), sender, is_closed: false },
             asked,
+            has_more_to_answer: false,
             wake: Arc::clone(&wake),
             is_asked_to_stop: Arc::clone(&is_asked_to_stop),
         };
@@ -238,6 +239,8 @@ struct Rounds {
     known: BTreeMap<u32, Namespace>,
     records: Records,
     asked: mpsc::Receiver<Question>,
+    /// Whether the last answers ended with their time, and not with the questions.
+    has_more_to_answer: bool,
     wake: Arc<EventFd>,
     is_asked_to_stop: Arc<AtomicBool>,
 }
@@ -259,6 +262,7 @@ impl Rounds {
         }
         // What came in before the end was asked for.
         self.wait_until(Instant::now(), &door)?;
+        self.answer(None, &door)?;
         for watch in &mut self.watches {
             watch.finish(&mut self.records);
         }
@@ -321,6 +325,7 @@ impl Rounds {
     /// Handles what comes in until then, or until woken.
     fn wait_until(&mut self, deadline: Instant, door: &Door) -> anyhow::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
+        let left = if self.has_more_to_answer { Duration::ZERO } else { left };
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
         let mut places = Vec::new();
         let mut polled = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
@@ -347,9 +352,19 @@ impl Rounds {
         for (place, inode) in ready {
             self.watches[place].readable(inode, &mut self.records);
         }
+        self.answer(Some(deadline), door)
+    }
+
+    /// Answers what was asked, one question at least and then until the deadline: a flood of them keeps no round waiting.
+    fn answer(&mut self, deadline: Option<Instant>, door: &Door) -> anyhow::Result<()> {
+        self.has_more_to_answer = false;
         while let Ok(question) = self.asked.try_recv() {
             for watch in &mut self.watches {
                 watch.asked(&question, door, &mut self.records)?;
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                self.has_more_to_answer = true;
+                break;
             }
         }
         Ok(())

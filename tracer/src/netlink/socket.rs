@@ -1,6 +1,7 @@
 //! Sockets of the calling thread's network namespace. They stay in it wherever the thread goes.
 
 use std::{
+    cell::Cell,
     io,
     os::fd::{AsFd, AsRawFd as _, BorrowedFd},
 };
@@ -92,22 +93,27 @@ impl Asking {
         request: &Request,
         take: impl FnMut(&Message<'_>),
     ) -> Result<bool, Refusal> {
-        Ok(self.dump_while(request, || true, take)? == Listed::Interrupted)
+        Ok(self.dump_while(request, |_| true, take)? == Listed::Interrupted)
     }
 
-    /// The same, given up once `goes_on` says so.
+    /// The same, given up once `goes_on` says so, which is told whether the list changed on the way so far.
     pub(crate) fn dump_while(
         &mut self,
         request: &Request,
-        goes_on: impl Fn() -> bool,
+        goes_on: impl Fn(bool) -> bool,
         mut take: impl FnMut(&Message<'_>),
     ) -> Result<Listed, Refusal> {
-        let mut is_interrupted = false;
-        let is_whole = self.converse(request, NLM_F_REQUEST | NLM_F_DUMP, goes_on, |message| {
-            is_interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-            take(message);
-        })?;
-        Ok(match (is_whole, is_interrupted) {
+        let is_interrupted = Cell::new(false);
+        let is_whole = self.converse(
+            request,
+            NLM_F_REQUEST | NLM_F_DUMP,
+            || goes_on(is_interrupted.get()),
+            |message| {
+                is_interrupted.set(is_interrupted.get() || message.flags & NLM_F_DUMP_INTR != 0);
+                take(message);
+            },
+        )?;
+        Ok(match (is_whole, is_interrupted.get()) {
             (false, _) => Listed::GivenUp,
             (true, true) => Listed::Interrupted,
             (true, false) => Listed::Whole,

@@ -18,11 +18,15 @@ use std::{
     str::FromStr,
 };
 
+use tracer_common::record::RecordHeader;
+use zerocopy::FromBytes as _;
+
 use self::{packets::Packets, table::Table};
 use super::Printer;
 use crate::{
     decode::DecodeCounts,
-    event::{Event, Timestamp},
+    event::{Event, Netns, Timestamp},
+    findings::{Finding, FindingChange},
 };
 
 /// A format that can be written.
@@ -72,17 +76,28 @@ impl FromStr for ExportFormat {
     }
 }
 
-/// What is exported of one event.
+/// What is exported of one event, or of a finding as it opens, changes and closes.
 struct Row<'a> {
     /// When it happened.
     time: Timestamp,
-    /// The record it comes from.
+    /// The record it comes from; empty for a finding.
     record: &'a [u8],
+    /// The finding, if it is one.
+    finding: Option<&'a Finding>,
     /// Its JSON object, without a line feed.
     json: &'a str,
 }
 
 impl<'a> Row<'a> {
+    /// Where it happened; the whole first node where that is not told.
+    fn netns(&self) -> Netns {
+        if let Some(finding) = self.finding {
+            return finding.netns().unwrap_or_default();
+        }
+        let (header, _) = RecordHeader::read_from_prefix(self.record).unwrap_or_default();
+        Netns { node: header.node, inode: header.netns }
+    }
+
     /// The type its object begins with.
     fn type_name(&self) -> &'a str {
         let rest = self.json.strip_prefix(r#"{"type":""#).unwrap_or_default();
@@ -122,6 +137,16 @@ impl<W: Write + Send> Export<W> {
     pub fn add(&mut self, record: &[u8], event: &Event, counts: DecodeCounts) -> io::Result<()> {
         self.printer.note_unread(counts);
         self.printer.print(event)?;
+        self.write_printed(event.time, record, None)
+    }
+
+    /// Writes what became of a finding; behind the event that brought it about.
+    pub fn add_finding(&mut self, change: &FindingChange) -> io::Result<()> {
+        self.printer.print_finding(change)?;
+        self.write_printed(change.time, &[], Some(&change.finding))
+    }
+
+    fn write_printed(&mut self, time: Timestamp, record: &[u8], finding: Option<&Finding>) -> io::Result<()> {
         let printed = self.printer.writer_mut();
         for line in printed.split_inclusive(|&byte| byte == b'\n') {
             self.rows += 1;
@@ -130,7 +155,7 @@ impl<W: Write + Send> Export<W> {
                 continue;
             }
             let json = str::from_utf8(line).map_err(io::Error::other)?.trim_end();
-            let row = Row { time: event.time, record, json };
+            let row = Row { time, record, finding, json };
             match &mut self.sink {
                 Sink::Lines(_) => {}
                 Sink::Table(table) => table.add(&row)?,

@@ -1,6 +1,7 @@
 //! One JSON object an event. Field names and words are a contract with those who parse them.
 
 mod conntrack;
+mod finding;
 mod icmp;
 mod ipvs;
 mod ipvs_change;
@@ -14,6 +15,7 @@ use std::{fmt, io, net::IpAddr};
 
 use serde::{Serialize, Serializer};
 
+pub(super) use self::finding::append as append_finding;
 use self::{
     conntrack::{ConntrackObject, CountersObject, TranslationObject},
     icmp::{DuplicateObject, IcmpObject},

@@ -2,6 +2,7 @@
 
 mod clock;
 mod conntrack;
+mod finding;
 mod icmp;
 mod ipvs;
 mod ipvs_change;
@@ -21,7 +22,7 @@ use tracer_common::{counters::KindCounters, record::RecordKind};
 
 use super::context::{Context, NodeContext, Shown};
 use crate::{
-    event::{Body, Endpoints, Event, HookState, HookStatus, Text, Timestamp},
+    event::{Body, Endpoints, Event, HookState, HookStatus, Namespace, Netns, Text, Timestamp},
     probe::table,
     state::Ownership,
 };
@@ -111,8 +112,8 @@ impl Weight {
 #[derive(Debug)]
 pub(super) struct Lines {
     style: LineStyle,
-    /// Events printed, by kind, in the order they appeared.
-    printed: Vec<(RecordKind, u64)>,
+    /// Lines printed, by what they tell, in the order they appeared.
+    printed: Vec<(&'static str, u64)>,
     /// Suppressed and lost events by node and kind, as last told.
     told: Vec<((u16, RecordKind), u64, u64)>,
 }
@@ -191,21 +192,26 @@ impl Lines {
                 return Ok(());
             }
         };
-        self.count(event.body.kind());
-        let time = self.time(event.time);
+        self.count(event.body.kind().name());
+        self.append_columns(buffer, event.time, name, &columns);
+        append_place(buffer, context, event, &columns.place)
+    }
+
+    /// Appends a line up to where it was.
+    fn append_columns(&self, buffer: &mut Vec<u8>, time: Timestamp, name: &str, columns: &Columns) {
+        let time = self.time(time);
         let colour = if self.style.use_colour { columns.weight.style() } else { Style::new() };
-        let Columns { kind, subject, facts, place, .. } = columns;
+        let Columns { kind, subject, facts, .. } = columns;
         let line = format!(
             "{time:.3} {name:TYPE_WIDTH$} {colour}{kind:KIND_WIDTH$}{colour:#} {subject:SUBJECT_WIDTH$} {facts}"
         );
         buffer.extend_from_slice(line.trim_end().as_bytes());
-        append_place(buffer, context, event, &place)
     }
 
-    fn count(&mut self, kind: RecordKind) {
-        match self.printed.iter_mut().find(|(known, _)| *known == kind) {
+    fn count(&mut self, name: &'static str) {
+        match self.printed.iter_mut().find(|(known, _)| *known == name) {
             Some((_, number)) => *number += 1,
-            None => self.printed.push((kind, 1)),
+            None => self.printed.push((name, 1)),
         }
     }
 
@@ -249,7 +255,7 @@ impl Lines {
     /// Appends what was printed and what was missed.
     pub(super) fn append_summary(&self, buffer: &mut Vec<u8>, context: &Context) -> io::Result<()> {
         let mut counts: Vec<String> =
-            self.printed.iter().map(|(kind, number)| format!("{number} {}", kind.name())).collect();
+            self.printed.iter().map(|(name, number)| format!("{number} {name}")).collect();
         if counts.is_empty() {
             counts.push("no events".to_owned());
         }
@@ -273,22 +279,33 @@ impl Lines {
 
 /// Ends a line with where it was, and whose.
 fn append_place(buffer: &mut Vec<u8>, context: &Context, event: &Event, place: &str) -> io::Result<()> {
-    let node = context.names.one_of_several(event.netns.node);
-    if let Some(node) = node {
-        write!(buffer, "  node {node}")?;
-    }
-    if event.netns.inode != 0 {
-        write!(buffer, "{}netns {}", if node.is_some() { " " } else { "  " }, event.netns)?;
-    }
     let Ownership { namespace, pod, .. } = context.names.of_event(event);
-    if let Some(name) = namespace.and_then(|namespace| namespace.name.as_ref()) {
-        write!(buffer, " ({name})")?;
-    }
+    append_netns(buffer, context, event.netns, namespace)?;
     write!(buffer, "{place}")?;
     if let Some(pod) = pod {
         write!(buffer, " pod {pod}")?;
     }
     writeln!(buffer)
+}
+
+/// Appends the node, where there are several, and the network namespace.
+fn append_netns(
+    buffer: &mut Vec<u8>,
+    context: &Context,
+    netns: Netns,
+    namespace: Option<&Namespace>,
+) -> io::Result<()> {
+    let node = context.names.one_of_several(netns.node);
+    if let Some(node) = node {
+        write!(buffer, "  node {node}")?;
+    }
+    if netns.inode != 0 {
+        write!(buffer, "{}netns {netns}", if node.is_some() { " " } else { "  " })?;
+    }
+    if let Some(name) = namespace.and_then(|namespace| namespace.name.as_ref()) {
+        write!(buffer, " ({name})")?;
+    }
+    Ok(())
 }
 
 fn append_ready(buffer: &mut Vec<u8>, context: &Context, number: u16) -> io::Result<()> {

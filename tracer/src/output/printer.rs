@@ -10,9 +10,10 @@ use super::{
 use crate::{
     decode::DecodeCounts,
     event::{Body, Event},
+    findings::FindingChange,
 };
 
-/// Prints events, as JSON or for people, in the order they come.
+/// Prints events and findings, as JSON or for people, in the order they come.
 ///
 /// Lines for people go to `writer`; what tells of tracer itself (`# …`: hooks, the summary) goes to `notes`, so that
 /// `writer` has data only. JSON tells all of it in objects.
@@ -70,6 +71,16 @@ impl<W: Write, N: Write> Printer<W, N> {
                     return self.write_note();
                 }
             }
+        }
+        self.writer.write_all(&self.buffer)
+    }
+
+    /// Prints what became of a finding; behind the event that brought it about.
+    pub fn print_finding(&mut self, change: &FindingChange) -> io::Result<()> {
+        self.buffer.clear();
+        match &mut self.format {
+            Format::Json => json::append_finding(&mut self.buffer, &self.context, change)?,
+            Format::Lines(lines) => lines.append_finding(&mut self.buffer, &self.context, change)?,
         }
         self.writer.write_all(&self.buffer)
     }

@@ -34,8 +34,9 @@ use crate::{
     decode::Decoder,
     event::{Body, Event, Netns, Timestamp},
     filter::{Filter, Sieve},
+    findings::{Opened, watch::Watching},
     probe::table::Family,
-    state::{Batch, COUNTED_FAMILIES, State},
+    state::{COUNTED_FAMILIES, State},
 };
 
 /// Buckets of the rates of a whole session.
@@ -51,7 +52,10 @@ pub struct Report {
     decoder: Decoder,
     sieve: Sieve,
     state: Box<State>,
+    /// Changes of findings noted so far.
+    told: u64,
     collected: Collected,
+    opened: Opened,
     damage: Vec<String>,
     clocks: Vec<String>,
 }
@@ -73,21 +77,31 @@ struct Collected {
 impl Report {
     /// A report of what meets a filter, or of everything.
     pub fn new(filter: Option<Filter>) -> Self {
-        Self { sieve: Sieve::new(filter), ..Self::default() }
+        Self::judged_in(State::default(), filter)
+    }
+
+    /// The same, with a state in which nothing has happened yet.
+    pub(crate) fn judged_in(state: State, filter: Option<Filter>) -> Self {
+        Self { state: Box::new(state), sieve: Sieve::new(filter), ..Self::default() }
     }
 
     /// Takes in the next block.
     pub fn take(&mut self, block: &Block) {
-        let Self { decoder, sieve, state, collected, .. } = self;
-        let mut batch = Batch::new(state);
+        let Self { decoder, sieve, state, told, collected, opened, .. } = self;
+        let mut watching = Watching::new(state, told);
         decoder.decode(block, |event| {
             if sieve.passes(&event) {
                 collected.note(&event);
-                batch.push(event);
+                watching.push(event, |_, change| opened.note(change));
             }
         });
-        batch.finish();
+        watching.finish();
         state.set_decoded(decoder.counts());
+    }
+
+    /// All findings that opened.
+    pub(crate) fn opened(&self) -> &Opened {
+        &self.opened
     }
 
     /// Records read so far.

@@ -1,5 +1,6 @@
 //! What is printed of each type of event. The records are laid out as the kernel side writes them.
 
+pub(crate) mod finding;
 pub(crate) mod names;
 pub(crate) mod nodes;
 pub(crate) mod path;
@@ -12,11 +13,11 @@ use jiff::tz::TimeZone;
 use tracer_common::{
     hook::{HookId, Way},
     record::{
-        ClaimRecord, ConntrackRecord, DuplicateRecord, Flow, HookStatusRecord, IcmpRecord, IpvsChangeRecord,
-        IpvsCounts, IpvsDestinationRecord, IpvsRecord, IpvsServiceKey, IpvsServiceRecord, NeighbourRecord,
-        NodeRecord, OwnerRecord, ReadyRecord, RecordHeader, RecordKind, RetransmitRecord, StatsRecord,
-        UndoRecord, claim_direction, conntrack_event, icmp_direction, icmp_part, ipvs_change_kind,
-        ipvs_listed_why, ipvs_step,
+        ClaimRecord, ClockRecord, ConntrackRecord, DuplicateRecord, Flow, GapRecord, HookStatusRecord,
+        IcmpRecord, IpvsChangeRecord, IpvsCounts, IpvsDestinationRecord, IpvsRecord, IpvsServiceKey,
+        IpvsServiceRecord, NeighbourRecord, NodeRecord, OwnerRecord, ReadyRecord, RecordHeader, RecordKind,
+        RetransmitRecord, StatsRecord, UndoRecord, claim_direction, clock_synchronised, clock_why,
+        conntrack_event, icmp_direction, icmp_part, ipvs_change_kind, ipvs_listed_why, ipvs_step,
     },
 };
 use zerocopy::{Immutable, IntoBytes};
@@ -396,6 +397,7 @@ pub(crate) fn every_event() -> Block {
     path(&mut bytes);
     translation::lookups(&mut bytes);
     bytes.extend(hook_status(HookId::IpvsSchedule, Some(Way::Kprobe), ""));
+    clocks_and_gaps(&mut bytes);
     for (counted, seen, lost, last) in [
         (RecordKind::Retransmit, 4, 0, 0),
         (RecordKind::Neighbour, 5, 2, 1),
@@ -404,6 +406,33 @@ pub(crate) fn every_event() -> Block {
         push(&mut bytes, &stats(counted, seen, lost, last), "");
     }
     Block(Bytes::from(bytes))
+}
+
+/// The wall clock was set by somebody, and the node slept; a disk was slow.
+fn clocks_and_gaps(bytes: &mut Vec<u8>) {
+    let stepped = ClockRecord {
+        header: node_header(RecordKind::Clock, size_of::<ClockRecord>()),
+        wall_minus_boot_ns: WALL_MINUS_BOOT_NS,
+        step_ns: -1_500_000_000,
+        largest_error_us: 1_250,
+        why: clock_why::STEPPED,
+        synchronised: clock_synchronised::YES,
+        ..ClockRecord::default()
+    };
+    let resumed = ClockRecord {
+        boot_minus_monotonic_ns: 3_000_000_000,
+        step_ns: 0,
+        suspended_ns: 3_000_000_000,
+        why: clock_why::RESUMED,
+        synchronised: clock_synchronised::UNKNOWN,
+        ..stepped
+    };
+    push(bytes, &stepped, "");
+    push(bytes, &resumed, "");
+    for (records, duration_ns) in [(1, 0), (1_234, 2_005_000_000)] {
+        let header = node_header(RecordKind::Gap, size_of::<GapRecord>());
+        push(bytes, &GapRecord { header, records, since_ns: header.time_ns - duration_ns }, "");
+    }
 }
 
 pub(crate) fn events(block: &Block) -> Vec<Event> {

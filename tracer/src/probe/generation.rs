@@ -165,6 +165,9 @@ impl Generation {
     pub(super) fn forget(&mut self, flow: &Flow) -> anyhow::Result<()> {
         match self.watched.remove(&Plain(*flow)) {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => {
+                Ok(())
+            }
             Err(error) => Err(error).context("cannot take from the kernel side's watch list"),
         }
     }

@@ -5,6 +5,7 @@
 
 mod layout;
 mod region;
+mod text;
 mod walk;
 
 use std::{

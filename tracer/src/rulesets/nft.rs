@@ -6,11 +6,13 @@
 //! The kernel lists rules some dozens at a time, and for each lot walks the chain from its beginning
 //! (`__nf_tables_dump_rules`): listing a chain costs the square of its length, for 200,000 rules many seconds. But each
 //! chain tells how often it is used, which is its rules and the jumps to it. So long chains are listed for as long as
-//! there is time, and what is left of their rules is told by that number, without the jumps that were seen elsewhere.
+//! there is time, and what is left of their rules is told by that number, without the jumps that were seen elsewhere. Of
+//! rules that have come to rest the others are looked at later.
 
 mod message;
 mod netlink;
 mod rule;
+mod text;
 
 use std::{
     hash::RandomState,
@@ -24,7 +26,7 @@ use self::{
     netlink::Netlink,
     rule::{hash, jumps},
 };
-use super::{ATTEMPTS, Deadline, Exactness, TABLES, TableCount, Tally};
+use super::{ATTEMPTS, Deadline, Effort, Exactness, RepeatedRule, TABLES, TableCount, Tally};
 use crate::netlink::Listed;
 
 /// Kinds of messages (`enum nf_tables_msg_types`).
@@ -59,7 +61,7 @@ const ALL_FAMILIES: u8 = 0;
 /// Rules that are listed at once, however long it takes: a table's if it has no more, or a chain's.
 const SHORT: u32 = 16_384;
 
-/// How long chains that are longer are listed for, in one count.
+/// How long chains that are longer are listed for, in one quick count.
 const LISTING: Duration = Duration::from_secs(2);
 
 /// Chains kept while counting, at most, in all tables.
@@ -108,12 +110,19 @@ impl Tables {
     }
 
     /// Counts every table, at most [`TABLES`], from the namespace that the thread was in at first.
-    pub(crate) fn count(&mut self, deadline: Deadline) -> anyhow::Result<Vec<TableCount>> {
+    pub(crate) fn count(&mut self, effort: Effort, deadline: Deadline) -> anyhow::Result<Vec<TableCount>> {
+        let (deadline, attempts) = match effort {
+            Effort::Quick => (deadline, ATTEMPTS),
+            Effort::Thorough => (deadline.or_change(), 1),
+        };
         let mut attempt = 1;
         loop {
             let generation = self.generation()?;
             let (tables, answer) = self.tables(deadline)?;
-            let listing = deadline.sooner(Instant::now() + LISTING);
+            let listing = match effort {
+                Effort::Quick => deadline.sooner(Instant::now() + LISTING),
+                Effort::Thorough => deadline,
+            };
             let mut is_moving = answer != Listed::Whole;
             let mut counts = Vec::with_capacity(tables.len());
             for table in tables {
@@ -122,7 +131,7 @@ impl Tables {
                 is_moving |= answer == Listed::Interrupted;
             }
             is_moving |= self.generation()? != generation;
-            if is_moving && attempt < ATTEMPTS && !deadline.is_over() {
+            if is_moving && attempt < attempts && !deadline.is_over() {
                 attempt += 1;
                 continue;
             }
@@ -155,7 +164,12 @@ impl Tables {
             }
             self.list_chains(&table, deadline, listing, &mut tally, &mut exactness)?
         };
-        Ok((tally.finish(table.family, table.name, Some(chains), exactness), answer))
+        let repeated = tally.take_most().map(|most| RepeatedRule {
+            text: text::of(table.family, &table.name, &most.chain, &most.rule),
+            count: most.count,
+        });
+        let count = tally.finish(table.family, table.name, Some(chains), exactness);
+        Ok((TableCount { repeated, ..count }, answer))
     }
 
     /// Lists chain by chain: the long ones last, for the jumps to them are to be known by then.
@@ -218,7 +232,7 @@ impl Tables {
             if !tally.is_in(chain) {
                 tally.enter(chain);
             }
-            tally.rule(hash(hashing, message));
+            tally.rule(hash(hashing, message), message.content());
             jumps(message, &mut jump);
         });
         match answer {

@@ -5,8 +5,12 @@ use std::time::{Duration, Instant};
 /// How long a ruleset that keeps changing goes uncounted.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// After a count, this many times its length passes before the next: at most a twentieth of a processor.
+/// After a count, this many times its length passes before the next: at most a twentieth of a processor, unless a
+/// count takes longer than a second.
 const REST: u32 = 20;
+
+/// The longest rest: what is repaired is to be seen within half a minute.
+const LONGEST_REST: Duration = Duration::from_secs(20);
 
 /// The least rest after a count that failed.
 const FAILURE_REST: Duration = Duration::from_secs(5);
@@ -48,18 +52,27 @@ impl<M: PartialEq> Pace<M> {
     /// It was counted, which took that long and ended now.
     pub(crate) fn counted(&mut self, took: Duration, now: Instant) {
         self.changed = None;
-        self.not_before = now.checked_add(took.saturating_mul(REST));
+        self.not_before = now.checked_add(rest(took));
+    }
+
+    /// The last count was one that is rare: the next change need not wait for it.
+    pub(crate) fn go_on(&mut self) {
+        self.not_before = None;
     }
 
     /// It could not be counted.
     pub(crate) fn failed(&mut self, took: Duration, now: Instant) {
-        self.not_before = now.checked_add(took.saturating_mul(REST).max(FAILURE_REST));
+        self.not_before = now.checked_add(rest(took).max(FAILURE_REST));
     }
 
     /// It is to be counted again without a change that shows.
     pub(crate) fn ask_again(&mut self, now: Instant) {
         self.changed.get_or_insert(now);
     }
+}
+
+fn rest(took: Duration) -> Duration {
+    took.saturating_mul(REST).min(LONGEST_REST)
 }
 
 #[cfg(test)]
@@ -99,7 +112,8 @@ mod tests {
     #[test]
     fn a_slow_count_is_followed_by_a_long_rest() {
         let marks: Vec<u32> = (0..100).collect();
-        assert_eq!(counted_at(&marks, 2_000), [0, 40, 80]);
+        assert_eq!(counted_at(&marks, 500), [0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
+        assert_eq!(counted_at(&marks, 2_000), [0, 20, 40, 60, 80]);
         assert_eq!(counted_at(&[1, 2, 2, 2, 2, 2, 2, 2], 200), [0, 4]);
     }
 
@@ -115,5 +129,10 @@ mod tests {
         assert!(!pace.is_due(1, at(6)) && pace.changed().is_none());
         pace.ask_again(at(7));
         assert!(pace.is_due(1, at(8)));
+        // After a long one a change waits, but not where that was an exception.
+        pace.counted(Duration::from_secs(4), at(12));
+        assert!(!pace.is_due(2, at(13)) && !pace.is_due(2, at(14)));
+        pace.go_on();
+        assert!(pace.is_due(2, at(15)));
     }
 }

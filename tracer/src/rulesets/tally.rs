@@ -2,7 +2,10 @@
 
 use std::mem;
 
-use super::{Exactness, TableCount, duplicates::Hashes};
+use super::{
+    Exactness, TableCount,
+    duplicates::{Hashes, Repeated},
+};
 
 /// Chains told by name.
 pub(crate) const LARGEST: usize = 8;
@@ -19,6 +22,16 @@ pub(crate) struct Tally {
     is_in_chain: bool,
     chain_entries: u32,
     hashes: Hashes,
+    most: Option<MostRepeated>,
+}
+
+/// The rule that is there most often in one chain.
+#[derive(Debug)]
+pub(crate) struct MostRepeated {
+    pub(crate) chain: Vec<u8>,
+    /// As it was given.
+    pub(crate) rule: Vec<u8>,
+    pub(crate) count: u32,
 }
 
 impl Tally {
@@ -33,6 +46,7 @@ impl Tally {
             is_in_chain: false,
             chain_entries: 0,
             hashes: Hashes::default(),
+            most: None,
         }
     }
 
@@ -50,10 +64,10 @@ impl Tally {
         self.chains = self.chains.saturating_add(1);
     }
 
-    /// One rule, by its hash.
-    pub(crate) fn rule(&mut self, hash: u64) {
+    /// One rule, by its hash; of those with one hash, one may be given back.
+    pub(crate) fn rule(&mut self, hash: u64, rule: &[u8]) {
         self.chain_entries = self.chain_entries.saturating_add(1);
-        self.examined = self.examined.saturating_add(u32::from(self.hashes.add(hash)));
+        self.examined = self.examined.saturating_add(u32::from(self.hashes.add(hash, rule)));
     }
 
     /// Rules of the chain that are there, but not looked at.
@@ -74,7 +88,13 @@ impl Tally {
     fn leave(&mut self) {
         let entries = mem::take(&mut self.chain_entries);
         self.entries = self.entries.saturating_add(entries);
-        self.duplicates = self.duplicates.saturating_add(self.hashes.take_duplicates());
+        let Repeated { duplicates, most } = self.hashes.take_repeated();
+        self.duplicates = self.duplicates.saturating_add(duplicates);
+        if let Some((count, rule)) = most
+            && self.most.as_ref().is_none_or(|most| most.count < count)
+        {
+            self.most = Some(MostRepeated { chain: self.chain.clone(), rule, count });
+        }
         if entries > 0 && mem::take(&mut self.is_in_chain) {
             let place = self.largest.partition_point(|(_, more)| *more >= entries);
             if place < LARGEST {
@@ -82,6 +102,12 @@ impl Tally {
                 self.largest.insert(place, (self.chain.clone(), entries));
             }
         }
+    }
+
+    /// The rule that is there most often, once all chains are through.
+    pub(crate) fn take_most(&mut self) -> Option<MostRepeated> {
+        self.leave();
+        self.most.take()
     }
 
     /// The table's numbers. `chains`, if given, counts the chains without rules too.
@@ -101,6 +127,7 @@ impl Tally {
             duplicates: self.duplicates,
             chains: chains.unwrap_or(self.chains),
             largest: self.largest,
+            repeated: None,
             exactness,
         }
     }
@@ -117,8 +144,10 @@ mod tests {
             tally.enter(&[b'a' + chain]);
             assert!(tally.is_in(&[b'a' + chain]) && !tally.is_in(b"other"));
             // Chain `a` has no rule, `b` one, … and each but the first of a chain repeats it.
-            (0..chain).for_each(|_| tally.rule(42));
+            (0..chain).for_each(|_| tally.rule(42, b"rule"));
         }
+        let most = tally.take_most().map(|most| (most.chain, most.rule, most.count));
+        assert_eq!(most, Some((b"t".to_vec(), b"rule".to_vec(), 19)));
         let count = tally.finish(2, b"filter".to_vec(), None, Exactness::Exact);
         assert_eq!(count.examined, 190);
         assert_eq!((count.entries, count.chains, count.duplicates), (190, 20, 190 - 19));
@@ -132,8 +161,8 @@ mod tests {
     fn rules_not_looked_at_count_and_are_no_duplicates() {
         let mut tally = Tally::new();
         tally.enter(b"leaked");
-        tally.rule(1);
-        tally.rule(1);
+        tally.rule(1, &[]);
+        tally.rule(1, &[]);
         tally.unseen(100);
         assert_eq!(tally.chain_entries(), 102);
         let count = tally.finish(2, b"filter".to_vec(), None, Exactness::AtMost);

@@ -60,8 +60,13 @@ pub struct SessionFile {
 impl SessionFile {
     /// Opens a session in a regular file and lists its frames.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let file = File::open(path).map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+        Self::of(file, path)
+    }
+
+    /// The same of a regular file that is open at its beginning; `path` names it in errors.
+    pub(super) fn of(file: File, path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io_error)?;
         let mut reader = SessionReader::new(&file, path)?;
         let (frames, damage) = match indexed(&file).map_err(io_error)? {
             Some(frames) => (frames, Vec::new()),

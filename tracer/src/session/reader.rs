@@ -81,10 +81,12 @@ impl fmt::Display for Damage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Skipped { offset, bytes } => {
-                write!(formatter, "{bytes} damaged bytes at offset {offset} were skipped")
+                let were = if *bytes == 1 { "was" } else { "were" };
+                write!(formatter, "{} at offset {offset} {were} skipped", plural(*bytes, "damaged byte"))
             }
             Self::Cut { offset, bytes } => {
-                write!(formatter, "the file is cut: the frame at offset {offset} has only {bytes} bytes")
+                let bytes = plural(*bytes, "byte");
+                write!(formatter, "the file is cut: the frame at offset {offset} has only {bytes}")
             }
             Self::Unfinished => formatter.write_str(
                 "the file ends without an index: the recording was interrupted, or the end of the file is missing",
@@ -99,6 +101,11 @@ impl fmt::Display for Damage {
             ),
         }
     }
+}
+
+/// Offsets and lengths stand beside each other: both without separators.
+fn plural(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Reads the blocks of a session in their order, one frame in memory at a time. Damage is skipped and noted.
@@ -126,7 +133,7 @@ impl<R: Read> SessionReader<R> {
     /// Opens a session that is read from anywhere; `path` names it in errors.
     pub fn new(source: R, path: &Path) -> Result<Self, OpenError> {
         let io_error = |source| OpenError::Io { path: path.to_owned(), source };
-        let mut window = Window { source, buffer: Vec::new(), start: 0, offset: 0, is_at_end: false };
+        let mut window = Window::new(source);
         window.fill(format::OPENING_BYTES).map_err(io_error)?;
         let opening = window.bytes().first_chunk().copied().and_then(format::version);
         let (major, minor) = opening.ok_or_else(|| OpenError::NotASession(path.to_owned()))?;
@@ -286,7 +293,7 @@ impl<R: Read> SessionReader<R> {
         let offset = self.window.offset;
         self.window.consume(damaged_bytes);
         loop {
-            self.window.fill(STEP_BYTES)?;
+            self.window.fill(MAGIC_BYTES)?;
             let found = self
                 .window
                 .bytes()
@@ -340,33 +347,52 @@ enum Data {
     Damaged(usize),
 }
 
-/// The bytes of a file from a place on, as many as were asked for.
+/// The bytes of a file from a place on, as many as were asked for or came along.
 struct Window<R> {
     source: R,
     buffer: Vec<u8>,
     /// Where in the buffer the window starts.
     start: usize,
+    /// Where in the buffer it ends; behind that is room.
+    end: usize,
     /// Where in the file it starts.
     offset: u64,
     is_at_end: bool,
 }
 
 impl<R: Read> Window<R> {
-    fn bytes(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
+    fn new(source: R) -> Self {
+        Self { source, buffer: Vec::new(), start: 0, end: 0, offset: 0, is_at_end: false }
     }
 
-    /// Reads until the window holds this many bytes or the file ends.
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Reads until the window holds this many bytes or the file ends. It waits for no more than these: a pipe is read as
+    /// it fills.
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
         let missing = wanted.saturating_sub(self.bytes().len());
         if missing == 0 || self.is_at_end {
             return Ok(());
         }
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        let step = missing.max(STEP_BYTES);
-        let read = self.source.by_ref().take(step as u64).read_to_end(&mut self.buffer)?;
-        self.is_at_end = read < step;
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        let needed = self.end + missing.max(STEP_BYTES);
+        if self.buffer.len() < needed {
+            self.buffer.resize(needed, 0);
+        }
+        while self.end < wanted {
+            match self.source.read(self.buffer.get_mut(self.end..).unwrap_or_default()) {
+                Ok(0) => {
+                    self.is_at_end = true;
+                    break;
+                }
+                Ok(read) => self.end += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@
 //! whatever else the file system's journal holds, on a node that is in trouble already. Once a part is finished it is
 //! synced, for some file systems tell only then that it did not fit.
 
+mod disk;
 mod missed;
 mod names;
 mod part;
@@ -28,13 +29,20 @@ use std::{
 
 use anyhow::Context as _;
 
-use self::{missed::Missed, names::Names, part::Part, progress::Shared, queue::Queue, worker::Worker};
+use self::{
+    disk::Disk,
+    missed::Missed,
+    names::{Names, Numbering},
+    progress::Shared,
+    queue::Queue,
+    worker::{First, Task},
+};
 pub use self::{
     part::Prologue,
     progress::{Condition, RecorderStatus},
 };
 use super::Standing;
-use crate::{block::Block, decode::records, event::SessionId, live::Stamp};
+use crate::{block::Block, decode::records, event::SessionId, history::Kept, live::Stamp, owned::Identity};
 
 /// Bytes of records that may wait for the disk: more than ten seconds of the worst storm seen.
 const QUEUE_BYTES: usize = 64 << 20;
@@ -94,23 +102,38 @@ impl Recorder {
 
     fn with_queue(options: RecorderOptions, standing: &Standing, queue_bytes: usize) -> anyhow::Result<Self> {
         let RecorderOptions { path, force, rotation } = options;
-        let id = new_id()?;
-        let names = Names::new(path, rotation.is_any());
-        let prologue = prologue(id, 1, standing)?;
-        let part = Part::create(&names.of_part(1), force, &prologue)?;
-        let queue = Arc::new(Queue::new(queue_bytes));
-        let shared = Arc::new(Shared::new(names.of_part(1)));
-        let (end, ended) = mpsc::channel();
-        let worker = Worker::new(names, force, rotation.max_files, part, &queue, &shared);
-        thread::Builder::new()
-            .name("recorder".to_owned())
-            .spawn(move || {
-                worker.run();
-                // Nobody waits for a recorder that was dropped.
-                let _ = end.send(());
-            })
-            .context("cannot start the thread that writes the session")?;
-        Ok(Self { rotation, id, part: 1, queue, shared, ended, missed: None })
+        let numbering = if rotation.is_any() { Numbering::Parts } else { Numbering::No };
+        let start = Start::new(Names::new(path, numbering), force, rotation, queue_bytes)?;
+        let part = start.disk.try_to_make(1, &prologue(start.id, 1, standing)?)?;
+        start.run(First::Made(Box::new(part)), None)
+    }
+
+    /// The same, but the thread makes the file, and how that goes is told by [`status`](Self::status): nobody is held up
+    /// by a file system that does not answer. If another file has the name, a number goes behind it, unless there are
+    /// parts.
+    ///
+    /// # Errors
+    /// If there can be no thread.
+    pub fn begin(options: RecorderOptions, standing: &Standing) -> anyhow::Result<Self> {
+        let RecorderOptions { path, force, rotation } = options;
+        let numbering = if rotation.is_any() { Numbering::Parts } else { Numbering::IfTaken };
+        let start = Start::new(Names::new(path, numbering), force, rotation, QUEUE_BYTES)?;
+        let prologue = prologue(start.id, 1, standing)?;
+        start.run(First::ToMake(prologue), None)
+    }
+
+    /// Begins as [`begin`](Self::begin) does, with what was kept of the time before.
+    pub(super) fn of_kept(path: PathBuf, kept: Kept) -> anyhow::Result<Self> {
+        let names = Names::new(path, Numbering::IfTaken);
+        let start = Start::new(names, false, Rotation::default(), QUEUE_BYTES)?;
+        let prologue = Prologue {
+            id: start.id,
+            part: 1,
+            is_under_way: !kept.is_whole(),
+            began_ns: kept.begin_ns(),
+            records: kept.prologue().to_vec(),
+        };
+        start.run(First::ToMake(prologue), Some(kept))
     }
 
     /// Takes the next block, without waiting for anything. `standing` is what held before it.
@@ -149,24 +172,73 @@ impl Recorder {
         self.queue.close();
     }
 
-    /// Waits until the file is finished and says how it went. A disk that does not answer for `patience` is not waited for
-    /// any longer.
+    /// Whether nothing more will be written.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.try_recv() != Err(mpsc::TryRecvError::Empty)
+    }
+
+    /// Waits until the file is finished and says how it went. A full disk is tried once more; a disk that does not answer
+    /// for `patience` is not waited for any longer.
     pub fn finish(self, patience: Duration) -> RecorderStatus {
-        self.queue.close();
+        self.finish_file(patience).0
+    }
+
+    /// The same; also what tells the first file from another that may have its name later.
+    pub(super) fn finish_file(self, patience: Duration) -> (RecorderStatus, Option<Identity>) {
+        self.queue.leave();
         let has_ended = self.ended.recv_timeout(patience) != Err(mpsc::RecvTimeoutError::Timeout);
         if !has_ended {
             self.shared.end(format!("the disk did not answer for {} s", patience.as_secs()));
         }
-        self.shared.status()
+        (self.shared.status(), self.shared.file())
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
-        self.queue.close();
+        self.queue.leave();
         // At once where it has been finished: the thread has ended.
         let _ = self.ended.recv_timeout(PATIENCE);
+    }
+}
+
+/// A recording for which there is no thread yet.
+struct Start {
+    id: SessionId,
+    rotation: Rotation,
+    disk: Disk,
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+}
+
+impl Start {
+    fn new(names: Names, force: bool, rotation: Rotation, queue_bytes: usize) -> anyhow::Result<Self> {
+        let queue = Arc::new(Queue::new(queue_bytes));
+        let shared = Arc::new(Shared::new(names.of_part(1)));
+        let disk = Disk::new(names, force, &queue, &shared);
+        Ok(Self { id: new_id()?, rotation, disk, queue, shared })
+    }
+
+    /// Starts the thread.
+    fn run(self, first: First, kept: Option<Kept>) -> anyhow::Result<Recorder> {
+        let Self { id, rotation, disk, queue, shared } = self;
+        if let First::Made(part) = &first {
+            shared.opened(part.path(), part.identity());
+        }
+        let (end, ended) = mpsc::channel();
+        let max_files = rotation.max_files;
+        let task =
+            Task { disk, first, kept, max_files, queue: Arc::clone(&queue), shared: Arc::clone(&shared) };
+        thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || {
+                task.run();
+                // Nobody waits for a recorder that was dropped.
+                let _ = end.send(());
+            })
+            .context("cannot start the thread that writes the session")?;
+        Ok(Recorder { rotation, id, part: 1, queue, shared, ended, missed: None })
     }
 }
 
@@ -182,7 +254,7 @@ fn prologue(id: SessionId, part: u32, standing: &Standing) -> anyhow::Result<Pro
 }
 
 /// A number no other session has.
-pub(super) fn new_id() -> anyhow::Result<SessionId> {
+fn new_id() -> anyhow::Result<SessionId> {
     use std::io::Read as _;
     let mut id = SessionId([0; 16]);
     std::fs::File::open("/dev/urandom")

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tracer_common::record::{RecordHeader, RecordKind};
 
 use self::{
-    fate::{Fate, fate},
+    fate::{Fate, clock_by_node, fate},
     identity::Identity,
 };
 use crate::{block::Block, decode::records, state::Bounded};
@@ -122,8 +122,11 @@ impl Standing {
     }
 
     fn record(&self, kind: RecordKind, identity: &Identity) -> Option<Bytes> {
-        let facts = place_of(kind).and_then(|place| self.shelves.get(place))?;
-        facts.get(identity)?.record.clone()
+        self.fact(kind, identity)?.record.clone()
+    }
+
+    fn fact(&self, kind: RecordKind, identity: &Identity) -> Option<&Fact> {
+        place_of(kind).and_then(|place| self.shelves.get(place))?.get(identity)
     }
 
     /// Whether no record has come yet: who begins now misses nothing.
@@ -139,20 +142,31 @@ impl Standing {
 
     /// The same of what became so at that time or later.
     pub fn records_since(&self, boot_ns: u64) -> Vec<Bytes> {
-        let mut facts: Vec<(Rank, u64, &Bytes)> = KEPT
+        let mut facts: Vec<(Rank, u64, Bytes)> = KEPT
             .iter()
             .zip(&self.shelves)
-            .flat_map(|(&(_, _, rank), shelf)| {
+            .flat_map(|(&(kind, _, rank), shelf)| {
                 shelf.iter().filter_map(move |(identity, fact)| {
-                    let record = fact.record.as_ref()?;
                     let holds = fact.time_ns >= boot_ns && !self.is_outlived(identity, fact);
-                    holds.then_some((rank, fact.time_ns, record))
+                    let record = holds.then(|| self.told(kind, identity, fact))??;
+                    Some((rank, fact.time_ns, record))
                 })
             })
             .collect();
         // Stable within a time by the bytes: tables have no order of their own.
         facts.sort_unstable();
-        facts.into_iter().map(|(_, _, record)| record.clone()).collect()
+        facts.into_iter().map(|(_, _, record)| record).collect()
+    }
+
+    /// A fact's record. The node's, which comes every second, says too how the wall clock stands: a clock that was told
+    /// before it and stands behind it in a prologue must not take that back.
+    fn told(&self, kind: RecordKind, identity: &Identity, fact: &Fact) -> Option<Bytes> {
+        let record = fact.record.clone()?;
+        if kind != RecordKind::Clock {
+            return Some(record);
+        }
+        let node = self.fact(RecordKind::Node, identity).filter(|node| node.time_ns > fact.time_ns);
+        node.and_then(|node| clock_by_node(&record, node.record.as_ref()?)).or(Some(record))
     }
 
     /// Whether a fact is one of a namespace that has ended since.

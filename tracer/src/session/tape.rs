@@ -15,6 +15,7 @@ mod tests;
 mod track;
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -22,8 +23,12 @@ use std::{
 use bytes::Bytes;
 
 pub use self::shift::Shift;
-use self::{axis::Placement, merge::Cut, track::Track};
-use super::{OpenError, ReadError};
+use self::{
+    axis::Placement,
+    merge::Cut,
+    track::{Part, Track},
+};
+use super::{OpenError, ReadError, SessionFile};
 use crate::{
     block::Block,
     decode::records,
@@ -136,7 +141,19 @@ impl Tape {
         if paths.is_empty() {
             return Err(TapeError::Empty);
         }
-        let tracks = chain::tracks(paths)?;
+        Self::of_tracks(chain::tracks(paths)?, shifts)
+    }
+
+    /// One session in a regular file that is open at its beginning and need not have a name; `path` names it in errors.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of_file(file: File, path: &Path) -> Result<Self, TapeError> {
+        let part = Part::of(SessionFile::of(file, path)?, path.to_owned())?;
+        Self::of_tracks(vec![Track::new(vec![part])], &[])
+    }
+
+    fn of_tracks(tracks: Vec<Track>, shifts: &[Shift]) -> Result<Self, TapeError> {
         let placements = axis::placements(&tracks, shifts)?;
         let cuts = if tracks.len() > 1 { merge::cuts(&tracks, &placements) } else { Vec::new() };
         let chapters = match &tracks[..] {

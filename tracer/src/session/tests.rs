@@ -4,6 +4,7 @@ mod arrangement;
 mod compatibility;
 mod file;
 mod hostile;
+mod trickle;
 
 use std::{
     fs::{self, OpenOptions},

@@ -49,17 +49,26 @@ impl<'a> Batch<'a> {
 
     /// Hands on what is left.
     pub fn finish(mut self) {
+        self.catch_up();
+    }
+
+    /// Hands on what was pushed so far, and shows what it amounts to.
+    pub(crate) fn catch_up(&mut self) -> &State {
         for number in self.pushed.saturating_sub(LATER)..self.pushed {
             self.ask_row(number);
         }
         for number in self.pushed.saturating_sub(EVENTS)..self.pushed {
             self.hand_on(number);
         }
+        self.events.clear();
+        self.pushed = 0;
+        self.state
     }
 
     fn ask_row(&mut self, number: usize) {
-        if let Some(row) = &mut self.rows[number % EVENTS] {
-            self.state.flows.ask_entry(row);
+        let place = number % EVENTS;
+        if let (Some(row), Some(event)) = (&mut self.rows[place], self.events.get(place)) {
+            self.state.ask_entry(event, row);
         }
     }
 
@@ -95,6 +104,21 @@ mod tests {
                 state.timeline.events().iter().map(|event| event.time.boot_ns / 1_000_000).collect();
             assert_eq!(arrived, times.collect::<Vec<_>>(), "{count}");
         }
+    }
+
+    #[test]
+    fn a_batch_that_catches_up_shows_all_of_it_and_goes_on() {
+        let mut state = State::default();
+        let mut batch = Batch::new(&mut state);
+        for time in 1..=100 {
+            let told = retransmit(RetransmitKind::Syn, "10.0.0.1:1", "10.0.0.2:80");
+            batch.push(event(time, Body::Retransmit(told)));
+            if time % 37 == 0 || time == 99 {
+                assert_eq!(batch.catch_up().events(), time);
+            }
+        }
+        batch.finish();
+        assert_eq!(state.events(), 100);
     }
 
     /// A row that was asked for may be another's by the time it is needed.

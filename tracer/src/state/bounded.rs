@@ -52,23 +52,33 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
     /// The entry of `key`, made by `make` if there is none, now the newest.
     pub fn touch(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let hash = Hashed::of(&key);
-        self.touch_hashed(hash, key, make)
+        self.touch_hashed(hash, key, make).1
     }
 
-    /// The same with what was asked for before, without another look-up if it is there.
-    pub(super) fn touch_asked(&mut self, asked: Asked, key: K, make: impl FnOnce() -> V) -> &mut V {
-        let position = asked.position as usize;
+    /// The same with what was asked for before, if it was, and with the position of the entry. It takes no look-up if
+    /// that is known already, and makes no key: `is_meant` says whether one is that of the entry.
+    pub(super) fn touch_asked(
+        &mut self,
+        asked: Option<Asked>,
+        is_meant: impl FnOnce(&K) -> bool,
+        key: impl FnOnce() -> K,
+        make: impl FnOnce() -> V,
+    ) -> (u32, &mut V) {
+        let Some(Asked { hash, position }) = asked else {
+            let key = key();
+            return self.touch_hashed(Hashed::of(&key), key, make);
+        };
         // Another entry may have come there since, or one with the same hash have been meant.
-        if self.entries.get(position).is_none_or(|entry| entry.key != key) {
-            return self.touch_hashed(asked.hash, key, make);
+        if !self.entries.get(position as usize).is_some_and(|entry| is_meant(&entry.key)) {
+            return self.touch_hashed(hash, key(), make);
         }
         self.touches += 1;
-        let entry = &mut self.entries[position];
+        let entry = &mut self.entries[position as usize];
         entry.touched = self.touches;
-        &mut entry.value
+        (position, &mut entry.value)
     }
 
-    fn touch_hashed(&mut self, hash: Hashed, key: K, make: impl FnOnce() -> V) -> &mut V {
+    fn touch_hashed(&mut self, hash: Hashed, key: K, make: impl FnOnce() -> V) -> (u32, &mut V) {
         self.touches += 1;
         let touched = self.touches;
         let known = self.find(hash, &key);
@@ -87,7 +97,7 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
             }
             None => self.replace_oldest(hash, Entry { touched, key, value: make() }),
         };
-        &mut self.entries[position as usize].value
+        (position, &mut self.entries[position as usize].value)
     }
 
     fn find(&self, hash: Hashed, key: &K) -> Option<u32> {
@@ -127,6 +137,41 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
     /// All entries, in no particular order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&K, &V)> + Clone {
         self.entries.iter().map(|entry| (&entry.key, &entry.value))
+    }
+
+    /// All entries, to be changed: none counts as touched.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.entries.iter_mut().map(|entry| (&entry.key, &mut entry.value))
+    }
+
+    /// Forgets the entries that are not to be kept; they are no evictions. Positions are others then.
+    pub(super) fn retain(&mut self, keep: impl Fn(&K, &V) -> bool) {
+        let is_kept = |entry: &Entry<K, V>| keep(&entry.key, &entry.value);
+        if self.entries.iter().all(is_kept) {
+            return;
+        }
+        self.entries.retain(is_kept);
+        self.index = Index::default();
+        for (position, entry) in (0_u32..).zip(&self.entries) {
+            self.index.insert(Hashed::of(&entry.key), position);
+        }
+        // It is asked of a full table only, and made anew then.
+        self.order.clear();
+    }
+
+    /// The entries at these positions, in their order.
+    pub(super) fn at(&self, positions: Vec<u32>) -> impl Iterator<Item = (&K, &V)> {
+        /// Entries asked for before their turn: enough for the waits to overlap.
+        const AHEAD: usize = 8;
+        (0..positions.len()).filter_map(move |place| {
+            if let Some(later) =
+                positions.get(place + AHEAD).and_then(|&later| self.entries.get(later as usize))
+            {
+                prefetch(later);
+            }
+            let Entry { key, value, .. } = self.entries.get(positions[place] as usize)?;
+            Some((key, value))
+        })
     }
 
     /// How many entries there are.

@@ -97,6 +97,11 @@ impl Chronicle {
         self.shelves.iter().flatten()
     }
 
+    /// The changes of routes, rules, addresses, devices and settings among them, oldest first.
+    pub(crate) fn of_routing(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        self.shelves[Shelf::Routing as usize].iter()
+    }
+
     /// How many events are kept.
     pub(super) fn len(&self) -> usize {
         self.shelves.iter().map(VecDeque::len).sum()

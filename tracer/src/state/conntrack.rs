@@ -1,8 +1,20 @@
 //! What conntrack decided.
 
+mod failures;
+mod stale;
+
 use std::collections::VecDeque;
 
-use super::{bounded::Bounded, flows::FlowKey, rates::second_of, span::Span};
+pub use self::{
+    failures::{Failed, Failure, Failures},
+    stale::{AllStale, Stale, StaleKey},
+};
+use super::{
+    bounded::{Asked, Bounded},
+    flows::FlowKey,
+    rates::second_of,
+    span::Span,
+};
 use crate::event::{
     Conntrack as ConntrackDecision, ConntrackCounter, ConntrackCounters, ConntrackEvent, Endpoints, Netns,
     Timestamp,
@@ -22,6 +34,10 @@ pub struct Conntrack {
     pub entries: Bounded<FlowKey, ConntrackEntry>,
     /// Tables by the inode number of their namespace.
     pub tables: Bounded<Netns, ConntrackTable>,
+    /// New connections that were dropped, by namespace.
+    pub failures: Failures,
+    /// Unanswered connections by old translations.
+    pub stale: AllStale,
 }
 
 /// The table of one namespace, by its counters.
@@ -92,6 +108,8 @@ pub struct ConntrackEntry {
     pub mark: u32,
     /// The entry's zone.
     pub zone: u16,
+    /// The last new connection that met it and kept its translation.
+    met: Option<stale::Met>,
 }
 
 impl ConntrackEntry {
@@ -118,6 +136,8 @@ impl Conntrack {
             growth: [0; ConntrackCounter::ALL.len()],
             entries: Bounded::new(entries),
             tables: Bounded::new(tables),
+            failures: Bounded::new(2 * tables),
+            stale: stale::new(),
         }
     }
 
@@ -156,25 +176,45 @@ impl Conntrack {
             table.growth[counter as usize] += count.growth;
             self.growth[counter as usize] += count.growth;
         }
+        failures::counters(&mut self.failures, netns, time, counters, table.fill_permille());
     }
 
-    pub(super) fn decision(&mut self, netns: Netns, time: Timestamp, decision: &ConntrackDecision) {
+    /// Asks for the place where the row is told that a decision will change.
+    pub(super) fn ask(&self, netns: Netns, decision: &ConntrackDecision) -> Option<Asked> {
+        decision.original.map(|endpoints| self.entries.ask(&FlowKey { netns, endpoints }))
+    }
+
+    pub(super) fn decision(
+        &mut self,
+        netns: Netns,
+        time: Timestamp,
+        decision: &ConntrackDecision,
+        row: Option<Asked>,
+    ) {
         let &ConntrackDecision { event, original, reply, previous_reply, tcp_state, status: _, mark, zone } =
             decision;
         self.counts[event as usize] += 1;
         Span::extend(&mut self.spans[event as usize], time);
+        failures::decision(&mut self.failures, netns, time, decision);
         let Some(endpoints) = original else { return };
-        let entry = self.entries.touch(FlowKey { netns, endpoints }, || ConntrackEntry {
-            first: time,
-            last: time,
-            event,
-            counts: [0; ConntrackEvent::ALL.len()],
-            reply,
-            previous_reply,
-            tcp_state,
-            mark,
-            zone,
-        });
+        let key = FlowKey { netns, endpoints };
+        let (_, entry) = self.entries.touch_asked(
+            row,
+            |known| *known == key,
+            || key,
+            || ConntrackEntry {
+                first: time,
+                last: time,
+                event,
+                counts: [0; ConntrackEvent::ALL.len()],
+                reply,
+                previous_reply,
+                tcp_state,
+                mark,
+                zone,
+                met: None,
+            },
+        );
         entry.last = entry.last.max(time);
         entry.event = event;
         entry.counts[event as usize] += 1;
@@ -182,6 +222,7 @@ impl Conntrack {
         entry.previous_reply = previous_reply.or(entry.previous_reply);
         entry.tcp_state = tcp_state;
         (entry.mark, entry.zone) = (mark, zone);
+        stale::decision(&mut self.stale, entry, netns, time, decision);
     }
 }
 

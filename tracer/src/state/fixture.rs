@@ -1,6 +1,7 @@
 //! Events for tests, each whole and each as a real node would send it.
 
 pub(crate) mod hostile;
+pub(crate) mod wire;
 
 use tracer_common::{
     counters::KindCounters,
@@ -267,6 +268,7 @@ pub(crate) fn ruleset(table: &str) -> Ruleset {
         duplicates: 0,
         chains: 3,
         largest: Vec::new(),
+        repeated: None,
         changed_ms_ago: None,
         took_us: 500,
         exactness: RulesetExactness::Exact,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    active::Active,
     bounded::{Asked, Bounded},
     outage::{Outage, Outages},
     recent::Recent,
@@ -17,6 +18,9 @@ use crate::event::{
 
 /// Seconds of history that are kept of every flow: a minute of whole ones, and the one that runs.
 pub const FLOW_HISTORY_SECONDS: usize = 61;
+
+/// For how many seconds after it was last seen a flow is active.
+pub const ACTIVE_SECONDS: u32 = 20;
 
 /// The spans over which a flow's rate is told, seconds.
 pub const RATE_SPANS_SECONDS: [u64; 3] = [1, 10, 60];
@@ -223,26 +227,133 @@ fn keep_shared<T: Clone + Eq + Hash>(kept: &mut Option<Arc<T>>, told: Option<&T>
 }
 
 /// The table of flows.
-pub type Flows = Bounded<FlowKey, Flow>;
-
-pub(super) fn retransmit(
-    flows: &mut Flows,
-    shared: &mut Shared,
-    row: Option<Asked>,
-    netns: Netns,
-    time: Timestamp,
-    retransmit: &Retransmit,
-) {
-    let key = FlowKey { netns, endpoints: retransmit.flow };
-    let new = || Flow::new(time);
-    let flow = match row {
-        Some(asked) => flows.touch_asked(asked, key, new),
-        None => flows.touch(key, new),
-    };
-    flow.retransmit(shared, time, retransmit);
+#[derive(Clone, Debug)]
+pub struct Flows {
+    rows: Bounded<FlowKey, Flow>,
+    active: Active,
 }
 
-pub(super) fn undo(flows: &mut Flows, netns: Netns, time: Timestamp, undo: &Undo) {
-    let key = FlowKey { netns, endpoints: undo.flow };
-    flows.touch(key, || Flow::new(time)).undo(time, undo);
+impl Flows {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { rows: Bounded::new(limit), active: Active::default() }
+    }
+
+    /// The flow, if it is known.
+    pub fn get(&self, key: &FlowKey) -> Option<&Flow> {
+        self.rows.get(key)
+    }
+
+    /// The flow with its key as it is kept.
+    pub fn entry(&self, key: &FlowKey) -> Option<(&FlowKey, &Flow)> {
+        self.rows.entry(key)
+    }
+
+    /// All flows, in no particular order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&FlowKey, &Flow)> + Clone {
+        self.rows.iter()
+    }
+
+    /// The flows that were seen within the last [`ACTIVE_SECONDS`], in no particular order. The cost is that of these
+    /// flows, however many others there are.
+    pub fn active(&self, now: Timestamp) -> impl Iterator<Item = (&FlowKey, &Flow)> {
+        let since_ns = now.boot_ns.saturating_sub(u64::from(ACTIVE_SECONDS) * 1_000_000_000);
+        let seen = self.rows.at(self.active.since(since_ns));
+        seen.filter(move |(_, flow)| flow.last.boot_ns >= since_ns)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// How many were given up for newer ones.
+    pub fn evicted(&self) -> u64 {
+        self.rows.evicted()
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.rows.memory_bytes() + self.active.memory_bytes()
+    }
+
+    pub(super) fn ask(&self, key: &FlowKey) -> Asked {
+        self.rows.ask(key)
+    }
+
+    pub(super) fn ask_entry(&self, asked: &mut Asked) {
+        self.rows.ask_entry(asked);
+    }
+
+    pub(super) fn retransmit(
+        &mut self,
+        shared: &mut Shared,
+        row: Option<Asked>,
+        netns: Netns,
+        time: Timestamp,
+        retransmit: &Retransmit,
+    ) {
+        self.touch(row, (netns, &retransmit.flow), time).retransmit(shared, time, retransmit);
+    }
+
+    pub(super) fn undo(&mut self, netns: Netns, time: Timestamp, undo: &Undo) {
+        self.touch(None, (netns, &undo.flow), time).undo(time, undo);
+    }
+
+    fn touch(
+        &mut self,
+        row: Option<Asked>,
+        (netns, endpoints): (Netns, &Endpoints),
+        time: Timestamp,
+    ) -> &mut Flow {
+        // Compared where it is: a key that was just written costs a wait to be read again.
+        let is_meant = |key: &FlowKey| key.netns == netns && key.endpoints == *endpoints;
+        let key = || FlowKey { netns, endpoints: *endpoints };
+        let (position, flow) = self.rows.touch_asked(row, is_meant, key, || Flow::new(time));
+        self.active.mark(position, time.boot_ns);
+        flow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{ACTIVE_SECONDS, FlowKey};
+    use crate::{
+        event::{Body, RetransmitKind},
+        state::{
+            Limits, State,
+            fixture::{at, event, retransmit},
+        },
+    };
+
+    proptest! {
+        /// Whatever the order and the pauses, and though rows are given up: as going through all flows tells.
+        #[test]
+        fn active_flows_are_those_seen_lately(
+            steps in prop::collection::vec((0_u64..9_000, 0_u64..3_000, 0_u16..12, any::<bool>()), 0..60),
+            later_ms in 0_u64..40_000,
+        ) {
+            let mut state = State::new(Limits { flows: 7, ..Limits::default() });
+            let mut newest_ms = 100_000;
+            for (pause_ms, late_ms, port, is_long) in steps {
+                newest_ms += if is_long { 3 * pause_ms } else { pause_ms / 9 };
+                let told = retransmit(RetransmitKind::Syn, &format!("10.0.0.1:{}", 1 + port), "10.0.0.2:80");
+                state.apply(&event(newest_ms - late_ms, Body::Retransmit(told)));
+            }
+            let now = at(newest_ms + later_ms);
+            let is_active = |last_ns: u64| now.boot_ns - last_ns <= u64::from(ACTIVE_SECONDS) * 1_000_000_000;
+            let mut expected: Vec<FlowKey> = (state.flows.iter())
+                .filter_map(|(key, flow)| is_active(flow.last.boot_ns).then_some(*key))
+                .collect();
+            let mut active: Vec<FlowKey> = state.flows.active(now).map(|(key, _)| *key).collect();
+            expected.sort_unstable();
+            active.sort_unstable();
+            prop_assert_eq!(active, expected);
+        }
+    }
 }

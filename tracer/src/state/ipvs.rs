@@ -1,9 +1,11 @@
 //! What IPVS is configured to do and what it decided: virtual services and their real servers.
 
 mod administration;
+mod mishaps;
 
 use std::{collections::VecDeque, num::NonZeroU32};
 
+pub use self::mishaps::{AllMishaps, MishapKey, MishapKind, Mishaps};
 use super::{bounded::Bounded, rates::Buckets, span::Span};
 use crate::event::{
     Endpoint, Ipvs as IpvsDecided, IpvsChange, IpvsDecision, IpvsForward, IpvsService, Netns, Text, Timestamp,
@@ -33,6 +35,13 @@ impl ServiceKey {
         let service = IpvsService::of(decided.protocol, decided.virtual_service, decided.firewall_mark);
         Self { netns, service }
     }
+
+    /// The service at every port of the same address; `None` of one known by a mark.
+    fn at_any_port(self) -> Option<Self> {
+        let IpvsService::Address { protocol, address } = self.service else { return None };
+        let service = IpvsService::Address { protocol, address: Endpoint::new(address.ip(), 0) };
+        Some(Self { service, ..self })
+    }
 }
 
 /// What tells one real server of one service from another.
@@ -42,6 +51,25 @@ pub struct RealKey {
     pub service: ServiceKey,
     /// Its address; `None` gathers what reached no real server.
     pub address: Option<Endpoint>,
+}
+
+impl ServiceKey {
+    /// Whether a decision may be about it: a service at any port is dialled at each.
+    pub fn covers(self, netns: Netns, decided: &IpvsDecided) -> bool {
+        let dialled = Self::of(netns, decided);
+        self == dialled || dialled.at_any_port() == Some(self)
+    }
+}
+
+impl RealKey {
+    /// Whether a decision may be about it: a real server of any port is reached at each.
+    pub fn covers(self, netns: Netns, decided: &IpvsDecided) -> bool {
+        let is_own = match (self.address, decided.real) {
+            (Some(own), Some(real)) => own == real || (own.port() == 0 && own.ip() == real.ip()),
+            (own, real) => own == real,
+        };
+        is_own && self.service.covers(netns, decided)
+    }
 }
 
 /// Counts of decisions, and new connections that reached a real server that should get none.
@@ -109,6 +137,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// Whether it was listed or changed, and not dialled only, and is there still.
+    fn is_configured(&self) -> bool {
+        self.known_at != Timestamp::default() && self.removed.is_none()
+    }
+
     fn new(time: Timestamp) -> Self {
         Self {
             first: time,
@@ -198,6 +231,8 @@ pub struct Ipvs {
     pub recent: VecDeque<RecentDecision>,
     /// The last changes of the configuration, oldest first.
     pub changes: VecDeque<RecentChange>,
+    /// New connections that went wrong.
+    pub mishaps: AllMishaps,
     /// All decisions.
     pub total: Decisions,
 }
@@ -217,14 +252,34 @@ impl Ipvs {
             reals: Bounded::new(reals),
             recent: VecDeque::new(),
             changes: VecDeque::new(),
+            mishaps: mishaps::new(),
             total: Decisions::default(),
         }
     }
 
+    /// The row of a decision. One about the port that was dialled belongs to the service at any port, and to the real
+    /// server of any port, where those are what is configured: servers behind a firewall mark have no port of their own.
+    ///
+    /// Source: `ip_vs_service_find` and `ip_vs_schedule` (`dest->port`, or else the port dialled), v6.18.
+    pub fn row_of(&self, netns: Netns, decided: &IpvsDecided) -> RealKey {
+        let dialled = ServiceKey::of(netns, decided);
+        let is_configured = |key: &ServiceKey| self.services.get(key).is_some_and(Service::is_configured);
+        let service = match dialled.at_any_port() {
+            Some(any) if !is_configured(&dialled) && is_configured(&any) => any,
+            _ => dialled,
+        };
+        let of = |address| RealKey { service, address: Some(address) };
+        let is_known = |key: &RealKey| self.reals.get(key).is_some_and(Real::is_known);
+        let Some(address) = decided.real else { return RealKey { service, address: None } };
+        let any = of(Endpoint::new(address.ip(), 0));
+        if !is_known(&of(address)) && is_known(&any) { any } else { of(address) }
+    }
+
     pub(super) fn decision(&mut self, netns: Netns, time: Timestamp, decided: &IpvsDecided) {
         self.total.count(decided);
-        let key = ServiceKey::of(netns, decided);
-        let service = self.services.touch(key, || Service::new(time));
+        let real = self.row_of(netns, decided);
+        mishaps::note(&mut self.mishaps, real, time, decided);
+        let service = self.services.touch(real.service, || Service::new(time));
         service.last = service.last.max(time);
         service.decisions.count(decided);
         if !decided.decision.is_accepted() {
@@ -233,8 +288,7 @@ impl Ipvs {
         service.reuse_mode = Some(decided.reuse_mode);
         service.expire_nodest = Some(decided.expire_nodest);
 
-        let key = RealKey { service: key, address: decided.real };
-        self.reals.touch(key, || Real::new(time, decided.available)).decision(time, decided);
+        self.reals.touch(real, || Real::new(time, decided.available)).decision(time, decided);
         if self.recent.len() == RECENT_DECISIONS {
             self.recent.pop_front();
         }
@@ -243,6 +297,11 @@ impl Ipvs {
 }
 
 impl Real {
+    /// Whether it was ever listed or changed, and not dialled only.
+    fn is_known(&self) -> bool {
+        self.known_at != Timestamp::default()
+    }
+
     fn new(time: Timestamp, available: bool) -> Self {
         Self {
             first: time,

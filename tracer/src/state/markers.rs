@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::rates::second_of;
-use crate::event::{Body, Event};
+use crate::event::{Body, Change, Event, IpvsChangeKind};
 
 /// Markers kept of each kind.
 pub const MARKERS_KEPT: usize = 256;
@@ -40,12 +40,38 @@ impl MarkerKind {
     }
 }
 
+/// How telling a change is among those of its kind: what takes something away before what adds it.
+fn importance(body: &Body) -> u8 {
+    let of_change = |change| match change {
+        Change::Removed | Change::Down => 3,
+        Change::Replaced => 2,
+        Change::Added | Change::Up => 1,
+        Change::Present => 0,
+    };
+    match body {
+        Body::IpvsChange(change) => match (change.change, change.to) {
+            // From now on nobody new shall reach it.
+            (IpvsChangeKind::Weight, Some(to)) if to <= 0 => 4,
+            (IpvsChangeKind::Removed, _) => 3,
+            (IpvsChangeKind::Weight, _) => 2,
+            (IpvsChangeKind::Added, _) => 1,
+        },
+        Body::Route(route) => of_change(route.change),
+        Body::Rule(rule) => of_change(rule.change),
+        Body::Address(address) => of_change(address.change),
+        Body::Link(link) => of_change(link.change),
+        Body::Sysctl(sysctl) => of_change(sysctl.change),
+        Body::Clock(_) => 2,
+        _ => 0,
+    }
+}
+
 /// A marked moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
     /// Why.
     pub kind: MarkerKind,
-    /// The event; of several within one second, the first.
+    /// The event; of several within one second the most telling, and of those the first.
     pub event: Event,
     /// How many events of this kind there were in that second.
     pub times: u32,
@@ -84,6 +110,9 @@ impl Markers {
             && second_of(last.event.time) == second_of(event.time)
         {
             last.times += 1;
+            if importance(&event.body) > importance(&last.event.body) {
+                last.event = event.clone();
+            }
             return;
         }
         if kept.len() == MARKERS_KEPT {
@@ -97,20 +126,21 @@ impl Markers {
 #[cfg(test)]
 mod tests {
     use super::{MARKERS_KEPT, MarkerKind, Markers};
-    use crate::event::{Body, Event, Link, Netns, Text, Timestamp};
+    use tracer_common::record::{IpvsChangeRecord, ipvs_change_kind};
+
+    use crate::event::{Body, Change, Event, IpvsChange, Link, Netns, Text, Timestamp};
 
     fn at(second: u64, body: Body) -> Event {
         let time = Timestamp { boot_ns: second * 1_000_000_000, wall_ns: 0 };
         Event { time, netns: Netns::here(1), cpu: 0, body }
     }
 
-    fn link(change: crate::event::Change) -> Body {
+    fn link(change: Change) -> Body {
         Body::Link(Link { change, ..Link::from(&tracer_common::record::LinkRecord::default()) })
     }
 
     #[test]
     fn a_flood_is_one_marker_a_second_and_drives_out_no_other_kind() {
-        use crate::event::Change;
         let mut markers = Markers::default();
         markers.note(&at(1, Body::Marker(Text::new("rollout begins"))));
         markers.note(&at(1, Body::Marker(Text::new("now"))));
@@ -126,5 +156,33 @@ mod tests {
         let folded = &markers.of(MarkerKind::Surroundings)[0];
         assert_eq!((folded.times, folded.event.time.boot_ns), (3, MARKERS_KEPT as u64 * 1_000_000_000));
         assert_eq!(markers.iter().count(), 2 + MARKERS_KEPT);
+    }
+
+    #[test]
+    fn of_the_changes_of_a_second_the_most_telling_is_told() {
+        use ipvs_change_kind::{ADDED, REMOVED, WEIGHT};
+        let ipvs = |change, to| {
+            let record = IpvsChangeRecord { change, has_real: 1, to, ..IpvsChangeRecord::default() };
+            Body::IpvsChange(IpvsChange::from_record(&record).unwrap())
+        };
+        let table: [(&str, Vec<Body>, usize); 5] = [
+            ("a drain among additions", vec![ipvs(ADDED, 1), ipvs(WEIGHT, 0), ipvs(ADDED, 1)], 1),
+            ("a weight among additions", vec![ipvs(ADDED, 1), ipvs(WEIGHT, 5)], 1),
+            ("a drain and the removal", vec![ipvs(WEIGHT, 0), ipvs(REMOVED, 0)], 0),
+            ("the first of equals", vec![ipvs(WEIGHT, 7), ipvs(WEIGHT, 8)], 0),
+            ("a device that fails", vec![link(Change::Up), link(Change::Replaced), link(Change::Down)], 2),
+        ];
+        for (case, bodies, expected) in table {
+            let mut markers = Markers::default();
+            for body in &bodies {
+                markers.note(&at(7, body.clone()));
+            }
+            let [marker] = &markers.iter().collect::<Vec<_>>()[..] else { panic!("{case}") };
+            assert_eq!(
+                (&marker.event.body, marker.times as usize),
+                (&bodies[expected], bodies.len()),
+                "{case}"
+            );
+        }
     }
 }

@@ -15,10 +15,14 @@ impl State {
             + neighbours.memory_bytes()
             + conntrack.entries.memory_bytes()
             + conntrack.tables.memory_bytes()
+            + conntrack.failures.memory_bytes()
+            + conntrack.stale.memory_bytes()
             + ipvs.services.memory_bytes()
             + ipvs.reals.memory_bytes()
+            + ipvs.mishaps.memory_bytes()
             + routes.peers.memory_bytes()
             + routes.addresses.memory_bytes()
+            + routes.settled.memory_bytes()
             + routes.links.memory_bytes()
             + routes.sysctls.memory_bytes()
             + rulesets.memory_bytes()
@@ -29,7 +33,7 @@ impl State {
             + 2 * self.names.memory_bytes();
         let events = self.timeline.events().len() + self.chronicle.len();
         let findings = self.findings.log().len() * size_of::<FindingChange>()
-            + (self.findings.open().len() + self.findings.past().len()) * size_of::<Finding>();
+            + (self.findings.open().len() + self.findings.over().len()) * size_of::<Finding>();
         size_of::<Self>() + findings + (rows + events * size_of::<Event>()) / 4 * 5
     }
 }

@@ -203,6 +203,26 @@ impl Names {
         pods.all(|other| other == first).then_some(first)
     }
 
+    /// The namespaces that have an address, the one that got it last first.
+    pub fn holders_of(&self, address: IpAddr) -> &[Netns] {
+        self.holders.get(&address).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Since when the number of a namespace may be another's, if it was told to have ended.
+    pub(super) fn ended_at(&self, netns: Netns) -> Option<Timestamp> {
+        self.namespaces.get(&netns)?.until
+    }
+
+    /// Whether anything was told of a namespace of that number.
+    pub(super) fn knows(&self, netns: Netns) -> bool {
+        self.namespaces.get(&netns).is_some()
+    }
+
+    /// Whether a namespace was told to have ended.
+    pub fn has_ended(&self, netns: Netns) -> bool {
+        self.namespaces.get(&netns).is_some_and(|told| told.until.is_some())
+    }
+
     /// Who is behind an event.
     pub fn of_event<'a>(&'a self, event: &'a Event) -> Ownership<'a> {
         let socket = match &event.body {

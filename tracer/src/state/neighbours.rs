@@ -2,10 +2,14 @@
 
 use std::{collections::VecDeque, net::IpAddr};
 
-use super::bounded::Bounded;
+use super::{
+    bounded::Bounded,
+    contest::{Contest, DoubleAnswer, SAME_QUESTION_NS, Spoken, Word, push},
+    span::Span,
+};
 use crate::event::{
-    Claim, Direction, HardwareAddress, Neighbour as NeighbourEvent, NeighbourEntry, NeighbourState, Netns,
-    Text, Timestamp, Verdict,
+    Claim, ClaimOperation, Direction, HardwareAddress, Neighbour as NeighbourEvent, NeighbourEntry,
+    NeighbourState, Netns, Text, Timestamp, Verdict,
 };
 
 /// Proposals that are kept of one neighbour.
@@ -48,10 +52,37 @@ pub struct Neighbour {
     pub answerers_left_out: u32,
     /// Since when more than one hardware address answered for it.
     pub contested: Option<Timestamp>,
+    /// Signs that it has several owners, or keeps moving.
+    pub contest: Contest,
+    /// Since when the kernel has held what it holds.
+    pub kept_since: Option<Timestamp>,
+    /// When the kernel last learned a hardware address with none held before: it had asked everyone.
+    pub learned: Option<Timestamp>,
+    /// When somebody on this node last set a hardware address, other than by asking.
+    pub set: Option<Timestamp>,
+    /// When the kernel last asked in vain, oldest first.
+    pub failures: VecDeque<Timestamp>,
+    /// Whether there ever was a hardware address for it.
+    pub was_valid: bool,
+    /// What this node answered for it.
+    pub own_answers: Option<OwnAnswers>,
+    /// Requests of this node that named the address as their sender's.
+    pub own_questions: u32,
     /// How often this node itself claimed the address.
     pub own_claims: u32,
     /// The hardware address this node last claimed it with.
     pub own_hardware_address: Option<HardwareAddress>,
+}
+
+/// What this node answered for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnAnswers {
+    /// How often.
+    pub count: u32,
+    /// From when to when.
+    pub span: Span,
+    /// Who was answered last.
+    pub asker: IpAddr,
 }
 
 /// One proposal and its verdict.
@@ -78,6 +109,8 @@ pub struct Answerer {
     pub claims: u32,
     /// When it was last heard.
     pub last: Timestamp,
+    /// What it said and when.
+    pub spoken: Spoken,
 }
 
 impl Neighbour {
@@ -93,6 +126,14 @@ impl Neighbour {
             answerers: Vec::new(),
             answerers_left_out: 0,
             contested: None,
+            contest: Contest::default(),
+            kept_since: None,
+            learned: None,
+            set: None,
+            failures: VecDeque::new(),
+            was_valid: false,
+            own_answers: None,
+            own_questions: 0,
             own_claims: 0,
             own_hardware_address: None,
         }
@@ -124,12 +165,21 @@ impl Neighbour {
         let &NeighbourEvent { proposed, previous, verdict, new_state, .. } = event;
         self.last = self.last.max(time);
         self.verdicts[verdict as usize] += 1;
-        self.kept = match verdict {
+        let kept = match verdict {
             Verdict::Learned | Verdict::Changed => proposed,
             Verdict::Confirmed => proposed.or(previous),
             Verdict::Ignored => previous,
             Verdict::Failed => None,
         };
+        self.keep(time, kept);
+        if event.by_netlink && proposed.is_some() && verdict != Verdict::Ignored {
+            self.set = Some(time);
+        }
+        match verdict {
+            Verdict::Learned => self.learned = Some(time),
+            Verdict::Failed if !event.by_netlink => push(&mut self.failures, time),
+            _ => {}
+        }
         if verdict != Verdict::Ignored {
             self.state = Some(new_state);
         }
@@ -145,6 +195,14 @@ impl Neighbour {
                 Verdict::Learned | Verdict::Changed | Verdict::Confirmed => answerer.taken += 1,
             }
         }
+        if let (Some(hardware), Some(word)) = (proposed, Word::of_proposal(event)) {
+            let is_second = word == Word::Answer && self.is_second_answer(time, hardware, event);
+            // What one question brought about is no move.
+            if let (Verdict::Changed, Some(from), false) = (verdict, previous, is_second) {
+                self.contest.moved(time, from, hardware);
+            }
+            self.spoke(time, hardware, word);
+        }
         if self.history.len() == NEIGHBOUR_HISTORY {
             self.history.pop_front();
         }
@@ -156,10 +214,75 @@ impl Neighbour {
         if claim.direction == Direction::Out {
             self.own_claims += 1;
             self.own_hardware_address = claim.hardware_address;
-        } else if let Some(answerer) = claim.hardware_address.and_then(|hardware| self.heard(hardware, time))
-        {
-            answerer.claims += 1;
+            self.own_claim(time, claim);
+        } else if let Some(hardware) = claim.hardware_address {
+            if let Some(answerer) = self.heard(hardware, time) {
+                answerer.claims += 1;
+            }
+            let word = Word::of_claim(claim);
+            if word == Word::Announcement {
+                self.contest.announced(time, self.kept, hardware);
+            }
+            self.spoke(time, hardware, word);
         }
+    }
+
+    fn own_claim(&mut self, time: Timestamp, claim: &Claim) {
+        match (claim.operation, Word::of_claim(claim)) {
+            (ClaimOperation::Request, _) => self.own_questions = self.own_questions.saturating_add(1),
+            (_, Word::Answer) => {
+                let first =
+                    OwnAnswers { count: 0, span: Span { first: time, last: time }, asker: claim.target };
+                let own = self.own_answers.get_or_insert(first);
+                own.count = own.count.saturating_add(1);
+                own.span.last = own.span.last.max(time);
+                own.asker = claim.target;
+            }
+            _ => {}
+        }
+    }
+
+    fn keep(&mut self, time: Timestamp, kept: Option<HardwareAddress>) {
+        if self.kept != kept {
+            self.kept_since = kept.map(|_| time);
+        }
+        self.kept = kept;
+        self.was_valid |= kept.is_some();
+    }
+
+    /// Takes in what someone said, for the order in which several do.
+    fn spoke(&mut self, time: Timestamp, hardware_address: HardwareAddress, word: Word) {
+        let Self { answerers, contest, .. } = self;
+        let known = answerers.iter_mut().find(|answerer| answerer.hardware_address == hardware_address);
+        if let Some(answerer) = known {
+            contest.spoke((time, hardware_address, word), &mut answerer.spoken);
+        }
+    }
+
+    /// Whether an answer is the second to the question that another one answered, which is noted. What was learned anew
+    /// was asked anew.
+    fn is_second_answer(&mut self, time: Timestamp, second: HardwareAddress, event: &NeighbourEvent) -> bool {
+        if !matches!(event.verdict, Verdict::Ignored | Verdict::Changed) {
+            return false;
+        }
+        let announced = self
+            .answerers
+            .iter()
+            .find(|answerer| answerer.hardware_address == second)
+            .and_then(|answerer| answerer.spoken.announced);
+        let first = self
+            .answerers
+            .iter()
+            .filter(|answerer| answerer.hardware_address != second)
+            .filter_map(|answerer| Some((answerer.spoken.answered?, answerer.hardware_address)))
+            .filter(|&(answered, _)| time.boot_ns.saturating_sub(answered.boot_ns) <= SAME_QUESTION_NS)
+            .filter(|&(answered, _)| announced.is_none_or(|announced| announced < answered))
+            .max_by_key(|&(answered, hardware)| (Some(hardware) == event.previous, answered));
+        let Some((answered, first)) = first else { return false };
+        let apart_ns = time.boot_ns.saturating_sub(answered.boot_ns);
+        let is_taken = event.verdict == Verdict::Changed;
+        self.contest.answered_twice(DoubleAnswer { time, first, second, apart_ns, is_taken });
+        true
     }
 
     /// The entry of a hardware address that has just been heard; without room it is counted.
@@ -186,6 +309,7 @@ impl Neighbour {
                     ignored: 0,
                     claims: 0,
                     last: time,
+                    spoken: Spoken::default(),
                 });
                 self.answerers.len() - 1
             }
@@ -227,7 +351,7 @@ pub(super) fn entry(neighbours: &mut Neighbours, netns: Netns, time: Timestamp, 
     let neighbour = neighbours.touch(key, || Neighbour::new(time, device));
     neighbour.state = Some(entry.state);
     if entry.state.is_valid() {
-        neighbour.kept = entry.hardware_address;
+        neighbour.keep(time, entry.hardware_address);
         if let Some(hardware) = entry.hardware_address {
             neighbour.answerer(hardware, time);
         }

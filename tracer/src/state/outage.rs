@@ -117,8 +117,12 @@ impl Outages {
 
     /// The outage that goes on, unless the next attempt is overdue by now.
     pub(super) fn at(&self, now: Timestamp) -> Option<Outage> {
-        let next_by_ns = self.newest.last_ns() + u64::from(self.next_within_ms) * MILLISECOND_NS;
-        self.newest.outage(now).filter(|_| now.boot_ns <= next_by_ns)
+        self.newest.outage(now).filter(|_| self.goes_on(now))
+    }
+
+    fn goes_on(&self, now: Timestamp) -> bool {
+        let next_within_ns = u64::from(self.next_within_ms) * MILLISECOND_NS;
+        now.boot_ns <= self.newest.last_ns().saturating_add(next_within_ns)
     }
 }
 

@@ -1,9 +1,12 @@
 //! What happened to packets on their way: ICMP errors, and packets that go round.
 
-use std::net::IpAddr;
+use std::{collections::VecDeque, net::IpAddr};
 
 use super::{bounded::Bounded, flows::FlowKey};
-use crate::event::{Direction, Duplicate, Icmp, IcmpClass, Netns, Quoted, Text, Timestamp};
+use crate::event::{Direction, Duplicate, Endpoints, Icmp, IcmpClass, Netns, Quoted, Text, Timestamp};
+
+/// Deaths of packets that are kept of one address.
+pub const DEATHS_KEPT: usize = 16;
 
 /// The ways of packets, as far as something was wrong with them.
 #[derive(Clone, Debug)]
@@ -43,6 +46,19 @@ pub struct IcmpSubject {
     pub sender: Option<IpAddr>,
     /// The least size any of them said would fit.
     pub mtu_bytes: Option<u32>,
+    /// The last packets of known flows that died of TTL, oldest first.
+    pub deaths: VecDeque<Death>,
+}
+
+/// A packet that died of TTL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// When that was told.
+    pub time: Timestamp,
+    /// The packet's flow.
+    pub flow: Endpoints,
+    /// Who told it; `None` for this node.
+    pub sender: Option<IpAddr>,
 }
 
 /// A flow whose packets go round.
@@ -54,6 +70,9 @@ pub struct Loop {
     pub last: Timestamp,
     /// Packets that were noticed coming again.
     pub packets: u64,
+    /// When a packet last came for the third time or more. One that comes a second time may have been sent through a
+    /// router beside the way on purpose.
+    pub last_round: Option<Timestamp>,
     /// How often one packet came, at most.
     pub most_times: u32,
     /// By how much the TTL fell from one time to the next, in the last record: how many routers the round passes.
@@ -94,12 +113,21 @@ impl Path {
             about: None,
             sender: None,
             mtu_bytes: None,
+            deaths: VecDeque::new(),
         });
         subject.last = subject.last.max(time);
         subject.counts[class] += 1;
         subject.meaning = icmp.meaning();
         subject.about = icmp.about.or(subject.about);
         subject.sender = icmp.sender.or(subject.sender);
+        if let Some(about) =
+            icmp.about.filter(|about| about.has_ports && icmp.class() == IcmpClass::TimeExceeded)
+        {
+            if subject.deaths.len() == DEATHS_KEPT {
+                subject.deaths.pop_front();
+            }
+            subject.deaths.push_back(Death { time, flow: about.flow, sender: icmp.sender });
+        }
         subject.mtu_bytes = [subject.mtu_bytes, icmp.mtu_bytes].into_iter().flatten().min();
     }
 
@@ -110,6 +138,7 @@ impl Path {
             first: time,
             last: time,
             packets: 0,
+            last_round: None,
             most_times: 0,
             step: 0,
             lowest_ttl: u8::MAX,
@@ -117,6 +146,9 @@ impl Path {
         });
         found.last = found.last.max(time);
         found.packets += u64::from(duplicate.times == FIRST_AGAIN);
+        if duplicate.times > FIRST_AGAIN {
+            found.last_round = found.last_round.max(Some(time));
+        }
         found.most_times = found.most_times.max(duplicate.times);
         found.step = duplicate.previous_ttl.saturating_sub(duplicate.ttl);
         found.lowest_ttl = found.lowest_ttl.min(duplicate.ttl);

@@ -80,6 +80,22 @@ impl Recent {
         sum_before(now, seconds, |second| self.at(second))
     }
 
+    /// The sum of that second since boot and of all after it, as far as they are kept. Every active flow is asked.
+    pub fn sum_since(&self, second: u64) -> u64 {
+        let newest = self.newest_second as usize;
+        let oldest_exact = newest.saturating_sub(EXACT - 1);
+        let second = usize::try_from(second).unwrap_or(usize::MAX);
+        if second > oldest_exact {
+            return (second..=newest).map(|second| u64::from(self.exact[second % EXACT])).sum();
+        }
+        let exact: u64 = self.exact.iter().map(|&count| u64::from(count)).sum();
+        let begin = second.max(newest.saturating_sub(EXACT + ROUNDED - 1));
+        let (first, length) = (begin % ROUNDED, oldest_exact - begin);
+        let (before, from) = self.rounded.split_at(first);
+        let kept = from.iter().chain(before).take(length);
+        exact + kept.map(|&code| u64::from(restored(code))).sum::<u64>()
+    }
+
     /// Counts a second over the last whole `seconds` before `now`, or over the time since `began` if that is shorter,
     /// but over one second at least.
     pub fn per_second(&self, began: Timestamp, now: Timestamp, seconds: u64) -> f64 {
@@ -170,6 +186,8 @@ mod tests {
             for second in 0..210 {
                 let count = kept.iter().filter(|&&kept| kept == second).count();
                 prop_assert_eq!(recent.at(second) as usize, count, "second {}", second);
+                let since = kept.iter().filter(|&&kept| kept >= second).count();
+                prop_assert_eq!(recent.sum_since(second), since as u64, "since second {}", second);
             }
         }
     }

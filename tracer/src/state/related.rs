@@ -78,6 +78,15 @@ impl State {
         }
     }
 
+    /// The flows that belong to a subject, in no particular order.
+    pub(crate) fn flows_about(&self, subject: Subject) -> Vec<(&FlowKey, &Flow)> {
+        let mappings = match subject {
+            Subject::Flow(key) => self.translations.of(key.netns, &key.endpoints),
+            _ => Vec::new(),
+        };
+        self.flows_of(&Scope::new(self, subject, &mappings))
+    }
+
     /// Its flows that retransmit. Those of one connection are looked up by their names, for a node may have a hundred
     /// thousand others.
     fn flows_of(&self, scope: &Scope) -> Vec<(&FlowKey, &Flow)> {

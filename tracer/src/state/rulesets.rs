@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::bounded::Bounded;
 use crate::event::{
-    ChainEntries, Netns, Ruleset, RulesetBackend, RulesetChange, RulesetExactness, RulesetFamily, Text,
-    Timestamp,
+    ChainEntries, Netns, RepeatedRule, Ruleset, RulesetBackend, RulesetChange, RulesetExactness,
+    RulesetFamily, Text, Timestamp,
 };
 
 /// Counts kept of a table.
@@ -46,10 +46,14 @@ pub struct Table {
     pub examined: u32,
     /// Those of them that are equal to an earlier one of their chain.
     pub duplicates: u32,
+    /// Since when there are such, as far as it was counted; `None` while there are none.
+    pub duplicated: Option<Timestamp>,
     /// Chains, with and without rules.
     pub chains: u32,
     /// The chains with the most rules.
     pub largest: Vec<ChainEntries>,
+    /// A rule that is there more than once.
+    pub repeated: Option<RepeatedRule>,
     /// How exact the numbers are.
     pub exactness: RulesetExactness,
     /// Counts since the first, oldest first, at most [`RULESET_HISTORY`]; thinned out, the first and the last kept.
@@ -94,8 +98,10 @@ pub(super) fn counted(rulesets: &mut Rulesets, netns: Netns, time: Timestamp, co
         most_entries: 0,
         examined: 0,
         duplicates: 0,
+        duplicated: None,
         chains: 0,
         largest: Vec::new(),
+        repeated: None,
         exactness: counted.exactness,
         history: VecDeque::new(),
     });
@@ -107,8 +113,10 @@ pub(super) fn counted(rulesets: &mut Rulesets, netns: Netns, time: Timestamp, co
     table.most_entries = table.most_entries.max(counted.entries);
     table.examined = counted.examined;
     table.duplicates = counted.duplicates;
+    table.duplicated = (counted.duplicates > 0).then(|| table.duplicated.unwrap_or(time));
     table.chains = counted.chains;
     table.largest.clone_from(&counted.largest);
+    table.repeated.clone_from(&counted.repeated);
     table.exactness = counted.exactness;
     if table.history.is_empty()
         && let Some(previous) = counted.previous

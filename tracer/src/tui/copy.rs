@@ -2,36 +2,35 @@
 
 use super::{
     keys::Extent,
-    model::{Model, Screen, Subject},
+    model::{Model, Screen},
+    opened::Target,
     rows,
-    view::{event_fact, subject_text},
+    view::{event_fact, finding_text, open_line_text, open_text, open_title},
 };
-use crate::{event::Event, state::State, words::describe::subject_title};
+use crate::{event::Event, state::State};
 
 /// Bytes copied at most: terminals take no more at once.
 const MOST_BYTES: usize = 64 << 10;
 
-/// The selected row, the line of an open subject, or all of that subject.
+/// The selected row, the line of what is open, or all of that.
 pub(super) fn text(model: &Model, extent: Extent) -> Option<String> {
     let state = model.shown();
     let last = rows::count(state, model.screen).checked_sub(1);
     let row = last.map(|last| model.selected_row().min(last));
     let text = match (&model.details, extent) {
-        (Some(opened), Extent::Line) => {
-            let lines = subject_text(state, opened.subject);
-            let line = lines.get(opened.line.min(lines.len().saturating_sub(1)))?;
-            format!("{}: {line}", subject_title(state, opened.subject))
+        (Some(opened), Extent::Line) => open_line_text(state, &opened.target, opened.line)?,
+        (Some(opened), Extent::Everything) => everything(state, &opened.target),
+        (None, Extent::Line) if model.screen == Screen::Overview => {
+            state.findings.listed().get(row?)?.finding.text()
         }
-        (Some(opened), Extent::Everything) => everything(state, opened.subject),
-        (None, Extent::Line) if model.screen == Screen::Overview => state.findings.all().get(row?)?.text(),
         (None, Extent::Line) if model.screen == Screen::Timeline => {
             event_line(state, state.timeline.events().iter().rev().nth(row?)?)
         }
         (None, _) => {
-            let subject = rows::subject(state, model.screen, model.sorted_by(), row?)?;
+            let target = rows::target(state, model.screen, model.sorted_by(), row?)?;
             match extent {
-                Extent::Line => first_line(state, subject),
-                Extent::Everything => everything(state, subject),
+                Extent::Line => first_line(state, &target),
+                Extent::Everything => everything(state, &target),
             }
         }
     };
@@ -48,16 +47,22 @@ fn event_line(state: &State, event: &Event) -> String {
     format!("{time:.3} {kind} {text}{node}, netns {}", event.netns)
 }
 
-fn first_line(state: &State, subject: Subject) -> String {
-    let title = subject_title(state, subject);
-    match subject_text(state, subject).first() {
+fn first_line(state: &State, target: &Target) -> String {
+    let title = open_title(state, target);
+    match open_text(state, target).first() {
         Some(first) => format!("{title}: {first}"),
         None => title,
     }
 }
 
-fn everything(state: &State, subject: Subject) -> String {
-    let mut lines = subject_text(state, subject);
-    lines.insert(0, subject_title(state, subject));
+fn everything(state: &State, target: &Target) -> String {
+    let lines = match target {
+        Target::Subject(_) => {
+            let mut lines = open_text(state, target);
+            lines.insert(0, open_title(state, target));
+            lines
+        }
+        Target::Finding(key) => finding_text(state, key),
+    };
     lines.join("\n")
 }

@@ -62,9 +62,9 @@ pub enum Leap {
     MarkerBefore,
     /// To the first marked moment after.
     MarkerAfter,
-    /// To where the last finding before opened.
+    /// To where the last finding before opened or closed.
     FindingBefore,
-    /// To where the first finding after opened.
+    /// To where the first finding after opened or closed.
     FindingAfter,
     /// To the first moment there is.
     Begin,

@@ -1,6 +1,11 @@
 //! What the screens show: the state, and where the user is in it. No drawing happens here.
 
-use super::{opened::Opened, player::Player, prompt::Prompt, rows};
+use super::{
+    opened::{Opened, Target},
+    player::Player,
+    prompt::Prompt,
+    rows,
+};
 pub use crate::state::Subject;
 use crate::{
     block::Block,
@@ -86,10 +91,10 @@ pub struct Model {
     pub selected: [usize; Screen::ALL.len()],
     /// What the user selected on every screen: its row is found again wherever it goes. `None` stays where it is, at the
     /// top to begin with.
-    pub chosen: [Option<Subject>; Screen::ALL.len()],
+    pub chosen: [Option<Target>; Screen::ALL.len()],
     /// The measure every screen is sorted by, an index into its list of measures.
     pub sort: [usize; Screen::ALL.len()],
-    /// The subject that is open, if one is.
+    /// The subject or finding that is open, if one is.
     pub details: Option<Opened>,
     /// Whether the help lies on top.
     pub help: bool,
@@ -134,7 +139,7 @@ impl Model {
             player: Player::default(),
             screen: Screen::Overview,
             selected: [0; Screen::ALL.len()],
-            chosen: [None; Screen::ALL.len()],
+            chosen: [const { None }; Screen::ALL.len()],
             sort: [0; Screen::ALL.len()],
             details: None,
             help: false,
@@ -213,7 +218,7 @@ impl Model {
         self.filter = text;
         self.history.set_filter(filter);
         self.selected = [0; Screen::ALL.len()];
-        self.chosen = [None; Screen::ALL.len()];
+        self.chosen = [const { None }; Screen::ALL.len()];
         self.is_following = true;
     }
 
@@ -221,14 +226,15 @@ impl Model {
     /// was.
     pub fn hold_selection(&mut self) {
         let (screen, measure, selected) = (self.screen, self.sorted_by(), self.selected_row());
-        let Some(subject) = self.chosen[screen as usize] else { return };
-        // Two facts of the overview may be about the same: the selected one stays if it still is.
+        // An event need not be about anything, and stays selected all the same.
+        let Some(target) = &self.chosen[screen as usize] else { return self.hold_event() };
+        // Two lines of the overview may be about the same: the selected one stays if it still is.
         if screen == Screen::Overview
-            && rows::subject(self.shown(), screen, measure, selected) == Some(subject)
+            && rows::target(self.shown(), screen, measure, selected).as_ref() == Some(target)
         {
             return;
         }
-        if let Some(row) = rows::position(self.shown(), screen, measure, subject) {
+        if let Some(row) = rows::position(self.shown(), screen, measure, target) {
             self.selected[screen as usize] = row;
         }
         self.hold_event();

@@ -1,16 +1,32 @@
-//! The subjects that are open, one on top of the other, and what keys do there.
+//! The subjects and findings that are open, one on top of the other, and what keys do there.
 
 use super::{
     keys::{Action, Motion},
     model::{Model, Subject},
     view,
 };
+use crate::findings::Key;
 
-/// An open subject.
+/// What can be open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A subject.
+    Subject(Subject),
+    /// A finding.
+    Finding(Key),
+}
+
+impl From<Subject> for Target {
+    fn from(subject: Subject) -> Self {
+        Self::Subject(subject)
+    }
+}
+
+/// An open subject or finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     /// Which.
-    pub subject: Subject,
+    pub target: Target,
     /// The line the user is at; past the end for the last one, whatever comes.
     pub line: usize,
     /// The one it was opened from.
@@ -19,8 +35,8 @@ pub struct Opened {
 
 impl Opened {
     /// Opened from a list.
-    pub fn new(subject: Subject) -> Self {
-        Self { subject, line: 0, under: None }
+    pub fn new(target: impl Into<Target>) -> Self {
+        Self { target: target.into(), line: 0, under: None }
     }
 
     /// How many lie beneath.
@@ -29,12 +45,12 @@ impl Opened {
     }
 }
 
-/// What an action does to an open subject; whether it was one for it.
+/// What an action does to what is open; whether it was one for it.
 pub(super) fn act(model: &mut Model, action: Action) -> bool {
     let Some(opened) = model.details.as_ref().filter(|_| !model.help) else { return false };
     match action {
         Action::Move(motion) => {
-            let lines = view::subject_lines(model.shown(), opened.subject);
+            let lines = view::open_lines(model.shown(), &opened.target);
             let page = usize::from(model.height) / 2;
             let line = moved(opened.line, lines.len().saturating_sub(1), page, motion);
             if let Some(opened) = &mut model.details {
@@ -42,11 +58,12 @@ pub(super) fn act(model: &mut Model, action: Action) -> bool {
             }
         }
         Action::Open => {
-            let lines = view::subject_lines(model.shown(), opened.subject);
-            let other = lines.get(opened.line.min(lines.len().saturating_sub(1))).copied().flatten();
-            if let Some(subject) = other.filter(|subject| *subject != opened.subject) {
+            let mut lines = view::open_lines(model.shown(), &opened.target);
+            let here = opened.line.min(lines.len().saturating_sub(1));
+            let other = lines.get_mut(here).and_then(Option::take);
+            if let Some(target) = other.filter(|target| *target != opened.target) {
                 let under = model.details.take().map(Box::new);
-                model.details = Some(Opened { subject, line: 0, under });
+                model.details = Some(Opened { target, line: 0, under });
             }
         }
         Action::Back => {

@@ -7,7 +7,10 @@ use tracer_common::hook::HookId;
 
 pub(super) use self::position::position;
 
-use super::model::{Screen, Subject};
+use super::{
+    model::{Screen, Subject},
+    opened::Target,
+};
 pub(super) use crate::state::top;
 use crate::{
     event::{HookState, HookStatus, Timestamp},
@@ -179,7 +182,7 @@ fn missing_first(state: &State, hook: HookId) -> u8 {
 /// How many rows a screen has.
 pub(super) fn count(state: &State, screen: Screen) -> usize {
     match screen {
-        Screen::Overview => state.findings.open().len() + state.findings.past().len(),
+        Screen::Overview => state.findings.listed().len(),
         Screen::Retransmits => state.flows.len(),
         Screen::Neighbours => state.neighbours.len(),
         Screen::Ipvs => state.ipvs.services.len() + state.ipvs.reals.len(),
@@ -201,11 +204,19 @@ pub(super) fn measures(screen: Screen) -> Vec<&'static str> {
     }
 }
 
-/// What a row of a screen is about.
-pub(super) fn subject(state: &State, screen: Screen, measure: usize, row: usize) -> Option<Subject> {
+/// What a row of a screen opens.
+pub(super) fn target(state: &State, screen: Screen, measure: usize, row: usize) -> Option<Target> {
+    match screen {
+        Screen::Overview => Some(Target::Finding(state.findings.listed().get(row)?.finding.key())),
+        _ => subject(state, screen, measure, row).map(Target::Subject),
+    }
+}
+
+/// What a row of a table is about.
+fn subject(state: &State, screen: Screen, measure: usize, row: usize) -> Option<Subject> {
     let through = row + 1;
     match screen {
-        Screen::Overview => state.findings.all().get(row)?.subject,
+        Screen::Overview => None,
         Screen::Retransmits => flows(state, measure, through).get(row).map(|&(key, _)| Subject::Flow(*key)),
         Screen::Neighbours => {
             neighbours(state, measure, through).get(row).map(|&(key, _)| Subject::Neighbour(*key))

@@ -1,8 +1,10 @@
 //! Every screen as a user sees it, and what keys do.
 
+mod findings;
 mod hostile;
 mod interaction;
 mod names;
+mod over;
 mod playing;
 mod subject;
 mod tables;

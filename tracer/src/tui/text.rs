@@ -86,6 +86,25 @@ pub(super) fn wrapped(text: &str, cells: usize) -> Vec<String> {
     lines
 }
 
+/// The same, with nothing cut: a word that is longer than a line is a piece of its own.
+pub(super) fn broken(text: &str, cells: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while width(rest) > cells {
+        let mut spaces = rest.match_indices(' ').map(|(place, _)| place).filter(|&place| place > 0);
+        let first = spaces.next();
+        let Some(end) = spaces.take_while(|&end| width(&rest[..end]) <= cells).last().or(first) else {
+            break;
+        };
+        pieces.push(&rest[..end]);
+        rest = rest[end..].trim_start_matches(' ');
+    }
+    if !rest.is_empty() || pieces.is_empty() {
+        pieces.push(rest);
+    }
+    pieces
+}
+
 /// Every digit if they fit into `cells` cells, else at most five characters or as many as it takes: a number whose end is cut
 /// off would be another number.
 pub(super) fn within(number: u64, cells: usize) -> String {
@@ -96,7 +115,7 @@ pub(super) fn within(number: u64, cells: usize) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{clip_end, clip_middle, fitting, width, within, wrapped};
+    use super::{broken, clip_end, clip_middle, fitting, width, within, wrapped};
 
     #[test]
     fn cuts_keep_what_tells() {
@@ -109,6 +128,14 @@ mod tests {
         assert_eq!([9_999_999, 10_000_000].map(|number| within(number, 9)), ["9,999,999", "10.0M"]);
         assert_eq!(fitting(&["long text".to_owned(), "text".to_owned()], 5), "text");
         assert_eq!(wrapped("one two three 日本語 enormous", 7), ["one two", "three", "日本語", "enormo…"]);
+        for (text, expected) in [
+            ("one two three 日本語 enormous", &["one two", "three", "日本語", "enormous"][..]),
+            ("enormous one two", &["enormous", "one two"]),
+            ("fitting", &["fitting"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(broken(text, 7), expected, "{text}");
+        }
     }
 
     proptest! {
@@ -117,6 +144,10 @@ mod tests {
             prop_assert!(width(&clip_end(&text, cells)) <= cells);
             prop_assert!(width(&clip_middle(&text, cells)) <= cells);
             prop_assert!(wrapped(&text, cells).iter().all(|line| width(line) <= cells));
+            let pieces = broken(&text, cells);
+            prop_assert!(pieces.iter().all(|piece| width(piece) <= cells || !piece.trim().contains(' ')));
+            let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+            prop_assert_eq!(words(&pieces.join(" ")), words(&text));
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     keys::Leap,
-    model::Model,
+    model::{Model, Screen},
+    opened::{Opened, Target},
     text::{exact, time_of_day},
     update::answer,
     when::{When, moved},
@@ -78,7 +79,7 @@ fn to_landmark(model: &mut Model, from: Timestamp, sort: &str, is_there: impl Fn
     let begin = model.history.begin();
     let all: Vec<&Landmark> = landmarks
         .iter()
-        .filter(|landmark| (landmark.kind == LandmarkKind::Finding) == (sort == "finding"))
+        .filter(|landmark| landmark.kind.is_of_finding() == (sort == "finding"))
         .filter(|landmark| landmark.time >= begin)
         .collect();
     let found = all
@@ -91,11 +92,23 @@ fn to_landmark(model: &mut Model, from: Timestamp, sort: &str, is_there: impl Fn
         let text = none_text(model, sort, is_before);
         return answer(model, &text);
     };
-    let (time, said) = (landmark.time, landmark_text(landmark));
+    let (time, said, finding) = (landmark.time, landmark_text(landmark), landmark.finding.clone());
     let number = format!("{sort} {} of {}", exact(index as u64 + 1), exact(all.len() as u64));
     drop(landmarks);
     go(model, time);
+    if let Some(finding) = finding {
+        show(model, Target::Finding(finding));
+    }
     answer(model, &format!("{number}: {said}"));
+}
+
+/// Selects a finding where findings are listed, and where one is open, opens it instead.
+fn show(model: &mut Model, finding: Target) {
+    if let Some(opened) = model.details.as_mut().filter(|opened| matches!(opened.target, Target::Finding(_)))
+    {
+        *opened = Opened::new(finding.clone());
+    }
+    model.chosen[Screen::Overview as usize] = Some(finding);
 }
 
 /// Says that there is no such landmark, as far as is known.
@@ -114,6 +127,7 @@ fn none_text(model: &Model, sort: &str, is_before: bool) -> String {
 fn landmark_text(landmark: &Landmark) -> String {
     let what = match landmark.kind {
         LandmarkKind::Finding => "it opened",
+        LandmarkKind::Closed => "it closed",
         LandmarkKind::Marker(MarkerKind::User) => "marked",
         LandmarkKind::Marker(MarkerKind::Ipvs) => "IPVS was configured",
         LandmarkKind::Marker(MarkerKind::Route) => "a route or a rule changed",

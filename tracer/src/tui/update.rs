@@ -7,9 +7,9 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use super::{
     copy,
     keys::{Action, Motion, Typed, action_of, typed},
-    model::{Model, Screen, Source, Subject},
+    model::{Model, Screen, Source},
     mouse::Pointed,
-    opened::{self, Opened},
+    opened::{self, Opened, Target},
     prompt::{Prompt, Purpose},
     rows, travel,
 };
@@ -126,7 +126,7 @@ fn act(model: &mut Model, action: Action) -> Option<Effect> {
         Action::Open => {
             model.hold_selection();
             model.is_following = false;
-            model.details = subject(model).map(Opened::new);
+            model.details = target(model).map(Opened::new);
         }
         Action::Sort => {
             let measures = rows::measures(model.screen).len().max(1);
@@ -203,7 +203,7 @@ fn select(model: &mut Model, motion: Motion) {
     if model.screen == Screen::Timeline {
         model.is_following = motion == Motion::First;
     }
-    model.chosen[model.screen as usize] = if motion == Motion::First { None } else { subject(model) };
+    model.chosen[model.screen as usize] = if motion == Motion::First { None } else { target(model) };
 }
 
 fn point(model: &mut Model, pointed: Pointed) {
@@ -221,9 +221,9 @@ fn point(model: &mut Model, pointed: Pointed) {
     }
 }
 
-fn subject(model: &Model) -> Option<Subject> {
+fn target(model: &Model) -> Option<Target> {
     let last = rows::count(model.shown(), model.screen).checked_sub(1)?;
-    rows::subject(model.shown(), model.screen, model.sorted_by(), model.selected_row().min(last))
+    rows::target(model.shown(), model.screen, model.sorted_by(), model.selected_row().min(last))
 }
 
 fn begin_to_type(model: &mut Model, purpose: Purpose) -> Option<Effect> {

@@ -4,7 +4,7 @@
 //! header      whose node, how long, live or paused
 //! tabs
 //! filter      what of the events is shown, if not all
-//! screen      one file each; or the subject that is open
+//! screen      one file each; or the subject or finding that is open
 //! scrub bar   of a session: its extent, the moment shown, landmarks
 //! notice      what the user should know besides, if anything
 //! prompt      the line being typed, if one is
@@ -15,10 +15,12 @@
 mod chrome;
 mod conntrack;
 mod event_text;
+mod finding;
 mod hooks;
 mod ipvs;
 mod neighbours;
 mod overview;
+mod page;
 mod prompt;
 mod retransmits;
 mod scrub;
@@ -33,7 +35,10 @@ use ratatui::{
 };
 
 pub(crate) use self::event_text::event_fact;
-pub(super) use self::subject::{subject_lines, subject_text};
+pub(super) use self::{
+    finding::whole_text as finding_text,
+    page::{open_line_text, open_lines, open_text, open_title},
+};
 use super::{
     model::{Model, Screen},
     theme::Theme,
@@ -104,7 +109,7 @@ fn draw_body(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
         Screen::Hooks => hooks::draw,
     };
     match &model.details {
-        Some(opened) => subject::draw(area, buffer, picture, opened),
+        Some(opened) => page::draw(area, buffer, picture, opened),
         None => draw(area, buffer, picture),
     }
     if model.help {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::Text,
-    session::{Capture, Ending},
+    session::{Capture, Ending, Standing},
     state::Node,
 };
 
@@ -41,10 +41,11 @@ impl Writings {
                 let path = self.directory.join(named(model.shown().node.as_ref(), Timestamp::now()));
                 match Capture::begin(path, kept, &Text::new("flight recorder: key pressed")) {
                     Ok(capture) => {
-                        self.ending.push(capture.end());
+                        // Nothing follows, so that nothing can be missing.
+                        self.ending.push(capture.end(&Standing::default()));
                         "writing the last while…".to_owned()
                     }
-                    Err(error) => format!("cannot start the thread that writes: {error}"),
+                    Err(error) => format!("not written: {error:#}"),
                 }
             }
         };
@@ -55,11 +56,12 @@ impl Writings {
     pub(super) fn tell(&mut self, model: &mut Model) {
         let is_over = self.ending.iter().position(Ending::is_over);
         if let Some(ending) = is_over.map(|place| self.ending.remove(place)) {
-            let input = match ending.finish() {
-                Ok(written) => Input::Answer(Text::new(&format!("written: {}", written.path.display()))),
-                Err(error) => Input::Notice(Text::new(&format!("{error:#}"))),
+            // Either is what came of the key, and takes the place of what was answered at once.
+            let text = match ending.finish() {
+                Ok(written) => format!("written: {}", written.path.display()),
+                Err(error) => format!("not written: {error}"),
             };
-            update(model, input);
+            update(model, Input::Answer(Text::new(&text)));
         }
     }
 }
@@ -69,7 +71,7 @@ impl Drop for Writings {
         for ending in self.ending.drain(..) {
             // The screens have gone: nobody is left to be told.
             if let Err(error) = ending.finish() {
-                log::error!("{error:#}");
+                log::error!("{error}");
             }
         }
     }

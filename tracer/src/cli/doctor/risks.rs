@@ -1,14 +1,17 @@
 //! Risky settings of this node: what, as it is set, turns an ordinary event into an outage. A small table of rules over
 //! facts, each with why it matters and what to do.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use serde::Serialize;
 
-use crate::live::{Settings, Surroundings};
-
-/// From this share of a table on, in percent, it counts as nearly full.
-const NEARLY_FULL_PERCENT: u64 = 80;
+use crate::{
+    event::{Body, Event, Facts as Programs, Netns, Ruleset, Text, Timestamp},
+    findings::{Finding, Rules, other_half},
+    live::{Settings, Surroundings},
+    state::State,
+    words::settings,
+};
 
 /// A setting, or several together, and what may come of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,10 +20,10 @@ pub(super) struct Risk {
     pub(super) id: &'static str,
     /// What is set, with the facts that make it a risk.
     pub(super) setting: String,
-    /// What may come of it.
-    pub(super) why: &'static str,
-    /// What to do.
-    pub(super) advice: &'static str,
+    /// What may come of it; lines.
+    pub(super) why: Cow<'static, str>,
+    /// What to do; lines.
+    pub(super) advice: Cow<'static, str>,
 }
 
 /// What the rules look at.
@@ -30,6 +33,10 @@ pub(super) struct Facts {
     pub(super) surroundings: Surroundings,
     /// Entries of connection tracking, where it is there.
     pub(super) conntrack_entries: Option<u64>,
+    /// The tables of iptables and nftables.
+    pub(super) rulesets: Vec<Ruleset>,
+    /// What is installed of iptables: names and values.
+    pub(super) programs: Vec<(String, String)>,
 }
 
 impl Facts {
@@ -41,6 +48,14 @@ impl Facts {
     fn greater(&self, device: &str, setting: &str) -> u64 {
         let of = |device: &str| self.number(&format!("net.ipv4.conf.{device}.{setting}")).unwrap_or(0);
         of("all").max(of(&device.replace('.', "/")))
+    }
+
+    fn strict_arp(&self) -> String {
+        let of_all = |setting: &str| {
+            let value = self.settings.get(&format!("net.ipv4.conf.all.{setting}"));
+            value.map_or_else(|| "not known".to_owned(), ToString::to_string)
+        };
+        settings::strict_arp(&of_all("arp_ignore"), &of_all("arp_announce"))
     }
 
     /// IPv4 addresses that live on no wire: on `lo` or a dummy device, as those of services and announced addresses do.
@@ -67,7 +82,7 @@ impl Facts {
 
 /// Every rule's risk that holds.
 pub(super) fn all(facts: &Facts) -> Vec<Risk> {
-    const RULES: [fn(&Facts) -> Option<Risk>; 7] = [
+    const RULES: [fn(&Facts) -> Option<Risk>; 8] = [
         arp_ignore,
         arp_announce,
         reverse_path_filter,
@@ -75,8 +90,50 @@ pub(super) fn all(facts: &Facts) -> Vec<Risk> {
         conntrack_nearly_full,
         ipvs_reuse_mode,
         ipvs_expire_nodest,
+        ipvs_keeps_nodest,
     ];
-    RULES.iter().filter_map(|rule| rule(facts)).collect()
+    let tables = tables(facts);
+    let rulesets = both_back_ends(&tables).into_iter().chain(rulesets(&tables));
+    RULES.iter().filter_map(|rule| rule(facts)).chain(rulesets).collect()
+}
+
+/// The tables there are now, looked at.
+fn tables(facts: &Facts) -> Box<State> {
+    let mut state = Box::new(State::default());
+    let mut take = |body| {
+        state.apply(&Event { time: Timestamp::default(), netns: Netns::default(), cpu: 0, body });
+    };
+    let text = |(name, value): &(String, String)| (Text::new(name), Text::new(value));
+    take(Body::Facts(Arc::new(Programs(facts.programs.iter().map(text).collect()))));
+    for table in &facts.rulesets {
+        take(Body::Ruleset(table.clone()));
+    }
+    state.look();
+    state
+}
+
+fn both_back_ends(state: &State) -> Option<Risk> {
+    let mut in_use = state.rulesets.iter().filter(|(_, table)| table.entries > 0);
+    let (key, other) = in_use.find_map(|(key, _)| Some((key, other_half(state, key)?)))?;
+    Some(Risk {
+        id: "iptables-back-ends",
+        setting: settings::both_back_ends(&format!("{} has {}, {other}", key.backend.name(), key.table)),
+        why: "a program that asks one back end does not find its rules in the other: it adds them again there, and packets \
+              pass both"
+            .into(),
+        advice: settings::one_back_end().into(),
+    })
+}
+
+/// What the rule about tables finds, in its own words.
+fn rulesets(state: &State) -> Vec<Risk> {
+    let risk = |finding: &Finding| Risk {
+        id: finding.id,
+        setting: format!("{}: {}", finding.who, finding.what),
+        why: finding.evidence.join("\n").into(),
+        advice: finding.advice.join("\n").into(),
+    };
+    state.findings.open().iter().map(risk).collect()
 }
 
 fn arp_ignore(facts: &Facts) -> Option<Risk> {
@@ -87,8 +144,8 @@ fn arp_ignore(facts: &Facts) -> Option<Risk> {
         id: "arp-ignore",
         setting: format!("arp_ignore is 0 on {device}, and there is {first}{}", and_more(addresses.len())),
         why: "this node answers ARP on the wire for addresses that are not there: others send it what is meant for \
-              the true owner of such an address",
-        advice: "set net.ipv4.conf.all.arp_ignore=1 (kube-proxy: ipvs.strictARP)",
+              the true owner of such an address".into(),
+        advice: facts.strict_arp().into(),
     })
 }
 
@@ -104,8 +161,8 @@ fn arp_announce(facts: &Facts) -> Option<Risk> {
             and_more(addresses.len())
         ),
         why: "ARP requests of this node may name such an address as their sender's, which others then believe to live \
-              here",
-        advice: "set net.ipv4.conf.all.arp_announce=2 (kube-proxy: ipvs.strictARP)",
+              here".into(),
+        advice: facts.strict_arp().into(),
     })
 }
 
@@ -125,8 +182,8 @@ fn reverse_path_filter(facts: &Facts) -> Option<Risk> {
     Some(Risk {
         id: "rp-filter-strict",
         setting: format!("rp_filter is 1 on {device}, and there are {cause}"),
-        why: "packets that come in by another device than answers to them would leave by are dropped without a word",
-        advice: "set net.ipv4.conf.all.rp_filter=2 (loose) where ways may be asymmetric",
+        why: "packets that come in by another device than answers to them would leave by are dropped without a word".into(),
+        advice: "set net.ipv4.conf.all.rp_filter=2 (loose) where ways may be asymmetric".into(),
     })
 }
 
@@ -138,8 +195,9 @@ fn neighbours_nearly_full(facts: &Facts) -> Option<Risk> {
         setting: format!(
             "{entries} IPv4 neighbours here alone, of {limit} (gc_thresh3) for all namespaces together"
         ),
-        why: "when the table is full, new neighbours are not looked for and packets to them are dropped",
-        advice: "raise net.ipv4.neigh.default.gc_thresh1, 2 and 3",
+        why: "when the table is full, new neighbours are not looked for and packets to them are dropped"
+            .into(),
+        advice: "raise net.ipv4.neigh.default.gc_thresh1, 2 and 3".into(),
     })
 }
 
@@ -148,8 +206,8 @@ fn conntrack_nearly_full(facts: &Facts) -> Option<Risk> {
     is_nearly_full(entries, limit).then(|| Risk {
         id: "conntrack-nearly-full",
         setting: format!("nf_conntrack has {entries} entries of {limit}"),
-        why: "when the table is full, packets of new connections are dropped",
-        advice: "raise net.netfilter.nf_conntrack_max, and find out who opens so many connections",
+        why: "when the table is full, packets of new connections are dropped".into(),
+        advice: settings::more_connections(Some(limit)).into(),
     })
 }
 
@@ -158,8 +216,8 @@ fn ipvs_reuse_mode(facts: &Facts) -> Option<Risk> {
         id: "ipvs-reuse-mode",
         setting: "net.ipv4.vs.conn_reuse_mode is 0".to_owned(),
         why: "a client that uses a source port again goes to the real server it had before, though that one is being \
-              drained (weight 0)",
-        advice: "set it to 1 on kernels from 5.9 on; before, a rescheduled connection costs a second",
+              drained (weight 0)".into(),
+        advice: settings::reuse_mode().into(),
     })
 }
 
@@ -169,13 +227,26 @@ fn ipvs_expire_nodest(facts: &Facts) -> Option<Risk> {
         id: "ipvs-expire-nodest",
         setting: "net.ipv4.vs.expire_nodest_conn and net.ipv4.vs.conntrack are both on".to_owned(),
         why: "a SYN that uses a source port again and meets an entry of a real server that is gone or drained is \
-              dropped: the client waits a second and sends it again",
-        advice: "expect the wait, or leave real servers in place until their connections are over",
+              dropped: the client waits a second and sends it again".into(),
+        advice: settings::ipvs_without_conntrack(" (now 1)").into(),
     })
 }
 
+fn ipvs_keeps_nodest(facts: &Facts) -> Option<Risk> {
+    (facts.number("net.ipv4.vs.expire_nodest_conn")? == 0).then(|| Risk {
+        id: "ipvs-keeps-nodest",
+        setting: "net.ipv4.vs.expire_nodest_conn is 0".to_owned(),
+        why: "packets of connections to a real server that was removed are dropped without a word until their entries \
+              run out, minutes later"
+            .into(),
+        advice: settings::expire_entries_of_removed().into(),
+    })
+}
+
+/// Whether it is by the share from which on a table of conntrack is found to be.
 fn is_nearly_full(entries: u64, limit: u64) -> bool {
-    limit > 0 && entries.saturating_mul(100) >= limit.saturating_mul(NEARLY_FULL_PERCENT)
+    let permille = Rules::default().conntrack_table_full.nearly_full_permille;
+    limit > 0 && entries.saturating_mul(1_000) >= limit.saturating_mul(permille)
 }
 
 fn and_more(count: usize) -> String {
@@ -185,7 +256,11 @@ fn and_more(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Facts, all};
-    use crate::live::Device;
+    use crate::{
+        event::{Ruleset, RulesetBackend, Text},
+        live::Device,
+        state::fixture::ruleset,
+    };
 
     fn device(name: &str, link_type: &str) -> Device {
         Device {
@@ -225,11 +300,11 @@ mod tests {
         let usual = [
             ("net.ipv4.conf.all.rp_filter", "1"),
             ("net.ipv4.vs.conn_reuse_mode", "1"),
-            ("net.ipv4.vs.conntrack", "1"),
-            ("net.ipv4.vs.expire_nodest_conn", "0"),
+            ("net.ipv4.vs.conntrack", "0"),
+            ("net.ipv4.vs.expire_nodest_conn", "1"),
             ("net.netfilter.nf_conntrack_max", "1000"),
         ];
-        assert_eq!(ids(&Facts { conntrack_entries: Some(799), ..with(&usual) }), [""; 0]);
+        assert_eq!(ids(&Facts { conntrack_entries: Some(899), ..with(&usual) }), [""; 0]);
     }
 
     #[test]
@@ -257,7 +332,7 @@ mod tests {
     #[test]
     fn each_other_rule_holds_by_its_settings() {
         let full =
-            Facts { conntrack_entries: Some(800), ..with(&[("net.netfilter.nf_conntrack_max", "1000")]) };
+            Facts { conntrack_entries: Some(900), ..with(&[("net.netfilter.nf_conntrack_max", "1000")]) };
         assert_eq!(ids(&full), ["conntrack-nearly-full"]);
         let mut crowded = with(&[("net.ipv4.neigh.default.gc_thresh3", "100")]);
         crowded.surroundings.ipv4_neighbours = 90;
@@ -265,5 +340,49 @@ mod tests {
         assert_eq!(ids(&with(&[("net.ipv4.vs.conn_reuse_mode", "0")])), ["ipvs-reuse-mode"]);
         let both = [("net.ipv4.vs.expire_nodest_conn", "1"), ("net.ipv4.vs.conntrack", "1")];
         assert_eq!(ids(&with(&both)), ["ipvs-expire-nodest"]);
+        assert_eq!(ids(&with(&[("net.ipv4.vs.expire_nodest_conn", "0")])), ["ipvs-keeps-nodest"]);
+    }
+
+    #[test]
+    fn tables_are_judged_by_the_rule_about_them() {
+        let healthy = Ruleset { entries: 20_000, examined: 20_000, ..ruleset("nat") };
+        let leak = Ruleset { entries: 1_000, examined: 1_000, duplicates: 800, ..ruleset("filter") };
+        let programs = vec![("iptables /usr/sbin/iptables".to_owned(), "1.8.9 (legacy)".to_owned())];
+        let facts = Facts { rulesets: vec![healthy.clone()], programs, ..calm() };
+        assert_eq!(ids(&facts), [""; 0]);
+        let risks = all(&Facts { rulesets: vec![healthy, leak], ..facts });
+        assert_eq!(risks.len(), 1, "{risks:?}");
+        assert_eq!(risks[0].id, "ruleset-bloat");
+        assert!(risks[0].setting.starts_with("legacy ip filter: "), "{risks:?}");
+        assert!(risks[0].why.contains("/usr/sbin/iptables 1.8.9 (legacy)"), "{risks:?}");
+        assert!(risks[0].advice.contains("iptables-legacy-restore -T filter"), "{risks:?}");
+    }
+
+    #[test]
+    fn rules_in_both_halves_are_one() {
+        let legacy = Ruleset { entries: 3, ..ruleset("nat") };
+        let nft = Ruleset { backend: RulesetBackend::Nft, entries: 5, ..ruleset("filter") };
+        let empty = Ruleset { entries: 0, ..nft.clone() };
+        let own = Ruleset { table: Text::new("firewall"), ..nft.clone() };
+        for (tables, expected) in [
+            (vec![legacy.clone(), nft], vec!["iptables-back-ends"]),
+            // Tables of other tools, and those that somebody only asked for, are none.
+            (vec![legacy.clone(), empty], vec![]),
+            (vec![legacy, own], vec![]),
+        ] {
+            assert_eq!(ids(&Facts { rulesets: tables, ..calm() }), expected);
+        }
+    }
+
+    #[test]
+    fn advice_is_that_of_the_findings() {
+        let of = |settings: &[(&str, &str)]| all(&with(settings)).remove(0).advice.into_owned();
+        let mode = of(&[("net.ipv4.vs.conn_reuse_mode", "0")]);
+        assert!(mode.starts_with("`sysctl -w net.ipv4.vs.conn_reuse_mode=1` (now 0): "), "{mode}");
+        let mut facts =
+            with(&[("net.ipv4.conf.all.arp_ignore", "0"), ("net.ipv4.conf.all.arp_announce", "1")]);
+        facts.surroundings.addresses.push((3, "10.96.0.10".parse().unwrap()));
+        let strict = all(&facts).remove(0).advice;
+        assert!(strict.contains("arp_ignore=1 net.ipv4.conf.all.arp_announce=2` (now 0 and 1)"), "{strict}");
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     block::Block,
     event::Text,
     history::Kept,
-    session::{Capture, Ending, Written},
-    tui::text::{exact, size},
+    session::{Capture, Ending, Standing, Written},
+    tui::text::{counted, size},
 };
 
 /// What is being written, and what was.
@@ -103,15 +103,28 @@ impl Captures {
         self.files
     }
 
-    /// Writes what is kept, or goes on writing if it is at it already.
-    pub(super) fn trigger(&mut self, why: &str, now_ns: u64, now: Timestamp, kept: impl FnOnce() -> Kept) {
+    /// Why a file waits for the disk, if one does.
+    pub(super) fn waits_for(&self) -> Option<String> {
+        let running = self.running.as_ref().and_then(|running| running.capture.waits_for());
+        running.or_else(|| self.ending.iter().find_map(Ending::waits_for))
+    }
+
+    /// Writes what is kept, or goes on writing if it is at it already. `standing` is what holds by now.
+    pub(super) fn trigger(
+        &mut self,
+        why: &str,
+        now_ns: u64,
+        now: Timestamp,
+        standing: &Standing,
+        kept: impl FnOnce() -> Kept,
+    ) {
         /// Files that may wait for a slow disk.
         const MOST_ENDING: usize = 2;
         let why = Text::new(&format!("flight recorder: {why}"));
         let end_ns = now_ns.saturating_add(self.tail_ns);
         if let Some(running) = &mut self.running {
             running.end_ns = end_ns.min(running.latest_end_ns);
-            running.capture.mark(now_ns, &why);
+            running.capture.mark(now_ns, &why, standing);
             return;
         }
         if self.ending.len() >= MOST_ENDING {
@@ -125,17 +138,18 @@ impl Captures {
                 let latest_end_ns = now_ns.saturating_add(self.longest_ns);
                 self.running = Some(Running { capture, end_ns, latest_end_ns });
             }
-            Err(error) => self.told.push(format!("{why}: cannot start the thread that writes: {error}")),
+            Err(error) => self.told.push(format!("{why}: {error:#}")),
         }
     }
 
-    /// Takes a block into the file that is being written, if one is. Its records come before `now_ns`.
-    pub(super) fn take(&mut self, block: &Block, now_ns: u64) {
+    /// Takes a block into the file that is being written, if one is. Its records come before `now_ns`; `standing` is what
+    /// held before them.
+    pub(super) fn take(&mut self, block: &Block, now_ns: u64, standing: &Standing) {
         if let Some(running) = &mut self.running {
-            running.capture.take(block);
+            running.capture.take(block, standing);
         }
         if let Some(running) = self.running.take_if(|running| now_ns >= running.end_ns) {
-            self.ending.push(running.capture.end());
+            self.ending.push(running.capture.end(standing));
         }
     }
 
@@ -154,7 +168,7 @@ impl Captures {
             Ok(written) => {
                 let lost = match written.lost {
                     0 => String::new(),
-                    lost => format!("; {} records were lost, for the disk is too slow", exact(lost)),
+                    lost => format!("; {} lost, for the disk is too slow", counted(lost, "record")),
                 };
                 self.told.push(format!("{}: {}{lost}", written.path.display(), size(written.bytes)));
                 self.files += 1;
@@ -163,8 +177,12 @@ impl Captures {
                 self.remove_oldest();
             }
             Err(error) => {
-                self.told.push(format!("{error:#}"));
-                self.failure.get_or_insert(error);
+                let lost = match error.lost {
+                    0 => String::new(),
+                    lost => format!("; {} not in the file", counted(lost, "record")),
+                };
+                self.told.push(format!("{error}{lost}"));
+                self.failure.get_or_insert_with(|| error.into());
             }
         }
     }
@@ -180,8 +198,8 @@ impl Captures {
     }
 
     /// Ends the file that is being written, and waits for all.
-    pub(super) fn finish(mut self) -> Outcome {
-        let running = self.running.take().map(|running| running.capture.end());
+    pub(super) fn finish(mut self, standing: &Standing) -> Outcome {
+        let running = self.running.take().map(|running| running.capture.end(standing));
         let ending: Vec<Ending> = self.ending.drain(..).chain(running).collect();
         for ending in ending {
             self.close(ending);

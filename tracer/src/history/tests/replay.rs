@@ -207,9 +207,9 @@ fn landmarks_are_those_of_the_whole_session_in_the_order_of_time() {
         assert_eq!(found as u64, state.markers.noted(kind), "{kind:?}");
         noted += found;
     }
-    let openings = landmarks.iter().filter(|landmark| landmark.kind == LandmarkKind::Finding).count();
+    let turns = landmarks.iter().filter(|landmark| landmark.kind.is_of_finding()).count();
     assert!(noted > 0);
-    assert_eq!(noted + openings, landmarks.len());
+    assert_eq!(noted + turns, landmarks.len());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::net::Ipv6Addr;
 
-use tracer_common::record::{DEVICE_NAME_BYTES, RetransmitRecord, RouteLookupRecord};
+use tracer_common::record::{DEVICE_NAME_BYTES, Flow, RetransmitRecord, RouteLookupRecord};
 
 use super::{
     parse,
@@ -15,7 +15,7 @@ use super::{
 use crate::netlink::{ANSWER_SECONDS, Asking, Refusal, Request};
 
 /// `RTN_*` of `include/uapi/linux/rtnetlink.h`.
-const UNICAST: u8 = 1;
+pub(super) const UNICAST: u8 = 1;
 const LOCAL: u8 = 2;
 const BLACKHOLE: u8 = 6;
 const UNREACHABLE: u8 = 7;
@@ -37,11 +37,44 @@ pub(super) fn look_up(
         bound_interface_index: retransmit.bound_interface_index,
         ..RouteLookupRecord::default()
     };
-    let mut answer = ask_route(&mut asking, &mut found, Some(retransmit.flow.source));
+    let mut answer = ask_route(&mut asking, &mut found, Some(retransmit.flow.source), None);
     // A blackhole, or a source that is not this node's (a transparent proxy's socket): the kernel says EINVAL to both.
     if matches!(answer, Err(Refusal::Errno(libc::EINVAL))) && !is_own(&mut asking, retransmit.flow.source) {
-        answer = ask_route(&mut asking, &mut found, None);
+        answer = ask_route(&mut asking, &mut found, None, None);
     }
+    completed(asking, found, answer, device)
+}
+
+/// Looks up how a flow's packets go on that come in by a device, in the calling thread's namespace, which must be the
+/// device's.
+pub(super) fn look_up_onward(
+    flow: Flow,
+    came_in_by: u32,
+    device: impl Fn(u32) -> [u8; DEVICE_NAME_BYTES],
+) -> Result<RouteLookupRecord, Refusal> {
+    let mut asking = Asking::open(NETLINK_ROUTE, ANSWER_SECONDS)?;
+    let mut found = RouteLookupRecord { flow, ..RouteLookupRecord::default() };
+    let mut answer = ask_route(&mut asking, &mut found, None, None);
+    if answer.is_err() || found.route_type != UNICAST {
+        // Rules may ask where a packet is from and came in. Only now, for what is asked as one that came in is checked as
+        // such: a source that may not come in there is counted, and logged where `log_martians` is set
+        // (`ip_handle_martian_source`).
+        let mut as_forwarded = RouteLookupRecord { flow, ..RouteLookupRecord::default() };
+        let again = ask_route(&mut asking, &mut as_forwarded, Some(flow.source), Some(came_in_by));
+        if again.is_ok() && as_forwarded.route_type == UNICAST {
+            (found, answer) = (as_forwarded, Ok(()));
+        }
+    }
+    completed(asking, found, answer, device)
+}
+
+/// An answer, with the next hop's neighbour entry and what a refusal means.
+fn completed(
+    mut asking: Asking,
+    mut found: RouteLookupRecord,
+    answer: Result<(), Refusal>,
+    device: impl Fn(u32) -> [u8; DEVICE_NAME_BYTES],
+) -> Result<RouteLookupRecord, Refusal> {
     match answer {
         Ok(()) => {}
         Err(Refusal::Errno(errno)) => {
@@ -80,6 +113,7 @@ fn ask_route(
     asking: &mut Asking,
     found: &mut RouteLookupRecord,
     source: Option<[u8; 16]>,
+    came_in_by: Option<u32>,
 ) -> Result<(), Refusal> {
     let (family, destination) = parse::unmapped(found.flow.destination);
     let bits = |address: &[u8]| u8::try_from(address.len() * 8).unwrap_or_default();
@@ -102,6 +136,9 @@ fn ask_route(
     }
     if let Some(source) = source {
         request = request.with(wire::route::SOURCE, &source);
+    }
+    if let Some(came_in_by) = came_in_by {
+        request = request.with(wire::route::INPUT_DEVICE, &came_in_by.to_ne_bytes());
     }
     if found.mark != 0 {
         request = request.with(wire::route::MARK, &found.mark.to_ne_bytes());
@@ -128,9 +165,9 @@ fn ask_route(
 /// Whether an address is this namespace's own. The kernel is asked, for an address may be local without being on a
 /// device.
 fn is_own(asking: &mut Asking, address: [u8; 16]) -> bool {
-    let flow = tracer_common::record::Flow { destination: address, ..Default::default() };
+    let flow = Flow { destination: address, ..Flow::default() };
     let mut found = RouteLookupRecord { flow, ..RouteLookupRecord::default() };
-    ask_route(asking, &mut found, None).is_ok() && found.route_type == LOCAL
+    ask_route(asking, &mut found, None, None).is_ok() && found.route_type == LOCAL
 }
 
 /// What the neighbour table has of the next hop. Asking makes no entry.

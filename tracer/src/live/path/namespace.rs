@@ -118,6 +118,20 @@ impl Watched {
         self.links.get(&interface_index).map_or([0; DEVICE_NAME_BYTES], |link| link.device)
     }
 
+    /// The device that has an address, if one has.
+    pub(super) fn holds(&self, address: [u8; 16]) -> Option<u32> {
+        self.addresses.values().find(|held| held.address == address).map(|held| held.interface_index)
+    }
+
+    /// The device that has a hardware address, if one has.
+    pub(super) fn holds_hardware(&self, wanted: &[u8]) -> Option<u32> {
+        let has_it = |link: &LinkRecord| {
+            let length = usize::from(link.hardware_address_length);
+            link.hardware_address.get(..length) == Some(wanted)
+        };
+        self.links.values().find(|link| has_it(link)).map(|link| link.interface_index)
+    }
+
     /// Tells what the kernel told meanwhile.
     pub(super) fn read(&mut self, routes_kept: usize, told: &mut Told, records: &mut Records) {
         let Some(mut listening) = self.listening.take() else { return };

@@ -60,6 +60,7 @@ pub(super) const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
 pub(super) mod route {
     pub(in crate::live::path) const DESTINATION: u16 = 1;
     pub(in crate::live::path) const SOURCE: u16 = 2;
+    pub(in crate::live::path) const INPUT_DEVICE: u16 = 3;
     pub(in crate::live::path) const OUTPUT_DEVICE: u16 = 4;
     pub(in crate::live::path) const GATEWAY: u16 = 5;
     pub(in crate::live::path) const PRIORITY: u16 = 6;

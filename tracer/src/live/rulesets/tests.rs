@@ -12,6 +12,7 @@ fn count(entries: u32, largest: &[(&str, u32)]) -> TableCount {
         duplicates: 1,
         chains: 3,
         largest: largest.iter().map(|(chain, entries)| (chain.as_bytes().to_vec(), *entries)).collect(),
+        repeated: None,
         exactness: Exactness::Exact,
     }
 }
@@ -56,4 +57,22 @@ fn names_too_long_to_tell_are_left_out_whole() {
     // A name cannot pretend to be two.
     let event = told(&count(1, &[("a\nb", 1)]), None);
     assert_eq!(event.largest[0].chain.as_str(), "a?b");
+}
+
+#[test]
+fn a_repeated_rule_is_told_as_far_as_there_is_room() {
+    let repeated = |length: usize| Some(RepeatedRule { text: "é".repeat(length / 2), count: 900 });
+    let event = told(&TableCount { repeated: repeated(100), ..count(901, &[("leaked", 901)]) }, None);
+    let told_rule = event.repeated.expect("a rule");
+    assert_eq!((told_rule.rule.as_str(), told_rule.count), ("é".repeat(50).as_str(), 900));
+    assert_eq!(event.largest[0].chain.as_str(), "leaked");
+
+    let event = told(&TableCount { repeated: repeated(4_000), ..count(901, &[("leaked", 901)]) }, None);
+    let length = event.repeated.expect("the beginning of a rule").rule.as_str().len();
+    assert!((900..TEXT_BYTES).contains(&length), "{length}");
+
+    let long = "x".repeat(240);
+    let chains: Vec<(&str, u32)> = (1..=8).rev().map(|entries| (long.as_str(), entries)).collect();
+    let event = told(&TableCount { repeated: repeated(4_000), ..count(901, &chains) }, None);
+    assert_eq!((event.largest.len(), event.repeated), (4, None));
 }

@@ -138,9 +138,16 @@ columns! {
     Text: "backend";
     Integer: "entries" "previous_entries" "growth" "duplicates" "examined" "chains";
     Json: "largest";
-    Integer: "changed_ms_ago";
+    Text: "example";
+    Integer: "example_count" "changed_ms_ago";
     Number: "took_ms";
     Text: "exactness";
+    // Findings.
+    Text: "id" "status" "severity" "certainty" "subject" "title";
+    Json: "evidence" "advice" "symptoms";
+    Integer: "affects_flows" "affects_retransmits" "affects_connections";
+    Json: "affects_owners";
+    Text: "explained_by_id" "explained_by_subject" "first" "last";
     // The tracer and its node.
     Text: "hook" "way" "reason" "kernel" "host";
     Json: "hooks";

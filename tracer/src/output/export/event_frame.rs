@@ -11,10 +11,23 @@ use tracer_common::record::{
 };
 use zerocopy::FromBytes;
 
-use crate::event::{Protocol, address};
+use crate::{
+    event::{Protocol, address},
+    findings::{About, Finding},
+    state::{FlowKey, Subject},
+};
 
 /// The bytes of an event; `of` is its type, `json` its object.
 pub(super) fn of_event(record: &[u8], of: &str, json: &str) -> Vec<u8> {
+    frame(of, Ends::of_record(record), json)
+}
+
+/// The bytes of what became of a finding, whose object that is.
+pub(super) fn of_finding(finding: &Finding, json: &str) -> Vec<u8> {
+    frame("finding", Ends::of_finding(finding), json)
+}
+
+fn frame(of: &str, ends: Option<Ends>, json: &str) -> Vec<u8> {
     const DISSECTOR: u16 = 12;
     const PROTOCOL_COLUMN: u16 = 33;
     const END: u16 = 0;
@@ -22,7 +35,7 @@ pub(super) fn of_event(record: &[u8], of: &str, json: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(json.len() + 128);
     push_tag(&mut bytes, DISSECTOR, b"json");
     push_tag(&mut bytes, PROTOCOL_COLUMN, format!("tracer {of}\0").as_bytes());
-    if let Some(ends) = Ends::of_record(record) {
+    if let Some(ends) = ends {
         ends.push(&mut bytes);
     }
     push_tag(&mut bytes, END, b"");
@@ -74,6 +87,23 @@ impl Ends {
             }
             RecordKind::Address => Some(Self::One(address(read::<AddressRecord>(record)?.address))),
             _ => None,
+        }
+    }
+
+    /// The flow or the address a finding is about, if it is about one.
+    fn of_finding(finding: &Finding) -> Option<Self> {
+        let About::Subject(subject) = finding.about else { return None };
+        match subject {
+            Subject::Flow(FlowKey { endpoints, .. }) => Some(Self::Two {
+                source: SocketAddr::new(endpoints.source.ip(), endpoints.source.port()),
+                destination: SocketAddr::new(endpoints.destination.ip(), endpoints.destination.port()),
+                protocol: endpoints.protocol,
+            }),
+            Subject::Neighbour(key) => Some(Self::One(key.address)),
+            Subject::Network(key) => key.prefix.is_host().then_some(Self::One(key.prefix.address)),
+            Subject::Service(key) => key.service.address().map(|address| Self::One(address.ip())),
+            Subject::Real(key) => key.address.map(|address| Self::One(address.ip())),
+            Subject::Namespace(_) | Subject::Hook(_) => None,
         }
     }
 

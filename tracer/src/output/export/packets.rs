@@ -18,11 +18,9 @@ use pcap_file::{
     },
 };
 use rustc_hash::FxHashMap;
-use tracer_common::record::RecordHeader;
-use zerocopy::FromBytes;
 
 use super::{Row, event_frame, packet, rows::each_field};
-use crate::event::{Direction, Text};
+use crate::event::{Direction, Netns, Text};
 
 /// Interfaces that are kept apart; what comes by others shares one. Devices of pods come and go.
 const INTERFACES: usize = 4_096;
@@ -79,14 +77,18 @@ impl<W: Write> Packets<W> {
                 ],
             }
         } else {
-            let data = event_frame::of_event(row.record, row.type_name(), row.json);
+            let data = match row.finding {
+                Some(finding) => event_frame::of_finding(finding, row.json),
+                None => event_frame::of_event(row.record, row.type_name(), row.json),
+            };
             let original_len = u32::try_from(data.len()).unwrap_or(u32::MAX);
             EnhancedPacketBlock {
                 interface_id,
                 timestamp,
                 original_len,
                 data: Cow::Owned(data),
-                options: vec![],
+                // What is wrong stands out in the list of packets, and is found by frame.comment.
+                options: row.finding.map(|finding| comment(&finding.named())).into_iter().collect(),
             }
         };
         self.write(block)
@@ -98,8 +100,8 @@ impl<W: Write> Packets<W> {
     }
 
     fn interface_id(&mut self, row: &Row<'_>, device: Option<Text>) -> io::Result<u32> {
-        let (header, _) = RecordHeader::read_from_prefix(row.record).unwrap_or_default();
-        let mut interface = Interface { node: header.node, netns: header.netns, device, is_shared: false };
+        let Netns { node, inode } = row.netns();
+        let mut interface = Interface { node, netns: inode, device, is_shared: false };
         if let Some(&id) = self.interfaces.get(&interface) {
             return Ok(id);
         }
@@ -154,6 +156,10 @@ impl Interface {
             if self.device.is_some() { DataLink::LINUX_SLL } else { DataLink::WIRESHARK_UPPER_PDU };
         Ok(InterfaceDescriptionBlock { linktype, snaplen: 0, options })
     }
+}
+
+fn comment(text: &str) -> EnhancedPacketOption<'static> {
+    EnhancedPacketOption::Comment(Cow::Owned(clip(text).to_owned()))
 }
 
 /// The direction bits of a packet's flags: 1 in, 2 out.

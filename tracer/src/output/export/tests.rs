@@ -1,5 +1,6 @@
 //! What is written, read back, against the JSON it was made of.
 
+mod finding;
 mod packets;
 mod sample;
 mod table;

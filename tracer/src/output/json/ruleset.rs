@@ -23,6 +23,10 @@ pub(super) struct RulesetObject<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     largest: Vec<ChainObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example_count: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     changed_ms_ago: Option<u32>,
     took_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +55,8 @@ impl<'a> From<&'a Ruleset> for RulesetObject<'a> {
             examined: (body.examined < body.entries).then_some(body.examined),
             chains: body.chains,
             largest: body.largest.iter().map(chain).collect(),
+            example: body.repeated.as_ref().map(|repeated| repeated.rule.as_str()),
+            example_count: body.repeated.as_ref().map(|repeated| repeated.count),
             changed_ms_ago: body.changed_ms_ago,
             took_ms: f64::from(body.took_us) / 1_000.0,
             exactness: (body.exactness != RulesetExactness::Exact).then(|| body.exactness.name()),
@@ -62,7 +68,7 @@ impl<'a> From<&'a Ruleset> for RulesetObject<'a> {
 mod tests {
     use super::RulesetObject;
     use crate::{
-        event::{ChainEntries, Ruleset, RulesetChange, RulesetExactness, Text},
+        event::{ChainEntries, RepeatedRule, Ruleset, RulesetChange, RulesetExactness, Text},
         state::fixture,
     };
 
@@ -81,6 +87,7 @@ mod tests {
             examined: 20_000,
             duplicates: 19_000,
             largest: vec![ChainEntries { chain: Text::new("leaked"), entries: 199_995 }],
+            repeated: Some(RepeatedRule { rule: Text::new("-A leaked -j ACCEPT"), count: 19_001 }),
             changed_ms_ago: Some(1_500),
             exactness: RulesetExactness::AtMost,
             ..found
@@ -88,7 +95,7 @@ mod tests {
         let json = serde_json::to_string(&RulesetObject::from(&grown)).expect("plain fields");
         assert_eq!(
             json,
-            r#"{"change":"grown","backend":"legacy","family":"ip","table":"filter","entries":200000,"previous":5,"growth":199995,"duplicates":19000,"examined":20000,"chains":3,"largest":[{"chain":"leaked","entries":199995}],"changed_ms_ago":1500,"took_ms":0.5,"exactness":"at-most"}"#
+            r#"{"change":"grown","backend":"legacy","family":"ip","table":"filter","entries":200000,"previous":5,"growth":199995,"duplicates":19000,"examined":20000,"chains":3,"largest":[{"chain":"leaked","entries":199995}],"example":"-A leaked -j ACCEPT","example_count":19001,"changed_ms_ago":1500,"took_ms":0.5,"exactness":"at-most"}"#
         );
     }
 }

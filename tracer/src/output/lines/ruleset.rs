@@ -32,6 +32,9 @@ pub(super) fn table(body: &Ruleset) -> Columns {
     for told in body.largest.iter().take(CHAINS).filter(|told| !told.chain.is_empty()) {
         facts.add(format_args!("{} {}", told.chain, told.entries));
     }
+    if let Some(repeated) = &body.repeated {
+        facts.add(format_args!("{} × {}", repeated.count, repeated.rule));
+    }
     if body.exactness == RulesetExactness::Moving {
         facts.add(format_args!("changed while counted"));
     }
@@ -51,7 +54,7 @@ fn plural(count: u32, word: &str) -> String {
 mod tests {
     use super::table;
     use crate::{
-        event::{ChainEntries, Ruleset, RulesetChange, RulesetExactness, Text},
+        event::{ChainEntries, RepeatedRule, Ruleset, RulesetChange, RulesetExactness, Text},
         state::fixture,
     };
 
@@ -66,6 +69,7 @@ mod tests {
             previous: Some(200),
             duplicates: 900,
             largest: vec![chain("KUBE-SERVICES", 900), chain("a", 200), chain("b", 99), chain("c", 1)],
+            repeated: Some(RepeatedRule { rule: Text::new("-A KUBE-SERVICES -j ACCEPT"), count: 900 }),
             ..fixture::ruleset("filter")
         };
         let long = Ruleset { examined: 1_000, exactness: RulesetExactness::AtMost, ..grown.clone() };
@@ -75,13 +79,14 @@ mod tests {
             (
                 grown,
                 "ip filter (legacy)",
-                "1200 rules, +1000 from 200, 900 duplicates, 3 chains, KUBE-SERVICES 900, a 200, b 99",
+                "1200 rules, +1000 from 200, 900 duplicates, 3 chains, KUBE-SERVICES 900, a 200, b 99, \
+                 900 × -A KUBE-SERVICES -j ACCEPT",
             ),
             (
                 long,
                 "ip filter (legacy)",
                 "at most 1200 rules, +1000 from 200, 900 duplicates among the first 1000, 3 chains, KUBE-SERVICES 900, \
-                 a 200, b 99",
+                 a 200, b 99, 900 × -A KUBE-SERVICES -j ACCEPT",
             ),
             (gone, "ip leak (legacy)", "0 rules, -7 from 7"),
         ];

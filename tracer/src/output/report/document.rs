@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::event::Timestamp;
 
 /// The version of the shape; it changes when a field goes or means something else, not when one is added.
-pub(super) const SHAPE: u32 = 1;
+pub(super) const SHAPE: u32 = 2;
 
 /// A point in time: as JSON the node's wall clock in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,6 +150,9 @@ pub(super) struct Finding {
     /// A mark for the severity where a word finds no room.
     #[serde(skip)]
     pub(super) mark: &'static str,
+    /// How sure it is: its name, and what that means. Not told of what tracer itself lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) certainty: Option<Certainty>,
     /// Whether it went on when the session ended.
     pub(super) status: &'static str,
     /// The node, if the report is of several and it is not of all.
@@ -159,17 +162,66 @@ pub(super) struct Finding {
     pub(super) what: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) span: Option<Extent>,
+    /// Numbers and facts that show it, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) evidence: Vec<String>,
+    #[serde(skip_serializing_if = "Affects::is_nobody")]
+    pub(super) affects: Affects,
+    /// What to do about it, a step each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) advice: Vec<String>,
+    /// Findings that are there because of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) symptoms: Vec<Finding>,
+    /// The one because of which it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) explained_by: Option<Cause>,
     /// Events that concern it, the first and the last of those that are kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) evidence: Vec<Evidence>,
+    pub(super) events: Vec<Told>,
     /// How many more such events are kept.
     #[serde(skip_serializing_if = "is_zero")]
-    pub(super) more_evidence: u64,
+    pub(super) more_events: u64,
+}
+
+/// How sure a finding is; as JSON its name.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Certainty {
+    pub(super) name: &'static str,
+    #[serde(skip)]
+    pub(super) meaning: &'static str,
+}
+
+/// Who is affected, as far as the node saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Affects {
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) flows: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) retransmits: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) connections: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) owners: Vec<String>,
+}
+
+impl Affects {
+    fn is_nobody(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A finding that explains another.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Cause {
+    pub(super) id: &'static str,
+    pub(super) who: String,
 }
 
 /// One event that concerns a finding.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Evidence {
+pub(super) struct Told {
     pub(super) time: Moment,
     #[serde(rename = "type")]
     pub(super) kind: &'static str,

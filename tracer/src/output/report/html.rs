@@ -10,7 +10,8 @@ mod weights;
 use self::markup::Markup;
 use super::{
     document::Document,
-    sections::{Section, Table, sections},
+    sections::{Card, Section, Table, sections},
+    text::with_commands,
 };
 use crate::words::exact;
 
@@ -90,13 +91,44 @@ fn write_section(page: &mut Markup, document: &Document, section: &Section) {
             _ => {}
         }
         for table in &section.tables {
-            write_table(page, section, table);
+            write_table(page, section.title, table);
+        }
+        for card in &section.cards {
+            write_card(page, card);
         }
     });
 }
 
-fn write_table(page: &mut Markup, section: &Section, table: &Table) {
-    let name = table.caption.as_deref().unwrap_or(section.title);
+fn write_card(page: &mut Markup, card: &Card) {
+    page.element("article", &[], |page| {
+        page.element("h3", &[], |page| page.text(&card.title));
+        page.element("dl", &[], |page| {
+            for (title, said) in &card.parts {
+                page.element("dt", &[], |page| page.text(title));
+                for one in said {
+                    page.element("dd", &[], |page| write_prose(page, one));
+                }
+            }
+        });
+        if let Some(table) = &card.table {
+            write_table(page, &card.title, table);
+        }
+    });
+}
+
+/// A sentence with its commands as they are typed.
+fn write_prose(page: &mut Markup, sentence: &str) {
+    for (is_command, part) in with_commands(sentence) {
+        if is_command {
+            page.element("code", &[], |page| page.text(part));
+        } else {
+            page.text(part);
+        }
+    }
+}
+
+fn write_table(page: &mut Markup, title: &str, table: &Table) {
+    let name = table.caption.as_deref().unwrap_or(title);
     // A wide table scrolls within its own frame, which the keyboard reaches too.
     let frame = [("class", "table"), ("tabindex", "0"), ("role", "region"), ("aria-label", name)];
     page.element("div", &frame, |page| {

@@ -4,7 +4,8 @@ use std::fmt::{self, Write as _};
 
 use super::{
     document::Document,
-    sections::{Table, sections},
+    sections::{Card, Table, sections},
+    text::with_commands,
 };
 use crate::words::exact;
 
@@ -29,16 +30,38 @@ impl fmt::Display for Markdown {
                 writeln!(out, "- {}", Escaped(sentence))?;
             }
             for table in &section.tables {
-                write_table(out, table)?;
+                write_table(out, table, "###")?;
+            }
+            for card in &section.cards {
+                write_card(out, card)?;
             }
         }
         Ok(())
     }
 }
 
-fn write_table(out: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
+fn write_card(out: &mut fmt::Formatter<'_>, card: &Card) -> fmt::Result {
+    writeln!(out, "\n### {}", Escaped(&card.title))?;
+    if !card.parts.is_empty() {
+        writeln!(out)?;
+    }
+    for (title, said) in &card.parts {
+        match said.as_slice() {
+            [one] => writeln!(out, "- {title}: {}", Prose(one))?,
+            several => {
+                writeln!(out, "- {title}:")?;
+                for one in several {
+                    writeln!(out, "  - {}", Prose(one))?;
+                }
+            }
+        }
+    }
+    card.table.as_ref().map_or(Ok(()), |table| write_table(out, table, "####"))
+}
+
+fn write_table(out: &mut fmt::Formatter<'_>, table: &Table, level: &str) -> fmt::Result {
     if let Some(caption) = &table.caption {
-        writeln!(out, "\n### {}", Escaped(caption))?;
+        writeln!(out, "\n{level} {}", Escaped(caption))?;
     }
     let titles: Vec<&str> = table.columns.iter().map(|column| column.title).collect();
     let rules: String =
@@ -55,29 +78,61 @@ fn write_table(out: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
     if more > 0 { writeln!(out, "\nand {} more", exact(more)) } else { Ok(()) }
 }
 
+/// A sentence with its commands as they are typed.
+struct Prose<'a>(&'a str);
+
+impl fmt::Display for Prose<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (is_command, part) in with_commands(self.0) {
+            if is_command {
+                let command: String = part
+                    .chars()
+                    .map(|character| if character.is_control() { ' ' } else { character })
+                    .collect();
+                write!(out, "`{command}`")?;
+            } else {
+                write!(out, "{}", Escaped(part))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Text with what Markdown would take for its own escaped.
 struct Escaped<'a>(&'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|character| {
-            if character.is_control() {
-                return out.write_char(' ');
-            }
-            if matches!(
-                character,
-                '\\' | '|' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '#' | '&' | '~' | '$'
-            ) {
+        let mut before = ' ';
+        let mut characters = self.0.chars().peekable();
+        while let Some(character) = characters.next() {
+            // Within a word it is text to Markdown too, and commands stay what they are for who copies them.
+            let is_within =
+                before.is_alphanumeric() && characters.peek().is_some_and(|after| after.is_alphanumeric());
+            let is_special = match character {
+                '_' => !is_within,
+                '\\' | '|' | '`' | '*' | '<' | '>' | '[' | ']' | '#' | '&' | '~' | '$' => true,
+                _ => false,
+            };
+            if is_special {
                 out.write_char('\\')?;
             }
-            out.write_char(character)
-        })
+            out.write_char(if character.is_control() { ' ' } else { character })?;
+            before = character;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Escaped;
+    use super::{Escaped, Prose};
+
+    #[test]
+    fn commands_are_told_as_they_are_typed() {
+        let told = Prose("a|b: `nft list | grep -c '<_x_>'`, a ` alone").to_string();
+        assert_eq!(told, "a\\|b: `nft list | grep -c '<_x_>'`, a \\` alone");
+    }
 
     #[test]
     fn text_from_outside_stays_text() {
@@ -85,6 +140,8 @@ mod tests {
             ("a|b<script>_x_", "a\\|b\\<script\\>\\_x\\_"),
             ("![x](http://y)", "!\\[x\\](http://y)"),
             ("two\nlines", "two lines"),
+            ("net.ipv4.vs.conn_reuse_mode=1", "net.ipv4.vs.conn_reuse_mode=1"),
+            ("_a_b _", "\\_a_b \\_"),
         ] {
             assert_eq!(Escaped(text).to_string(), expected, "{text}");
         }

@@ -1,9 +1,11 @@
 //! What Markdown and HTML have in common: titles, sentences and tables.
 
+mod findings;
+
 use std::collections::BTreeSet;
 
 use super::{
-    document::{Document, Entry, Finding, Node, Ranking},
+    document::{Document, Entry, Node, Ranking},
     text::{Times, bucket},
 };
 use crate::words::{duration, exact};
@@ -15,6 +17,16 @@ pub(super) struct Section {
     pub(super) title: &'static str,
     pub(super) sentences: Vec<String>,
     pub(super) tables: Vec<Table>,
+    /// What there is to say of some of it, below the tables.
+    pub(super) cards: Vec<Card>,
+}
+
+/// What there is to say of one thing.
+pub(super) struct Card {
+    pub(super) title: String,
+    /// Titles, each with what is said under it.
+    pub(super) parts: Vec<(&'static str, Vec<String>)>,
+    pub(super) table: Option<Table>,
 }
 
 /// A table.
@@ -46,8 +58,8 @@ const fn number(title: &'static str) -> Column {
 /// All sections that have something to say.
 pub(super) fn sections(document: &Document) -> Vec<Section> {
     let all = [
+        findings::section_of(document),
         rates(document),
-        findings(document),
         timeline(document),
         resent(document),
         neighbours(document),
@@ -59,7 +71,7 @@ pub(super) fn sections(document: &Document) -> Vec<Section> {
     ];
     let mut all: Vec<Section> = all.into_iter().filter(Section::says_something).collect();
     let is_of_one_namespace = is_of_one_namespace(&all);
-    for table in all.iter_mut().flat_map(|section| &mut section.tables) {
+    for table in all.iter_mut().flat_map(Section::tables_mut) {
         if is_of_one_namespace {
             table.leave_out(NETNS);
         }
@@ -80,6 +92,10 @@ fn is_of_one_namespace(sections: &[Section]) -> bool {
 impl Section {
     fn says_something(&self) -> bool {
         !self.sentences.is_empty() || !self.tables.is_empty()
+    }
+
+    fn tables_mut(&mut self) -> impl Iterator<Item = &mut Table> {
+        self.tables.iter_mut().chain(self.cards.iter_mut().filter_map(|card| card.table.as_mut()))
     }
 }
 
@@ -111,7 +127,7 @@ impl Table {
 
 fn section(id: &'static str, title: &'static str, tables: Vec<Table>) -> Section {
     let tables = tables.into_iter().filter(|table| !table.rows.is_empty()).collect();
-    Section { id, title, sentences: Vec::new(), tables }
+    Section { id, title, sentences: Vec::new(), tables, cards: Vec::new() }
 }
 
 fn table(columns: &[Column], rows: Vec<Vec<String>>, more: u64) -> Table {
@@ -126,43 +142,6 @@ fn ranked<T>(
 ) -> Table {
     let rows = ranking.rows.iter().map(row).collect();
     Table { caption: caption.map(str::to_owned), ..table(columns, rows, ranking.more) }
-}
-
-fn findings(document: &Document) -> Section {
-    let times = Times::of(document);
-    let columns = [
-        words("severity"),
-        words("node"),
-        words("who"),
-        words("what"),
-        words("seen (UTC)"),
-        words("at the end"),
-    ];
-    let rows = document.findings.iter().map(|finding| finding_row(times, finding)).collect();
-    let mut section = section("findings", "What stands out", vec![table(&columns, rows, 0)]);
-    let columns = [words("time (UTC)"), words("type"), words("event")];
-    for finding in document.findings.iter().filter(|finding| !finding.evidence.is_empty()) {
-        let evidence = finding.evidence.iter();
-        let rows = evidence.map(|one| vec![times.exact(one.time), one.kind.to_owned(), one.text.clone()]);
-        let caption = Some(format!("{} {}: {}", finding.mark, finding.who, finding.what));
-        let rows = rows.collect();
-        section.tables.push(Table { caption, ..table(&columns, rows, finding.more_evidence) });
-    }
-    if document.findings.is_empty() && document.span.is_some() {
-        section.sentences.push("Nothing.".to_owned());
-    }
-    section
-}
-
-fn finding_row(times: Times, finding: &Finding) -> Vec<String> {
-    vec![
-        format!("{}\u{a0}{}", finding.mark, finding.severity),
-        finding.node.clone().unwrap_or_default(),
-        finding.who.clone(),
-        finding.what.clone(),
-        finding.span.map(|span| times.span(span)).unwrap_or_default(),
-        finding.status.to_owned(),
-    ]
 }
 
 fn rates(document: &Document) -> Section {

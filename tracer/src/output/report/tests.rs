@@ -1,5 +1,6 @@
 //! Whole reports.
 
+mod findings;
 mod markup;
 
 use tracer_common::counters::KindCounters;
@@ -146,7 +147,7 @@ fn everything_of_several_nodes_names_its_node() {
     });
     let resent = (0..20).map(|turn| {
         let told = fixture::retransmit(RetransmitKind::Syn, "10.0.0.1:4242", "10.0.0.2:80");
-        of(turn % 2, 2_000 + turn as u64, Body::Retransmit(told))
+        of(turn % 2, 2_000 + 500 * turn as u64, Body::Retransmit(told))
     });
     let mut report = report(named.chain(resent));
     report.note_clocks(["node-a and node-b overlap".to_owned()]);

@@ -12,6 +12,21 @@ pub(super) fn joined(parts: &[String]) -> String {
     }
 }
 
+/// A sentence in its parts, and which of them are commands: those stand between backquotes.
+pub(super) fn with_commands(sentence: &str) -> Vec<(bool, &str)> {
+    let mut parts = Vec::new();
+    let mut rest = sentence;
+    while let Some((before, (command, after))) =
+        rest.split_once('`').and_then(|(before, after)| Some((before, after.split_once('`')?)))
+    {
+        parts.extend([(false, before), (true, command)]);
+        rest = after;
+    }
+    parts.push((false, rest));
+    parts.retain(|(_, part)| !part.is_empty());
+    parts
+}
+
 /// Date and time in UTC, to the second: `2026-06-09 10:14:07`.
 pub(super) fn time(moment: Moment) -> String {
     wall(moment).strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -76,11 +91,28 @@ fn wall(moment: Moment) -> jiff::Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use super::{Times, bucket, joined};
+    use super::{Times, bucket, joined, with_commands};
     use crate::{
         output::report::document::{Extent, Moment},
         state::fixture::at,
     };
+
+    #[test]
+    fn commands_stand_between_backquotes() {
+        for (sentence, expected) in [
+            ("none", vec![(false, "none")]),
+            ("", vec![]),
+            ("`one`", vec![(true, "one")]),
+            (
+                "do `a b`, then `c`.",
+                vec![(false, "do "), (true, "a b"), (false, ", then "), (true, "c"), (false, ".")],
+            ),
+            ("an `open one", vec![(false, "an `open one")]),
+            ("`` nothing", vec![(false, " nothing")]),
+        ] {
+            assert_eq!(with_commands(sentence), expected, "{sentence}");
+        }
+    }
 
     #[test]
     fn lists_and_buckets_read_well() {

@@ -1,6 +1,10 @@
 //! What events of a session are told together.
 
-use std::net::IpAddr;
+use std::{
+    hash::{Hash, Hasher},
+    net::IpAddr,
+    ptr,
+};
 
 use tracer_common::{hook::HookId, record::RecordKind};
 
@@ -34,12 +38,36 @@ impl Importance {
 }
 
 /// What the events of an entry have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(super) struct Topic {
     netns: Netns,
     kind: RecordKind,
     word: &'static str,
     about: About,
+    /// Follows from the kind and the word.
+    importance: Importance,
+}
+
+impl PartialEq for Topic {
+    /// Every event asks. Most words are the same place of the program, and no comparison is needed then.
+    fn eq(&self, other: &Self) -> bool {
+        let Self { netns, kind, word, about, importance: _ } = self;
+        (*netns, *kind) == (other.netns, other.kind)
+            && (ptr::eq(*word, other.word) || *word == other.word)
+            && *about == other.about
+    }
+}
+
+impl Eq for Topic {}
+
+impl Hash for Topic {
+    /// Few words say different things of the same address in the same namespace.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { netns, kind, word, about, importance: _ } = self;
+        netns.hash(state);
+        state.write_usize(((*kind as usize) << 8) + word.len());
+        about.hash(state);
+    }
 }
 
 /// What an entry is about, coarser than a flow: three thousand callers of one dead address are one entry.
@@ -59,7 +87,7 @@ enum About {
 impl Topic {
     /// The topic of all others like it.
     pub(super) fn of_others(&self) -> Self {
-        Self { netns: self.netns, kind: self.kind, word: self.word, about: About::Others }
+        Self { about: About::Others, ..*self }
     }
 
     /// Whether it is of all for which there was no room.
@@ -124,32 +152,20 @@ impl Topic {
             | Body::NeighbourEntry(_)
             | Body::Ruleset(_) => return None,
         };
-        Some(Self { netns: event.netns, kind: body.kind(), word, about })
+        let kind = body.kind();
+        let importance = match body {
+            Body::Retransmit(_) => Importance::Resent,
+            Body::Conntrack(decision) if decision.event.is_failure() => Importance::Fault,
+            Body::Conntrack(_) => Importance::Usual,
+            Body::Ipvs(_) if word == USUAL_REUSE => Importance::Usual,
+            _ => of_kind(kind),
+        };
+        Some(Self { netns: event.netns, kind, word, about, importance })
     }
 
     /// How much it tells.
     pub(super) fn importance(&self) -> Importance {
-        match self.kind {
-            RecordKind::Retransmit => Importance::Resent,
-            RecordKind::Conntrack => {
-                let event = ConntrackEvent::ALL.into_iter().find(|event| event.name() == self.word);
-                if event.is_some_and(ConntrackEvent::is_failure) {
-                    Importance::Fault
-                } else {
-                    Importance::Usual
-                }
-            }
-            RecordKind::Ipvs if self.word == USUAL_REUSE => Importance::Usual,
-            RecordKind::Ipvs
-            | RecordKind::Neighbour
-            | RecordKind::Icmp
-            | RecordKind::Duplicate
-            | RecordKind::ConntrackCounters => Importance::Fault,
-            RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock | RecordKind::Gap => {
-                Importance::Frame
-            }
-            _ => Importance::Change,
-        }
+        self.importance
     }
 
     /// A pause after which the next such event is told anew, nanoseconds; `None` if each is told for itself.
@@ -157,11 +173,26 @@ impl Topic {
         /// A connection's attempts come at growing distances, and what goes wrong comes again.
         const FAULT_PAUSE_NS: u64 = 30_000_000_000;
         const PAUSE_NS: u64 = 5_000_000_000;
-        match self.importance() {
+        match self.importance {
             Importance::Frame if self.kind == RecordKind::Marker => None,
             Importance::Frame | Importance::Change => Some(PAUSE_NS),
             Importance::Fault | Importance::Resent | Importance::Usual => Some(FAULT_PAUSE_NS),
         }
+    }
+}
+
+/// How much events of a kind tell, whatever they say.
+fn of_kind(kind: RecordKind) -> Importance {
+    match kind {
+        RecordKind::Ipvs
+        | RecordKind::Neighbour
+        | RecordKind::Icmp
+        | RecordKind::Duplicate
+        | RecordKind::ConntrackCounters => Importance::Fault,
+        RecordKind::Marker | RecordKind::HookStatus | RecordKind::Clock | RecordKind::Gap => {
+            Importance::Frame
+        }
+        _ => Importance::Change,
     }
 }
 

@@ -6,10 +6,13 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
+use rustc_hash::FxHashMap;
+
 use super::{
-    super::{Exactness, TableCount, Tally},
+    super::{Exactness, RepeatedRule, TableCount, Tally},
     Info,
     layout::{EXTENSION_HEAD_BYTES, EXTENSION_NAME, Kind, u16_at, u32_at},
+    text,
 };
 
 /// The bytes are no entries of the table.
@@ -18,6 +21,9 @@ pub(super) struct Damaged;
 
 /// The name of targets that mark the head of a chain and the end of the table (`XT_ERROR_TARGET`).
 const ERROR: &[u8] = b"ERROR";
+
+/// Users' chains known by name, at most.
+const CHAINS: usize = 65_536;
 
 /// On the way through a table.
 pub(super) struct Walk<'a> {
@@ -28,8 +34,12 @@ pub(super) struct Walk<'a> {
     next: usize,
     /// Entries behind.
     passed: u32,
-    /// The entry before, which is a rule unless its chain ends here.
+    /// The hash of the entry before, which is a rule unless its chain ends here.
     pending: Option<u64>,
+    /// That entry.
+    pending_entry: Vec<u8>,
+    /// Users' chains by where their first entry is, as far as kept: rules jump there.
+    chains: FxHashMap<usize, Vec<u8>>,
     tally: Tally,
     hashing: RandomState,
 }
@@ -43,6 +53,8 @@ impl<'a> Walk<'a> {
             next: 0,
             passed: 0,
             pending: None,
+            pending_entry: Vec::new(),
+            chains: FxHashMap::default(),
             tally: Tally::new(),
             hashing: RandomState::new(),
         }
@@ -85,7 +97,11 @@ impl<'a> Walk<'a> {
         if name == ERROR {
             self.pending = None;
             if self.next + entry.len() < self.size {
-                self.tally.enter(until_zero(&target[EXTENSION_HEAD_BYTES..]));
+                let chain = until_zero(&target[EXTENSION_HEAD_BYTES..]);
+                self.tally.enter(chain);
+                if self.chains.len() < CHAINS {
+                    self.chains.insert(self.next + entry.len(), chain.to_vec());
+                }
             }
             return Ok(());
         }
@@ -94,9 +110,11 @@ impl<'a> Walk<'a> {
             self.tally.enter(chain.as_bytes());
         }
         if let Some(before) = self.pending.take() {
-            self.tally.rule(before);
+            self.tally.rule(before, &self.pending_entry);
         }
         self.pending = Some(self.hash(entry, target_at, name));
+        self.pending_entry.clear();
+        self.pending_entry.extend_from_slice(entry);
         Ok(())
     }
 
@@ -118,7 +136,13 @@ impl<'a> Walk<'a> {
     /// The table's numbers. Entries that were not reached count as rules: few of them are heads or ends of chains.
     pub(super) fn finish(mut self, table: Vec<u8>, exactness: Exactness) -> TableCount {
         self.tally.unseen_elsewhere(self.kind.entries(self.info).saturating_sub(self.passed));
-        self.tally.finish(self.kind.family, table, None, exactness)
+        let repeated = self.tally.take_most().and_then(|most| {
+            let text = text::of(self.kind, &most.chain, &most.rule, |offset| {
+                self.chains.get(&offset).map(Vec::as_slice)
+            })?;
+            Some(RepeatedRule { text, count: most.count })
+        });
+        TableCount { repeated, ..self.tally.finish(self.kind.family, table, None, exactness) }
     }
 }
 

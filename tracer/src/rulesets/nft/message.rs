@@ -20,6 +20,11 @@ impl<'a> Message<'a> {
         Some(Self { family: header[0], attributes })
     }
 
+    /// All attributes, as they came.
+    pub(super) fn content(&self) -> &'a [u8] {
+        self.attributes
+    }
+
     /// All attributes.
     pub(super) fn attributes(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
         attributes(self.attributes)

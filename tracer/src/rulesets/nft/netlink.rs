@@ -45,7 +45,7 @@ impl Netlink {
         });
         self.0.dump_while(
             &request,
-            || !deadline.is_over(),
+            |has_changed| deadline.goes_on(has_changed),
             |message| {
                 if let Some(message) = Message::of(message.payload) {
                     take(&message);

@@ -6,16 +6,16 @@ use super::message::{Message, big_endian, content, name};
 use crate::netlink::attributes;
 
 /// Attributes of a rule (`enum nft_rule_attributes`) that make it what it is. The others say where it stands.
-mod attribute {
-    pub(super) const EXPRESSIONS: u16 = 4;
-    pub(super) const COMPATIBILITY: u16 = 5;
+pub(super) mod attribute {
+    pub(in super::super) const EXPRESSIONS: u16 = 4;
+    pub(in super::super) const COMPATIBILITY: u16 = 5;
     /// Comments, among others.
-    pub(super) const USER_DATA: u16 = 7;
+    pub(in super::super) const USER_DATA: u16 = 7;
 }
 
 /// Attributes of an expression (`enum nft_expr_attributes`).
-const EXPRESSION_NAME: u16 = 1;
-const EXPRESSION_DATA: u16 = 2;
+pub(super) const EXPRESSION_NAME: u16 = 1;
+pub(super) const EXPRESSION_DATA: u16 = 2;
 
 /// Attributes on the way to the chain a rule jumps to (`enum nft_immediate_attributes`, `nft_data_attributes` and
 /// `nft_verdict_attributes`).

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Write},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -208,15 +208,15 @@ impl Part {
         self.chunk_records.iter().sum::<u64>() + self.pending.1
     }
 
-    /// What tells the file from another that may have its name later.
-    pub(super) fn metadata(&self) -> io::Result<Metadata> {
-        self.file.metadata()
+    /// What tells the file from another that may have its name later; nothing if its file system does not say.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.file.metadata().ok().as_ref().map(Identity::from)
     }
 }
 
 /// Deletes a file that this recording made, if that is still what has its name.
-pub(super) fn delete(path: &Path, made: &Metadata) {
-    match Identity::from(made).remove(path) {
+pub(super) fn delete(path: &Path, made: Identity) {
+    match made.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             log::warn!("cannot delete the old part {}: {error}", path.display());
         }

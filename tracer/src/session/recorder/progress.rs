@@ -7,10 +7,13 @@ use std::{
 };
 
 use super::Rotation;
+use crate::owned::Identity;
 
 /// Whether it is going on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
+    /// The file is being made, and what comes waits.
+    Opening,
     /// What comes is written.
     #[default]
     Writing,
@@ -18,6 +21,15 @@ pub enum Condition {
     Waiting(String),
     /// It has ended before it was finished; why.
     Ended(String),
+    /// It never began, for the file could not be made; why.
+    Refused(String),
+}
+
+impl Condition {
+    /// Whether nothing is written any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Ended(_) | Self::Refused(_))
+    }
 }
 
 /// How a recording goes.
@@ -45,6 +57,8 @@ pub(super) struct Shared(Mutex<Progress>);
 struct Progress {
     began: Instant,
     path: PathBuf,
+    /// What tells the file from another that may have its name later, once it is made.
+    file: Option<Identity>,
     part: u32,
     part_began: Instant,
     /// Bytes of the parts before.
@@ -57,18 +71,20 @@ struct Progress {
 }
 
 impl Shared {
+    /// Of a file that is being made.
     pub(super) fn new(path: PathBuf) -> Self {
         let now = Instant::now();
         Self(Mutex::new(Progress {
             began: now,
             path,
+            file: None,
             part: 1,
             part_began: now,
             bytes_before: 0,
             part_bytes: 0,
             prologue_bytes: 0,
             lost_records: 0,
-            condition: Condition::Writing,
+            condition: Condition::Opening,
         }))
     }
 
@@ -97,6 +113,19 @@ impl Shared {
         let is_full = rotation.max_bytes.is_some_and(|limit| progress.part_bytes >= limit) && has_grown;
         let is_old = rotation.max_time.is_some_and(|limit| progress.part_began.elapsed() >= limit);
         progress.part == part && progress.condition == Condition::Writing && (is_full || is_old)
+    }
+
+    /// The first file is made.
+    pub(super) fn opened(&self, path: &Path, file: Option<Identity>) {
+        let mut progress = self.lock();
+        path.clone_into(&mut progress.path);
+        progress.file = file;
+        progress.condition = Condition::Writing;
+    }
+
+    /// The file that was made first.
+    pub(super) fn file(&self) -> Option<Identity> {
+        self.lock().file
     }
 
     /// So many bytes of the part are written; with its prologue, if that has been all.
@@ -130,5 +159,9 @@ impl Shared {
 
     pub(super) fn end(&self, reason: String) {
         self.lock().condition = Condition::Ended(reason);
+    }
+
+    pub(super) fn refuse(&self, reason: String) {
+        self.lock().condition = Condition::Refused(reason);
     }
 }

@@ -51,6 +51,8 @@ struct Inner {
     messages: VecDeque<Message>,
     bytes: usize,
     is_closed: bool,
+    /// Nobody waits any longer for a disk that has no room.
+    is_left: bool,
     /// Nobody takes anything any more.
     is_abandoned: bool,
 }
@@ -112,22 +114,29 @@ impl Queue {
         }
     }
 
-    /// Waits until a moment, or until it is closed; whether it is.
-    pub(super) fn is_closed_by(&self, until: Instant) -> bool {
+    /// Waits until a moment, or until it is left; whether it is.
+    pub(super) fn is_left_by(&self, until: Instant) -> bool {
         let mut inner = self.lock();
-        while !inner.is_closed {
+        while !inner.is_left {
             let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
             else {
                 break;
             };
             inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        inner.is_closed
+        inner.is_left
     }
 
     /// Nothing will come any more.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Nothing will come any more, and what the disk does not take soon is given up.
+    pub(super) fn leave(&self) {
+        let mut inner = self.lock();
+        (inner.is_closed, inner.is_left) = (true, true);
         self.changed.notify_one();
     }
 

@@ -20,6 +20,8 @@ use crate::{
     session::{SessionReader, Standing},
 };
 
+mod begin;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A marker with as many bytes that do not compress.

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    fs::Metadata,
     io,
     path::PathBuf,
     sync::Arc,
@@ -10,68 +9,119 @@ use std::{
 };
 
 use super::{
-    names::Names,
+    count,
+    disk::{Disk, Ended},
     part::{Part, Prologue, delete},
     progress::Shared,
     queue::{Message, Popped, Queue},
 };
-use crate::session::CreateError;
+use crate::{
+    block::Block,
+    decode::{records, split_record},
+    history::Kept,
+    owned::Identity,
+};
 
 /// How long a record waits for its frame to end. With what the program takes before, it is in the file within a second.
 const FRAME_INTERVAL: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 800 });
 
-/// How often a full disk is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// How much time the records of a frame are about that were kept before.
+const KEPT_FRAME_NS: u64 = 1_000_000_000;
+
+/// What the thread begins with.
+pub(super) enum First {
+    /// A file that was made.
+    Made(Box<Part>),
+    /// One that the thread makes.
+    ToMake(Prologue),
+}
+
+/// All there is to do for the thread.
+pub(super) struct Task {
+    pub(super) disk: Disk,
+    pub(super) first: First,
+    /// What goes before the blocks of the queue.
+    pub(super) kept: Option<Kept>,
+    pub(super) max_files: Option<u32>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Task {
+    /// Writes until the queue is closed, or nothing can be written any more.
+    pub(super) fn run(self) {
+        let Self { mut disk, first, kept, max_files, queue, shared } = self;
+        let mut kept = kept.map(Kept::blocks).into_iter().flatten();
+        let made = match first {
+            First::Made(part) => Ok(*part),
+            First::ToMake(prologue) => disk.make(1, &prologue),
+        };
+        let part = match made {
+            Ok(part) => part,
+            Err(Ended(reason)) => {
+                shared.lose(queue.abandon() + kept.map(|block| count(&block)).sum::<u64>());
+                return shared.refuse(reason);
+            }
+        };
+        shared.opened(part.path(), part.identity());
+        let mut worker =
+            Worker { disk, max_files, part, number: 1, finished: VecDeque::new(), queue, shared };
+        if let Err(Ended(reason)) = worker.write(&mut kept) {
+            let lost = worker.queue.abandon() + worker.part.give_up();
+            worker.shared.lose(lost + kept.map(|block| count(&block)).sum::<u64>());
+            worker.shared.end(reason);
+        }
+    }
+}
 
 /// Takes blocks from the queue and writes them, part by part.
-pub(super) struct Worker {
-    names: Names,
-    force: bool,
+struct Worker {
+    disk: Disk,
     max_files: Option<u32>,
     part: Part,
     number: u32,
     /// Parts that are finished and not deleted.
-    finished: VecDeque<(PathBuf, Metadata)>,
+    finished: VecDeque<(PathBuf, Identity)>,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
-    /// Whether nothing comes any more, and the attempt under way is the last.
-    is_leaving: bool,
 }
 
-/// Why no more is written.
-struct Ended(String);
-
 impl Worker {
-    pub(super) fn new(
-        names: Names,
-        force: bool,
-        max_files: Option<u32>,
-        part: Part,
-        queue: &Arc<Queue>,
-        shared: &Arc<Shared>,
-    ) -> Self {
-        let (queue, shared) = (Arc::clone(queue), Arc::clone(shared));
-        let finished = VecDeque::new();
-        Self { names, force, max_files, part, number: 1, finished, queue, shared, is_leaving: false }
-    }
-
-    /// Writes until the queue is closed, or nothing can be written any more.
-    pub(super) fn run(mut self) {
-        let written = self.write_all().and_then(|()| self.finish_part());
-        if let Err(Ended(reason)) = written {
-            self.shared.lose(self.queue.abandon() + self.part.give_up());
-            self.shared.end(format!("{}: {reason}", self.part.path().display()));
-        }
-    }
-
-    fn write_all(&mut self) -> Result<(), Ended> {
+    fn write(&mut self, kept: &mut dyn Iterator<Item = Block>) -> Result<(), Ended> {
         self.drain()?;
         self.shared.written(self.part.bytes(), true);
+        self.write_kept(kept)?;
+        self.write_queue()?;
+        self.finish_part()
+    }
+
+    /// Writes what was kept before. It came at other times than now, and frames are as long by its own.
+    fn write_kept(&mut self, kept: &mut dyn Iterator<Item = Block>) -> Result<(), Ended> {
+        let mut end_ns = 0;
+        for Block(mut rest) in kept {
+            while let Some((first, ..)) = split_record(&rest) {
+                if first.time_ns >= end_ns {
+                    end_ns = first.time_ns.saturating_add(KEPT_FRAME_NS);
+                    self.part.end_frame().map_err(|error| self.ended(&error))?;
+                }
+                let length: usize = records(&rest)
+                    .take_while(|(header, _)| header.time_ns < end_ns)
+                    .map(|(_, record)| record.len())
+                    .sum();
+                let run = Block(rest.split_to(length));
+                self.part.append(&run, count(&run)).map_err(|error| self.ended(&error))?;
+            }
+            self.drain()?;
+        }
+        Ok(())
+    }
+
+    fn write_queue(&mut self) -> Result<(), Ended> {
         let mut next_frame = Instant::now() + FRAME_INTERVAL;
         loop {
             match self.queue.pop(next_frame) {
                 Popped::Message(Message::Block(block, records)) => {
-                    self.part.append(&block, records).map_err(|error| Ended(error.to_string()))?;
+                    self.part.append(&block, records).map_err(|error| self.ended(&error))?;
                 }
                 Popped::Message(Message::NextPart(prologue)) => self.next_part(&prologue)?,
                 Popped::Nothing => {}
@@ -79,8 +129,8 @@ impl Worker {
             }
             if Instant::now() >= next_frame {
                 next_frame = Instant::now() + FRAME_INTERVAL;
-                self.part.end_frame().map_err(|error| Ended(error.to_string()))?;
-                self.part.check_name().map_err(|error| Ended(error.to_string()))?;
+                let ended = self.part.end_frame().and_then(|()| self.part.check_name());
+                ended.map_err(|error| self.ended(&error))?;
             }
             self.drain()?;
         }
@@ -93,7 +143,7 @@ impl Worker {
                 Ok(()) => self.shared.written(self.part.bytes(), false),
                 Err(error) => {
                     self.wait_for_room(&error)?;
-                    self.part.check_name().map_err(|error| Ended(error.to_string()))?;
+                    self.part.check_name().map_err(|error| self.ended(&error))?;
                 }
             }
         }
@@ -102,7 +152,7 @@ impl Worker {
 
     /// Finishes the part with its index.
     fn finish_part(&mut self) -> Result<(), Ended> {
-        self.part.end().map_err(|error| Ended(error.to_string()))?;
+        self.part.end().map_err(|error| self.ended(&error))?;
         self.drain()?;
         self.part.sync().or_else(|error| self.wait_for_room(&error))
     }
@@ -110,50 +160,28 @@ impl Worker {
     /// Finishes the part and goes on with the next, for which the oldest makes room.
     fn next_part(&mut self, prologue: &Prologue) -> Result<(), Ended> {
         self.finish_part()?;
-        if let Ok(metadata) = self.part.metadata() {
-            self.finished.push_back((self.part.path().to_owned(), metadata));
+        if let Some(identity) = self.part.identity() {
+            self.finished.push_back((self.part.path().to_owned(), identity));
         }
         let kept = self.max_files.map_or(usize::MAX, |files| files.saturating_sub(1) as usize);
         while self.finished.len() > kept {
-            if let Some((path, metadata)) = self.finished.pop_front() {
-                delete(&path, &metadata);
+            if let Some((path, identity)) = self.finished.pop_front() {
+                delete(&path, identity);
             }
         }
         self.number += 1;
-        let path = self.names.of_part(self.number);
-        self.part = loop {
-            match Part::create(&path, self.force, prologue) {
-                Ok(part) => break part,
-                Err(CreateError::Io { source, .. }) => self.wait_for_room(&source)?,
-                Err(error) => return Err(Ended(error.to_string())),
-            }
-        };
-        self.shared.next_part(&path);
+        self.part = self.disk.make(self.number, prologue)?;
+        self.shared.next_part(self.part.path());
         self.drain()?;
         self.shared.written(self.part.bytes(), true);
         Ok(())
     }
 
-    /// Waits a while before the next attempt, if the failure may pass and nobody wants to leave.
     fn wait_for_room(&mut self, error: &io::Error) -> Result<(), Ended> {
-        if !may_pass(error) {
-            return Err(Ended(error.to_string()));
-        }
-        self.shared.wait(error.to_string());
-        if self.queue.is_closed_by(Instant::now() + RETRY_INTERVAL) {
-            // Once more, and no longer.
-            if std::mem::replace(&mut self.is_leaving, true) {
-                return Err(Ended(error.to_string()));
-            }
-        }
-        Ok(())
+        self.disk.wait_for_room(&self.part.path().display().to_string(), error)
     }
-}
 
-/// Whether a later attempt may succeed: somebody makes room.
-fn may_pass(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ENOSPC | libc::EDQUOT | libc::EAGAIN | libc::ENOMEM | libc::ENOBUFS)
-    )
+    fn ended(&self, error: &io::Error) -> Ended {
+        Ended(format!("{}: {error}", self.part.path().display()))
+    }
 }

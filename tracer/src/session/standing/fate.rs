@@ -4,9 +4,9 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use tracer_common::record::{
     AddressRecord, ClockRecord, ConntrackCountersRecord, ContainerRecord, FactsRecord, HookStatusRecord,
     IpvsChangeRecord, IpvsDestinationRecord, IpvsServiceKey, IpvsServiceRecord, LinkRecord, NamespaceRecord,
-    NeighbourEntryRecord, NeighbourRecord, OwnerRecord, Record, RecordHeader, RecordKind, RuleRecord,
-    RulesetRecord, StatsRecord, SysctlRecord, TranslationRecord, change, clock_why, ipvs_change_kind,
-    ipvs_listed_why, ruleset_flag,
+    NeighbourEntryRecord, NeighbourRecord, NodeRecord, OwnerRecord, Record, RecordHeader, RecordKind,
+    RuleRecord, RulesetRecord, StatsRecord, SysctlRecord, TranslationRecord, change, clock_why,
+    ipvs_change_kind, ipvs_listed_why, ruleset_flag,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -83,6 +83,13 @@ fn clock(header: RecordHeader, record: &[u8]) -> Option<Fate> {
     let (mut clock, _) = read::<ClockRecord>(record)?;
     (clock.why, clock.step_ns, clock.suspended_ns) = (clock_why::START, 0, 0);
     Some(Fate::Holds(RecordKind::Clock, Identity::of_node(header, &[]), with(header, &clock, &[])))
+}
+
+/// A clock's record with the wall clock as a node's record has it.
+pub(super) fn clock_by_node(clock: &[u8], node: &[u8]) -> Option<Bytes> {
+    let ((clock, _), (node, _)) = (read::<ClockRecord>(clock)?, read::<NodeRecord>(node)?);
+    let clock = ClockRecord { wall_minus_boot_ns: node.wall_minus_boot_ns, ..clock };
+    Some(with(clock.header, &clock, &[]))
 }
 
 /// Known by their first: a record takes the place of the one that told the same before.

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tracer_common::record::{
     AddressRecord, ClockRecord, GapRecord, HookStatusRecord, IpvsChangeRecord, IpvsDestinationRecord,
-    IpvsServiceKey, IpvsServiceRecord, LinkRecord, NamespaceRecord, NeighbourEntryRecord, NeighbourRecord,
-    NodeRecord, OwnerRecord, ReadyRecord, Record, RecordHeader, RecordKind, RetransmitRecord, RulesetRecord,
-    StatsRecord, SysctlRecord, change, clock_why, ipvs_change_kind, ipvs_listed_why, ruleset_flag,
+    IpvsServiceKey, IpvsServiceRecord, LinkRecord, MarkerRecord, NamespaceRecord, NeighbourEntryRecord,
+    NeighbourRecord, NodeRecord, OwnerRecord, ReadyRecord, Record, RecordHeader, RecordKind,
+    RetransmitRecord, RulesetRecord, StatsRecord, SysctlRecord, change, clock_why, ipvs_change_kind,
+    ipvs_listed_why, ruleset_flag,
 };
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
@@ -106,6 +107,31 @@ fn what_others_depend_on_comes_first_and_the_rest_in_the_order_of_time() {
     // A clock that was set once is told as it stands, and not as set again.
     let Body::Clock(clock) = &held(&blocks)[1].1 else { panic!() };
     assert_eq!((clock.step_ns, Body::Clock(*clock).is_snapshot()), (0, true));
+}
+
+#[test]
+fn a_part_alone_tells_the_times_of_the_whole() {
+    let node = |time_ns, wall_minus_boot_ns| {
+        told(time_ns, &NodeRecord { wall_minus_boot_ns, ..NodeRecord::default() }, "6.1\nhost")
+    };
+    let clock = |time_ns, wall_minus_boot_ns| {
+        told(time_ns, &ClockRecord { wall_minus_boot_ns, ..ClockRecord::default() }, "")
+    };
+    let marker = || told(50, &MarkerRecord::default(), "now");
+    let wall_ns = |records: &[Bytes]| events(records).last().map(|event| event.time.wall_ns);
+    // What was told of the wall clock before the part begins.
+    for before in [
+        vec![node(10, 1_000), clock(10, 1_005)],
+        vec![node(10, 1_000), clock(10, 1_005), node(20, 1_001), node(30, 1_002)],
+        // It was set.
+        vec![node(10, 1_000), clock(10, 1_005), node(20, 1_001), clock(25, 9_000)],
+        vec![node(10, 1_000), clock(10, 1_005), clock(25, 9_000), node(30, 9_003)],
+        vec![clock(10, 1_005)],
+    ] {
+        let whole: Vec<Bytes> = before.iter().chain([&marker()]).map(|block| block.0.clone()).collect();
+        let part: Vec<Bytes> = standing(&before).records().into_iter().chain([marker().0]).collect();
+        assert_eq!(wall_ns(&part), wall_ns(&whole), "{before:?}");
+    }
 }
 
 #[test]

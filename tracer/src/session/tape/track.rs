@@ -21,6 +21,11 @@ impl Part {
     /// Opens a file and reads its beginning.
     pub(super) fn open(path: PathBuf) -> Result<Self, TapeError> {
         let file = SessionFile::open(&path)?;
+        Self::of(file, path)
+    }
+
+    /// The same of a file that is open.
+    pub(super) fn of(file: SessionFile, path: PathBuf) -> Result<Self, TapeError> {
         let opening = Opening::of(&file)?;
         Ok(Self { path, file, opening })
     }

@@ -263,10 +263,9 @@ impl Scope {
     }
 
     fn has_decision(&self, netns: Netns, decided: &Ipvs) -> bool {
-        let service = ServiceKey::of(netns, decided);
         match self.subject {
-            Subject::Service(key) => service == key,
-            Subject::Real(key) => RealKey { service, address: decided.real } == key,
+            Subject::Service(key) => key.covers(netns, decided),
+            Subject::Real(key) => key.covers(netns, decided),
             _ => {
                 let dialled = Endpoints {
                     source: decided.client,

@@ -1,20 +1,33 @@
-//! Where a subject's row stands: a table that is sorted anew with every event must not put another row under the
+//! Where a row stands: a table that is sorted anew with every event must not put another row under the
 //! selection.
 
 use super::{CONNTRACK_MEASURES, FLOW_MEASURES, Measure, NEIGHBOUR_MEASURES, SERVICE_MEASURES, hooks};
 use crate::{
     state::{RealKey, Service, ServiceKey, State},
-    tui::model::{Screen, Subject},
+    tui::{
+        model::{Screen, Subject},
+        opened::Target,
+    },
 };
 
-/// The row of a screen that is about a subject, as [`subject`](super::subject) would tell; `None` if there is none. The
+/// The row of a screen that opens something, as [`target`](super::target) would tell; `None` if there is none. The
 /// timeline has many rows about each.
 pub(in crate::tui) fn position(
     state: &State,
     screen: Screen,
     measure: usize,
-    subject: Subject,
+    target: &Target,
 ) -> Option<usize> {
+    match target {
+        Target::Subject(subject) => position_of(state, screen, measure, *subject),
+        Target::Finding(key) if screen == Screen::Overview => {
+            state.findings.listed().iter().position(|row| row.finding.is(key.0, &key.1))
+        }
+        Target::Finding(_) => None,
+    }
+}
+
+fn position_of(state: &State, screen: Screen, measure: usize, subject: Subject) -> Option<usize> {
     match (screen, subject) {
         (Screen::Retransmits, Subject::Flow(key)) => {
             place(state, state.flows.iter(), &key, &FLOW_MEASURES, measure)
@@ -24,9 +37,6 @@ pub(in crate::tui) fn position(
         }
         (Screen::Conntrack, Subject::Flow(key)) => {
             place(state, state.conntrack.entries.iter(), &key, &CONNTRACK_MEASURES, measure)
-        }
-        (Screen::Overview, _) => {
-            state.findings.all().iter().position(|finding| finding.subject == Some(subject))
         }
         (Screen::Ipvs, Subject::Service(key)) => {
             state.ipvs.services.get(&key)?;
@@ -81,23 +91,20 @@ mod tests {
         state::fixture::busy,
         tui::{
             model::Screen,
-            rows::{count, measures, subject},
+            rows::{count, measures, target},
         },
     };
 
     #[test]
-    fn every_row_is_found_by_its_subject() {
+    fn every_row_is_found_by_what_it_opens() {
         let state = busy();
         let mut found = 0;
         for screen in Screen::ALL.into_iter().filter(|&screen| screen != Screen::Timeline) {
             for measure in 0..measures(screen).len().max(1) {
                 for row in (0..count(&state, screen)).step_by(97).chain(0..9) {
-                    let Some(subject) = subject(&state, screen, measure, row) else { continue };
-                    assert_eq!(
-                        position(&state, screen, measure, subject),
-                        Some(row),
-                        "{screen:?} {subject:?}"
-                    );
+                    let Some(target) = target(&state, screen, measure, row) else { continue };
+                    let found_at = position(&state, screen, measure, &target);
+                    assert_eq!(found_at, Some(row), "{screen:?} {target:?}");
                     found += 1;
                 }
             }

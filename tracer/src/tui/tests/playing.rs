@@ -143,7 +143,7 @@ fn keys_go_to_other_moments() {
         (KeyCode::Char('['), none, 20.0),
         (KeyCode::Char(']'), none, 31.0),
         (KeyCode::Char('N'), shift, 10.0),
-        (KeyCode::Char('n'), none, 10.0),
+        (KeyCode::Char('n'), none, 60.0),
         (KeyCode::Char('0'), none, 10.0),
     ] {
         press(&mut model, code, modifiers);

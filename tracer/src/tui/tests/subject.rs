@@ -56,16 +56,17 @@ fn lines_lead_to_other_subjects_and_back() {
     let mut model = opened(flow(CLIENT_POD, CLIENT, VIRTUAL));
     press(&mut model, &[KeyCode::Down, KeyCode::Enter]);
     let real = RealKey { service: service(), address: Some(REAL.parse().unwrap()) };
-    assert_eq!(model.details.as_ref().map(|opened| opened.subject), Some(Subject::Real(real)));
+    assert_eq!(model.details.as_ref().map(|opened| opened.target.clone()), Some(Subject::Real(real).into()));
     press(&mut model, &[KeyCode::Enter]);
-    let place =
-        |model: &Model| model.details.as_ref().map(|opened| (opened.subject, opened.line, opened.depth()));
-    assert_eq!(place(&model), Some((Subject::Service(service()), 0, 2)));
+    let place = |model: &Model| {
+        model.details.as_ref().map(|opened| (opened.target.clone(), opened.line, opened.depth()))
+    };
+    assert_eq!(place(&model), Some((Subject::Service(service()).into(), 0, 2)));
     // The last line leads nowhere.
     press(&mut model, &[KeyCode::End, KeyCode::Enter, KeyCode::Esc]);
-    assert_eq!(place(&model), Some((Subject::Real(real), 0, 1)));
+    assert_eq!(place(&model), Some((Subject::Real(real).into(), 0, 1)));
     press(&mut model, &[KeyCode::Esc]);
-    assert_eq!(place(&model), Some((flow(CLIENT_POD, CLIENT, VIRTUAL), 1, 0)));
+    assert_eq!(place(&model), Some((flow(CLIENT_POD, CLIENT, VIRTUAL).into(), 1, 0)));
     press(&mut model, &[KeyCode::Esc]);
     assert_eq!(model.details, None);
 }

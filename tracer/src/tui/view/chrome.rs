@@ -76,8 +76,9 @@ fn recording(model: &Model) -> (String, Role) {
     match &status.condition {
         Condition::Writing if lost.is_empty() => (format!("REC {told}  "), Role::Good),
         Condition::Writing => (format!("REC {told}  "), Role::Bad),
+        Condition::Opening => (format!("REC OPENING {told}  "), Role::Warning),
         Condition::Waiting(_) => (format!("REC WAITS {told}  "), Role::Bad),
-        Condition::Ended(_) => (format!("REC ENDED {told}  "), Role::Bad),
+        Condition::Ended(_) | Condition::Refused(_) => (format!("REC ENDED {told}  "), Role::Bad),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use super::{Picture, overview::marker_mark};
+use super::{
+    Picture,
+    overview::{CLOSED, OPENED, marker_mark},
+};
 use crate::{
     event::Timestamp,
     history::{LandmarkKind, Replay},
@@ -59,17 +62,19 @@ impl Bar<'_> {
             .iter()
             .map(|landmark| (landmark.kind, self.cell(landmark.time)))
             .collect();
-        marks.sort_by(|one, other| {
-            (other.0 != LandmarkKind::Finding, other.0).cmp(&(one.0 != LandmarkKind::Finding, one.0))
-        });
+        let rank = |kind: LandmarkKind| match kind {
+            LandmarkKind::Finding => (0, None),
+            LandmarkKind::Closed => (1, None),
+            LandmarkKind::Marker(kind) => (2, Some(kind)),
+        };
+        marks.sort_by_key(|&(kind, _)| std::cmp::Reverse(rank(kind)));
         for (kind, cell) in marks {
-            match kind {
-                LandmarkKind::Finding => self.put(buffer, cell, "!", theme.style(Role::Bad)),
-                LandmarkKind::Marker(kind) => {
-                    let (letter, style) = marker_mark(theme, kind);
-                    self.put(buffer, cell, letter.encode_utf8(&mut [0; 4]), style);
-                }
-            }
+            let (letter, style) = match kind {
+                LandmarkKind::Finding => OPENED.styled(theme),
+                LandmarkKind::Closed => CLOSED.styled(theme),
+                LandmarkKind::Marker(kind) => marker_mark(theme, kind),
+            };
+            self.put(buffer, cell, letter.encode_utf8(&mut [0; 4]), style);
         }
         self.put(buffer, moment, "●", theme.style(Role::Title));
     }

@@ -3,8 +3,8 @@
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::tui::{
-    model::Subject,
-    text::{clip_end, width},
+    opened::Target,
+    text::{broken, clip_end, width},
     theme::{Role, Theme},
 };
 
@@ -16,7 +16,7 @@ pub(crate) struct Line {
     /// What is known, in parts that stay together.
     pub(crate) told: Vec<(String, Role)>,
     /// What Enter opens there.
-    pub(crate) opens: Option<Subject>,
+    pub(crate) opens: Option<Target>,
 }
 
 impl Line {
@@ -28,9 +28,13 @@ impl Line {
 
     /// The whole line as text.
     pub(crate) fn text(&self) -> String {
-        let label = Some(self.label.as_str()).filter(|label| !label.is_empty());
-        let told = self.told.iter().map(|(part, _)| part.as_str());
-        label.into_iter().chain(told).collect::<Vec<_>>().join("  ")
+        let label = Some(self.label.clone()).filter(|label| !label.is_empty());
+        label.into_iter().chain([self.told_text()]).collect::<Vec<_>>().join("  ")
+    }
+
+    /// It without its label.
+    pub(crate) fn told_text(&self) -> String {
+        self.told.iter().map(|(part, _)| part.as_str()).collect::<Vec<_>>().join("  ")
     }
 
     /// The same with another part.
@@ -42,8 +46,8 @@ impl Line {
 
     /// The same, and what it opens.
     #[must_use]
-    pub(crate) fn opening(mut self, subject: Subject) -> Self {
-        self.opens = Some(subject);
+    pub(crate) fn opening(mut self, target: impl Into<Target>) -> Self {
+        self.opens = Some(target.into());
         self
     }
 }
@@ -52,6 +56,9 @@ impl Line {
 const MARK_CELLS: usize = 2;
 /// Cells between label and parts, and between parts.
 const GAP: usize = 2;
+
+/// Cells by which a sentence that goes on below is indented.
+const INDENT: usize = 2;
 
 /// The cells the labels of these lines take.
 pub(crate) fn label_cells<'a>(lines: impl IntoIterator<Item = &'a Line>) -> usize {
@@ -71,10 +78,20 @@ pub(crate) fn rows(line: &Line, label_cells: usize, cells: usize) -> Vec<Vec<Pie
             rows.push(Vec::new());
             x = start;
         }
-        if let Some(row) = rows.last_mut() {
-            row.push((x, part, *role));
+        // A sentence goes on below, a little further in, so that the next line is told from it; what has no spaces is
+        // cut where it is drawn.
+        let room = cells.saturating_sub(start);
+        let indent = if width(part) > room { INDENT } else { 0 };
+        for (place, piece) in broken(part, room.saturating_sub(indent)).into_iter().enumerate() {
+            if place > 0 {
+                rows.push(Vec::new());
+                x = start + indent;
+            }
+            if let Some(row) = rows.last_mut() {
+                row.push((x, piece, *role));
+            }
+            x += width(piece) + GAP;
         }
-        x += width(part) + GAP;
     }
     rows
 }

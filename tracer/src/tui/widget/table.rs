@@ -15,7 +15,8 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    fn width(&self) -> usize {
+    /// Cells it takes if nothing is cut.
+    pub(crate) fn width(&self) -> usize {
         self.pieces.iter().map(|(text, _)| width(text)).sum()
     }
 

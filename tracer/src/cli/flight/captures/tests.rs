@@ -14,7 +14,7 @@ use crate::{
     decode::{Decoder, records},
     event::Body,
     history::Flight,
-    session::SessionReader,
+    session::{SessionReader, Standing},
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -33,6 +33,7 @@ fn block(second: u64) -> Block {
 struct Run {
     directory: TempDir,
     flight: Flight,
+    standing: Standing,
     captures: Captures,
     second: u64,
 }
@@ -42,7 +43,8 @@ impl Run {
         let directory = tempfile::tempdir().unwrap();
         let output = directory.path().join("run.tracer");
         let captures = Captures::new(output, 10 * SECOND_NS, 100 * SECOND_NS, most_files).unwrap();
-        Self { directory, flight: Flight::new(100 * SECOND_NS, 1 << 20), captures, second: 0 }
+        let (flight, standing) = (Flight::new(100 * SECOND_NS, 1 << 20), Standing::default());
+        Self { directory, flight, standing, captures, second: 0 }
     }
 
     fn go_on(&mut self, seconds: u64) {
@@ -50,19 +52,20 @@ impl Run {
             self.second += 1;
             let block = block(self.second);
             self.flight.take(&block);
-            self.captures.take(&block, self.flight.newest_ns());
+            self.captures.take(&block, self.flight.newest_ns(), &self.standing);
+            self.standing.note(&block);
         }
     }
 
     fn trigger(&mut self, why: &str) {
         let now = Timestamp::from_second(1_790_000_000 + i64::try_from(self.second).unwrap()).unwrap();
-        let Self { flight, captures, .. } = self;
-        captures.trigger(why, flight.newest_ns(), now, || flight.kept());
+        let Self { flight, standing, captures, .. } = self;
+        captures.trigger(why, flight.newest_ns(), now, standing, || flight.kept());
     }
 
     /// The names of all files, and what they hold.
     fn finish(self) -> Vec<(String, Told)> {
-        let outcome = self.captures.finish();
+        let outcome = self.captures.finish(&self.standing);
         assert!(outcome.failure.is_none(), "{:?}", outcome.failure);
         let mut names: Vec<String> = fs::read_dir(self.directory.path())
             .unwrap()
@@ -186,7 +189,7 @@ fn a_name_that_is_taken_gets_a_number_and_a_directory_that_is_gone_is_told() {
     fs::remove_dir_all(run.directory.path()).unwrap();
     run.trigger("too late");
     run.go_on(20);
-    let outcome = run.captures.finish();
+    let outcome = run.captures.finish(&run.standing);
     assert!(outcome.failure.is_some_and(|error| error.to_string().contains("cannot create")));
     assert_eq!(outcome.files, 1);
     let absent = Captures::new("/nonexistent/run.tracer".into(), 0, 0, None);

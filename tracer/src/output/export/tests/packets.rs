@@ -31,7 +31,9 @@ use crate::{
 };
 
 /// Interfaces and packets of a file.
-fn read(file: &[u8]) -> (Vec<InterfaceDescriptionBlock<'static>>, Vec<EnhancedPacketBlock<'static>>) {
+pub(super) fn read(
+    file: &[u8],
+) -> (Vec<InterfaceDescriptionBlock<'static>>, Vec<EnhancedPacketBlock<'static>>) {
     let mut reader = PcapNgReader::new(Cursor::new(file)).unwrap();
     let (mut interfaces, mut packets) = (Vec::new(), Vec::new());
     while let Some(block) = reader.next_block() {
@@ -309,7 +311,9 @@ fn too_many_interfaces_share_one() {
         let header = RecordHeader { netns, ..retransmit().header };
         let record = RetransmitRecord { header, ..retransmit() };
         let json = r#"{"type":"retransmit","netns_name":"blue"}"#;
-        packets.add(&Row { time: Timestamp::default(), record: record.as_bytes(), json }).unwrap();
+        packets
+            .add(&Row { time: Timestamp::default(), record: record.as_bytes(), json, finding: None })
+            .unwrap();
     }
     let (interfaces, packets) = read(&packets.finish());
     assert_eq!((interfaces.len(), packets.len()), (4_097, 5_000));
@@ -334,7 +338,9 @@ fn interfaces_of_several_nodes_are_told_apart() {
         let header = RecordHeader { node, ..retransmit().header };
         let error = i32::from(json.contains("marker"));
         let record = RetransmitRecord { header, error, ..retransmit() };
-        packets.add(&Row { time: Timestamp::default(), record: record.as_bytes(), json }).unwrap();
+        packets
+            .add(&Row { time: Timestamp::default(), record: record.as_bytes(), json, finding: None })
+            .unwrap();
     }
     let (interfaces, packets) = read(&packets.finish());
     let names: Vec<&str> = interfaces.iter().map(name_of).collect();
@@ -348,7 +354,7 @@ fn times_before_1970_and_long_comments_do_no_harm() {
     let mut packets = Packets::new(Vec::new()).unwrap();
     let json = format!(r#"{{"type":"retransmit","netns_name":"{}"}}"#, "é".repeat(40_000));
     let time = Timestamp { boot_ns: 0, wall_ns: -1 };
-    packets.add(&Row { time, record: retransmit().as_bytes(), json: &json }).unwrap();
+    packets.add(&Row { time, record: retransmit().as_bytes(), json: &json, finding: None }).unwrap();
     let (_, packets) = read(&packets.finish());
     assert_eq!(packets[0].timestamp, Duration::ZERO);
     assert!(

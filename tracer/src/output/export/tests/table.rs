@@ -17,9 +17,9 @@ use parquet::{
 use serde_json::{Map, Value, json};
 use tracer_common::{hook::HookId, record::RecordKind};
 
-use super::{exported, json_lines, parsed, sample, told};
+use super::{exported, finding, json_lines, parsed, sample, told};
 use crate::{
-    event::{Body, ChainEntries, Event, RulesetExactness, Text, Timestamp},
+    event::{Body, ChainEntries, Event, RepeatedRule, RulesetExactness, Text, Timestamp},
     output::export::{
         ExportFormat, Row,
         columns::{COLUMNS, Kind, name_of},
@@ -29,7 +29,8 @@ use crate::{
     state::fixture,
 };
 
-fn rows(file: Vec<u8>) -> Vec<BTreeMap<String, Field>> {
+/// The rows of a table: what each holds, by column.
+pub(super) fn rows(file: Vec<u8>) -> Vec<BTreeMap<String, Field>> {
     let reader = SerializedFileReader::new(Bytes::from(file)).unwrap();
     let present = |row: Read| {
         let fields = row.into_columns().into_iter();
@@ -87,6 +88,7 @@ fn more() -> Vec<Event> {
     ruleset.examined = 20_000;
     ruleset.duplicates = 19_000;
     ruleset.largest = vec![ChainEntries { chain: Text::new("leaked"), entries: 199_995 }];
+    ruleset.repeated = Some(RepeatedRule { rule: Text::new("-A leaked -j ACCEPT"), count: 19_001 });
     ruleset.changed_ms_ago = Some(1_500);
     ruleset.exactness = RulesetExactness::AtMost;
     let refused = fixture::hook_status(HookId::IpvsSchedule, None, "module ip_vs is not loaded");
@@ -101,10 +103,14 @@ fn everything() -> Vec<(Bytes, Event)> {
 #[test]
 fn a_row_has_every_field_of_its_object_and_nothing_else() {
     let told = everything();
-    let rows = rows(exported(ExportFormat::Parquet, &told));
-    let lines = json_lines(&told);
+    compare(exported(ExportFormat::Parquet, &told), &json_lines(&told));
+}
+
+/// Fails unless the rows of a table are these objects.
+pub(super) fn compare(file: Vec<u8>, lines: &[String]) {
+    let rows = rows(file);
     assert_eq!(rows.len(), lines.len());
-    for (row, line) in rows.iter().zip(&lines) {
+    for (row, line) in rows.iter().zip(lines) {
         let mut found: BTreeMap<String, Value> =
             row.iter().map(|(name, field)| (name.clone(), as_json(name, field))).collect();
         let time_ns = found.remove("time").and_then(|time| time.as_i64()).unwrap();
@@ -129,8 +135,9 @@ fn every_column_is_filled_by_some_event() {
     let of_nodes = of_nodes.map(|event| (Bytes::new(), event)).collect();
     let filled: BTreeSet<String> = [everything(), of_nodes]
         .iter()
-        .flat_map(|told| rows(exported(ExportFormat::Parquet, told)))
-        .flat_map(BTreeMap::into_keys)
+        .map(|told| exported(ExportFormat::Parquet, told))
+        .chain([finding::exported(ExportFormat::Parquet)])
+        .flat_map(|file| rows(file).into_iter().flat_map(BTreeMap::into_keys))
         .collect();
     let empty = COLUMNS.iter().map(|column| column.name).filter(|name| !filled.contains(*name));
     // Newer versions only tell what has no column here.
@@ -190,10 +197,14 @@ fn every_field_of_the_json_output_has_a_column() {
     assert!(fields.contains("virtual") && fields.contains("error_name") && fields.len() > 100, "{fields:?}");
     // Fields of objects in lists, of the accounting, and of an enum's name.
     let inside = ["chain", "seen", "delivered", "suppressed", "lost", "unknown", "malformed"];
+    let inside_of_findings = ["flows", "retransmits", "connections", "owners"];
+    let inside = [&inside[..], &inside_of_findings].concat();
     let columns: BTreeSet<&str> = COLUMNS.iter().map(|column| column.name).collect();
     for field in fields.iter().filter(|field| !inside.contains(&field.as_str())) {
         let types = RecordKind::ALL.map(RecordKind::name);
-        let is_nested = ["original", "reply", "previous_reply", "about", "grown", "name"].contains(&&**field);
+        let is_nested =
+            ["original", "reply", "previous_reply", "about", "grown", "name", "affects", "explained_by"]
+                .contains(&&**field);
         let has_column = types.iter().any(|of| columns.contains(&*name_of(of, field)));
         assert!(has_column || is_nested, "{field}");
     }
@@ -207,14 +218,14 @@ fn fields_without_a_column_are_kept() {
         r#"{"type":"x","time":"","netns":4026531840}"#,
     ];
     for json in objects {
-        table.add(&Row { time: Timestamp::default(), record: &[], json }).unwrap();
+        table.add(&Row { time: Timestamp::default(), record: &[], json, finding: None }).unwrap();
     }
     let rows = rows(table.finish().unwrap());
     let rest = r#"{"new":"\"","kind":7,"original_gone":[1],"sport":99999999999999999999}"#;
     assert_eq!(as_json("rest", &rows[0]["rest"]), parsed(rest));
     assert_eq!(as_json("original_src", &rows[0]["original_src"]), "a");
     assert!(!rows[1].contains_key("rest"));
-    let broken = Row { time: Timestamp::default(), record: &[], json: "[]" };
+    let broken = Row { time: Timestamp::default(), record: &[], json: "[]", finding: None };
     assert!(Table::new(Vec::new()).unwrap().add(&broken).is_err());
 }
 
@@ -226,7 +237,7 @@ fn groups_are_written_as_they_fill() {
         let time = Timestamp { boot_ns: 0, wall_ns };
         let port = if wall_ns % 2 == 0 { format!(r#","sport":{wall_ns}"#) } else { String::new() };
         let json = format!(r#"{{"type":"x","time":""{port}}}"#);
-        table.add(&Row { time, record: &[], json: &json }).unwrap();
+        table.add(&Row { time, record: &[], json: &json, finding: None }).unwrap();
     }
     let file = table.finish().unwrap();
     let reader = SerializedFileReader::new(Bytes::from(file.clone())).unwrap();

@@ -7,70 +7,88 @@ use tracer_common::record::RecordKind;
 use super::{extent_of, node_name};
 use crate::{
     event::Event,
-    findings::{Finding as Found, Severity},
-    output::report::document::{Evidence, Finding, Moment},
-    state::{State, Subject},
+    findings::{Finding as Found, IDS, Over},
+    output::report::document::{Affects, Cause, Certainty, Finding, Moment, Told},
+    state::{Span, State, Subject},
     tui::view::event_fact,
     words::describe::HOOKS_SCREEN,
 };
 
 /// Findings whose events are gathered; gathering goes through everything that is kept.
-const WITH_EVIDENCE: usize = 12;
+const WITH_EVENTS: usize = 12;
 
 /// Events told of a finding.
-const EVIDENCE: usize = 8;
+const EVENTS: usize = 8;
 
-/// All findings, the worst first, behind them those that were gone when the session ended, and last what is only good to
-/// know.
+/// It went on when the session ended.
+const OPEN: &str = "open";
+/// It was over by then.
+const CLOSED: &str = "closed";
+
+/// A finding, how it ended, and when it was seen.
+type Row<'a> = (&'a Found, &'static str, Option<Span>);
+
+/// All findings, the worst first, of those what went on when the session ended before what was over, and last what is
+/// only good to know.
 pub(super) fn findings(state: &State) -> Vec<Finding> {
-    let all = state.findings.all().into_iter();
-    let told = all.map(|found| {
-        let status = if found.is_past(state.now()) { "past" } else { "open" };
-        (found, status, found.span)
+    let all = state.findings.open().iter().chain(state.findings.health());
+    let mut rows: Vec<Row<'_>> = all.map(|found| (found, OPEN, found.span)).collect();
+    rows.extend(state.findings.over().into_iter().map(|Over { finding, span, .. }| (finding, CLOSED, span)));
+    // Stable: what tracer itself lacks stays behind what else is good to know.
+    rows.sort_by_key(|(found, ..)| (found.severity, !IDS.contains(&found.id)));
+    let told = rows.into_iter().enumerate().map(|(place, row)| {
+        let events = if place < WITH_EVENTS { events(state, row.0) } else { Vec::new() };
+        finding(state, row, &events)
     });
-    let gone = state.findings.gone().into_iter().filter(|(_, found)| found.severity != Severity::Notice);
-    let gone = gone.map(|(span, found)| (found, "closed", Some(span)));
-    let mut told: Vec<_> = told.chain(gone).collect();
-    told.sort_by_key(|(found, ..)| found.severity == Severity::Notice);
-    told.into_iter()
-        .enumerate()
-        .map(|(place, (found, status, span))| {
-            let events = if place < WITH_EVIDENCE { events(state, found) } else { Vec::new() };
-            let span = span.map(extent_of);
-            Finding { status, span, ..finding(state, found, &events) }
-        })
-        .collect()
+    told.collect()
 }
 
 fn events<'a>(state: &'a State, found: &Found) -> Vec<&'a Event> {
     let Some(subject) = found.subject else { return Vec::new() };
     let mut events = state.related(subject).events;
     // What the user marked is in the timeline, once.
-    events.retain(|event| event.body.kind() != RecordKind::Marker);
-    if matches!(subject, Subject::Namespace(_)) {
-        // All that happens in a namespace concerns it, but the finding is of one family.
-        let family = |name: &'static str| name.split('-').next();
-        events.retain(|event| family(event.body.kind().name()) == family(found.id));
-    }
+    events.retain(|event| event.body.kind() != RecordKind::Marker && found.is_told_by(event));
     events
 }
 
-fn finding(state: &State, found: &Found, events: &[&Event]) -> Finding {
+fn finding(state: &State, (found, status_told, span): Row<'_>, events: &[&Event]) -> Finding {
     let (severity, mark) = found.severity.names();
     let told = telling(events);
+    let certainty = Certainty { name: found.certainty.name(), meaning: found.certainty.meaning() };
+    // What a finding explains is over with it.
+    let symptoms = found.symptoms.iter();
+    let symptom_status = |one: &Found| if one.is_open { status_told } else { CLOSED };
+    let affects = &found.affects;
     Finding {
         id: found.id,
         severity,
         mark,
-        status: "",
+        certainty: IDS.contains(&found.id).then_some(certainty),
+        status: status_told,
         node: found.subject.and_then(Subject::netns).and_then(|netns| node_name(state, netns)),
         who: found.who.clone(),
         // A report has a section of its own for that.
         what: found.what.replace(HOOKS_SCREEN, ""),
-        span: None,
-        more_evidence: (events.len() - told.len()) as u64,
-        evidence: told.into_iter().map(evidence).collect(),
+        span: span.map(extent_of),
+        evidence: found.evidence.clone(),
+        affects: Affects {
+            flows: affects.flows,
+            retransmits: affects.retransmits,
+            connections: affects.connections,
+            owners: affects.owners.clone(),
+        },
+        advice: found.advice.clone(),
+        symptoms: symptoms.map(|one| finding(state, (one, symptom_status(one), one.span), &[])).collect(),
+        explained_by: (status_told == CLOSED).then(|| cause(state, found)).flatten(),
+        more_events: (events.len() - told.len()) as u64,
+        events: told.into_iter().map(event_told).collect(),
     }
+}
+
+/// What explained a finding that closed because of that.
+fn cause(state: &State, found: &Found) -> Option<Cause> {
+    let (id, who) = state.findings.find(&found.key())?.closed?.explained_by.clone()?;
+    Some(Cause { id, who })
 }
 
 /// Those that tell most, in their order: the first and the last of every kind, the rarest kinds first, then the next ones.
@@ -83,25 +101,25 @@ fn telling<'a>(events: &[&'a Event]) -> Vec<&'a Event> {
     let mut kinds: Vec<VecDeque<usize>> = kinds.into_values().collect();
     kinds.sort_by_key(VecDeque::len);
     let mut chosen: Vec<usize> = Vec::new();
-    while chosen.len() < EVIDENCE && kinds.iter().any(|places| !places.is_empty()) {
+    while chosen.len() < EVENTS && kinds.iter().any(|places| !places.is_empty()) {
         for places in &mut kinds {
             chosen.extend(places.pop_front());
             chosen.extend(places.pop_back());
         }
     }
-    chosen.truncate(EVIDENCE);
+    chosen.truncate(EVENTS);
     chosen.sort_unstable();
     chosen.into_iter().filter_map(|place| events.get(place).copied()).collect()
 }
 
-fn evidence(event: &Event) -> Evidence {
+fn event_told(event: &Event) -> Told {
     let (_, kind, text) = event_fact(event);
-    Evidence { time: Moment(event.time), kind, text }
+    Told { time: Moment(event.time), kind, text }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{EVIDENCE, telling};
+    use super::{EVENTS, telling};
     use crate::{
         event::{Body, IpvsChangeKind, IpvsDecision},
         state::fixture::{event, ipvs, ipvs_change},
@@ -119,9 +137,9 @@ mod tests {
         );
         let all: Vec<_> = events.iter().collect();
         let told = telling(&all);
-        assert_eq!(told.len(), EVIDENCE);
+        assert_eq!(told.len(), EVENTS);
         assert!(told.iter().any(|event| matches!(event.body, Body::IpvsChange(_))));
-        assert_eq!((told[0].time, told[EVIDENCE - 1].time), (all[0].time, all[100].time));
+        assert_eq!((told[0].time, told[EVENTS - 1].time), (all[0].time, all[100].time));
         assert!(told.is_sorted_by_key(|event| event.time));
         assert_eq!(telling(&all[..3]).len(), 3);
     }

@@ -96,8 +96,9 @@ fn missing_hook(status: &HookStatus) -> MissingHook {
 
 /// The nodes' own namespaces, and those that something was found in.
 fn own_namespaces(state: &State) -> BTreeSet<Netns> {
-    let found = state.findings.all();
-    let found = found.iter().filter_map(|finding| finding.subject?.netns());
+    let over = state.findings.over();
+    let found = state.findings.open().iter().chain(over.iter().map(|over| over.finding));
+    let found = found.filter_map(|finding| finding.subject?.netns());
     let is_of_node = |&netns: &Netns| {
         state.names.namespace(netns, state.now()).is_some_and(|namespace| namespace.is_of_node)
     };

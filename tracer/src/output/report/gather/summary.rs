@@ -12,12 +12,15 @@ use crate::{
 /// Findings told in the summary.
 const WORST: usize = 3;
 
-/// When and where, what happened, what stands out, and whether that is all.
+/// What stands out, when and where, what happened, and whether that is all.
 pub(super) fn sentences(state: &State, document: &Document) -> Vec<String> {
-    let mut sentences = vec![where_and_when(document)];
+    let mut sentences = Vec::new();
+    if document.span.is_some() {
+        sentences.extend(findings(&document.findings));
+    }
+    sentences.push(where_and_when(document));
     if document.span.is_some() {
         sentences.push(what(state, document));
-        sentences.push(findings(&document.findings));
     }
     sentences.push(completeness(document));
     sentences
@@ -68,31 +71,36 @@ fn what(state: &State, document: &Document) -> String {
     format!("Seen: {}.", joined(&told))
 }
 
-fn findings(findings: &[Finding]) -> String {
-    let (gone, there): (Vec<&Finding>, Vec<&Finding>) = findings
-        .iter()
-        .filter(|finding| finding.severity != "notice")
-        .partition(|finding| finding.status == "closed");
-    let worst = |of: &[&Finding]| {
-        let told = of.iter().take(WORST).map(|finding| format!("{}: {}", finding.who, finding.what));
-        let introduction = if of.len() > WORST { "The worst: " } else { "" };
-        format!("{introduction}{}.", told.collect::<Vec<_>>().join("; "))
+/// How many there are, and the worst of them, by the names of their rules. What tracer itself lacks is told elsewhere.
+fn findings(findings: &[Finding]) -> Vec<String> {
+    let is_told = |finding: &&Finding| {
+        finding.certainty.is_some() && finding.severity != "notice" && finding.explained_by.is_none()
     };
-    let number = |of: &[&Finding]| counted(of.len() as u64, "finding");
-    match (there.is_empty(), gone.is_empty()) {
-        (true, true) => "Nothing stands out.".to_owned(),
-        (true, false) => {
-            format!("Nothing stands out at the end, but {} came and went. {}", number(&gone), worst(&gone))
+    let told: Vec<&Finding> = findings.iter().filter(is_told).collect();
+    let named = |finding: &Finding| format!("{} {}: {}.", finding.id, finding.who, finding.what);
+    let count = |what: fn(&Finding) -> bool| told.iter().filter(|finding| what(finding)).count();
+    let over = match count(|finding| finding.status == "closed") {
+        0 => None,
+        1 if told.len() == 1 => Some("over at the end".to_owned()),
+        over if over == told.len() => Some("all over at the end".to_owned()),
+        over => Some(format!("{} over at the end", exact(over as u64))),
+    };
+    match told.as_slice() {
+        [] => vec!["Nothing stands out.".to_owned()],
+        [one] => {
+            let how = [Some(one.severity.to_owned()), over].into_iter().flatten().collect::<Vec<_>>();
+            vec![format!("1 finding ({}): {}", how.join(", "), named(one))]
         }
-        (false, _) => {
-            let critical = there.iter().filter(|finding| finding.severity == "critical").count() as u64;
-            let stands = if there.len() == 1 { "stands" } else { "stand" };
-            let more = if gone.is_empty() {
-                String::new()
-            } else {
-                format!(" {} more came and went.", number(&gone))
-            };
-            format!("{} {stands} out, {} critical. {}{more}", number(&there), exact(critical), worst(&there))
+        several => {
+            let critical = count(|finding| finding.severity == "critical");
+            let critical = (critical > 0).then(|| format!("{} critical", exact(critical as u64)));
+            let how = [critical, over].into_iter().flatten().collect::<Vec<_>>().join(", ");
+            let how = if how.is_empty() { how } else { format!(" ({how})") };
+            let worst = if several.len() > WORST { ", of which the worst" } else { "" };
+            let number = counted(several.len() as u64, "finding");
+            let each = several.iter().take(WORST);
+            let each = each.map(|finding| format!("{}: {}", finding.severity, named(finding)));
+            std::iter::once(format!("{number}{how}{worst}:")).chain(each).collect()
         }
     }
 }

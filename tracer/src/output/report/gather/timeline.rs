@@ -32,17 +32,26 @@ pub(super) fn timeline(state: &State, log: &Log, most: usize) -> Timeline {
 }
 
 fn of_finding(state: &State, change: &FindingChange) -> Entry {
-    let FindingChange { time, status, finding } = change;
+    let FindingChange { time, status, finding, explained_by } = change;
     let netns = finding.subject.and_then(Subject::netns);
     let node = netns.and_then(|netns| node_name(state, netns));
-    let what = finding.what.replace(HOOKS_SCREEN, "");
+    let what = match explained_by {
+        Some((id, who)) => format!("{id} {who} explains it"),
+        None => finding.what.replace(HOOKS_SCREEN, ""),
+    };
     Entry {
         first: Moment(*time),
         last: Moment(*time),
         kind: "finding",
         events: 1,
         place: Place { node, netns: String::new() },
-        text: format!("{} ({}): {}: {what}", status.name(), finding.severity.names().0, finding.who),
+        text: format!(
+            "{} ({}): {} {}: {what}",
+            status.name(),
+            finding.severity.names().0,
+            finding.id,
+            finding.who
+        ),
         marker: false,
     }
 }

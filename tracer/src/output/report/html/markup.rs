@@ -67,7 +67,7 @@ impl Markup {
 }
 
 fn is_on_a_line_of_its_own(name: &str) -> bool {
-    !matches!(name, "a" | "td" | "th" | "title" | "caption" | "text" | "desc")
+    !matches!(name, "a" | "code" | "td" | "th" | "title" | "caption" | "text" | "desc")
 }
 
 /// Appends text with everything replaced that HTML or XML would not take for text.

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Elements and attributes a report has.
-const ELEMENTS: [&str; 38] = [
+const ELEMENTS: [&str; 43] = [
     "html",
     "head",
     "meta",
@@ -26,6 +26,11 @@ const ELEMENTS: [&str; 38] = [
     "a",
     "main",
     "section",
+    "article",
+    "h3",
+    "dl",
+    "dt",
+    "dd",
     "h2",
     "div",
     "table",
@@ -168,7 +173,10 @@ fn filled_with(text: &str) -> Document {
     for finding in &mut document.findings {
         fill(&mut finding.who);
         fill(&mut finding.what);
-        finding.evidence.iter_mut().for_each(|one| fill(&mut one.text));
+        finding.evidence = vec![text.to_owned()];
+        finding.advice = vec![text.to_owned()];
+        finding.affects.owners = vec![text.to_owned()];
+        finding.events.iter_mut().for_each(|one| fill(&mut one.text));
     }
     for entry in &mut document.timeline.entries {
         fill(&mut entry.place.netns);

@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     event::{Endpoint, IpvsDecision, Timestamp},
-    state::{Real, RealKey, RecentDecision, ServiceKey, State, is_onto_drained},
+    state::{Real, RealKey, RecentDecision, State, is_onto_drained},
     tui::{
         rows,
         text::{age, exact, wrapped},
@@ -56,15 +56,13 @@ fn told(state: &State, key: &RealKey, address: Endpoint, real: &Real) -> String 
         1 => "1 new connection".to_owned(),
         count => format!("{} new connections", exact(count)),
     };
-    let newest = state.ipvs.recent.iter().rev().find(|recent| is_about(recent, key, address));
+    let newest = state.ipvs.recent.iter().rev().find(|recent| is_about(recent, key));
     let last = newest.map(|recent| last_one(now, recent)).unwrap_or_default();
     format!("{address} of {} {}, yet got {count}.{last}", key.service.service, condition(real, now))
 }
 
-fn is_about(recent: &RecentDecision, key: &RealKey, address: Endpoint) -> bool {
-    recent.decided.real == Some(address)
-        && is_onto_drained(&recent.decided)
-        && ServiceKey::of(recent.netns, &recent.decided) == key.service
+fn is_about(recent: &RecentDecision, key: &RealKey) -> bool {
+    is_onto_drained(&recent.decided) && key.covers(recent.netns, &recent.decided)
 }
 
 /// What makes that it should get none, by the newest word on it.

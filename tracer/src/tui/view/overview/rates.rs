@@ -4,6 +4,8 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::{
+    event::Timestamp,
+    findings::{FindingChange, FindingStatus, Severity},
     probe::table::Family,
     state::{COUNTED_FAMILIES, HISTORY_SECONDS, Marker, MarkerKind, second_of},
     tui::{
@@ -27,7 +29,7 @@ pub(super) fn rows(picture: &Picture<'_>, screen: Rect) -> u16 {
     /// The title and the axis.
     const OTHERS: u16 = 2;
     let families = u16::try_from(COUNTED_FAMILIES.len()).unwrap_or_default();
-    let markers = u16::try_from(marker_rows(picture, screen.height >= ROOMY_ROWS).len()).unwrap_or_default();
+    let markers = u16::try_from(mark_rows(picture, screen.height >= ROOMY_ROWS).len()).unwrap_or_default();
     OTHERS + families * bar_rows(screen.height) + markers
 }
 
@@ -48,7 +50,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     let families = u16::try_from(COUNTED_FAMILIES.len()).unwrap_or_default();
     // The height of the screen is told by the rows that were asked for.
     let is_roomy = area.height >= 2 + families * 2;
-    let markers = marker_rows(picture, is_roomy);
+    let markers = mark_rows(picture, is_roomy);
     let fixed = 2 + u16::try_from(markers.len()).unwrap_or_default();
     let bar_rows = (area.height.saturating_sub(fixed) / families).max(1);
     let windows = windows(area.width);
@@ -66,7 +68,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, picture: &Picture<'_>) {
     for (label, style, markers) in markers {
         let Some(row) = lines.next() else { break };
         buffer.set_stringn(below.x + 2, row.y, label, usize::from(LABEL_CELLS), style);
-        draw_markers(row, buffer, theme, &axis, &markers);
+        draw_marks(row, buffer, theme, &axis, &markers);
     }
     let bars = Rect {
         x: below.x + LABEL_CELLS,
@@ -145,25 +147,95 @@ fn draw_family(
     buffer.set_stringn(lowest.right(), lowest.y, figures, room, theme.style(Role::Plain));
 }
 
-/// A row of markers: its label, how that looks, and the markers with their letters.
-type MarkerRow<'a> = (&'static str, Style, Vec<(char, &'a Marker)>);
+/// What stands at a moment below the bars.
+#[derive(Clone, Copy)]
+enum Mark<'a> {
+    /// A finding opened, or closed.
+    Finding(&'a FindingChange),
+    /// Something was changed or marked; the letter it has here.
+    Marker(char, &'a Marker),
+}
 
-/// The rows there are markers for: one for each kind if there is room, else one for all, with letters.
-fn marker_rows<'a>(picture: &Picture<'a>, is_roomy: bool) -> Vec<MarkerRow<'a>> {
+impl Mark<'_> {
+    fn time(&self) -> Timestamp {
+        match self {
+            Self::Finding(change) => change.time,
+            Self::Marker(_, marker) => marker.event.time,
+        }
+    }
+
+    /// Of several in one cell the first is shown.
+    fn rank(&self) -> (u8, Option<MarkerKind>) {
+        match self {
+            Self::Finding(change) if change.status == FindingStatus::Open => (0, None),
+            Self::Finding(_) => (1, None),
+            Self::Marker(_, marker) => (2, Some(marker.kind)),
+        }
+    }
+
+    fn letter(&self, theme: Theme) -> (char, Style) {
+        match self {
+            Self::Finding(change) if change.status == FindingStatus::Open => OPENED.styled(theme),
+            Self::Finding(_) => CLOSED.styled(theme),
+            Self::Marker(letter, marker) => (*letter, style(theme, marker.kind)),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Finding(change) => change.finding.who.clone(),
+            Self::Marker(_, marker) => event_fact(&marker.event).2,
+        }
+    }
+}
+
+/// How what became of a finding is marked on a time axis.
+pub(in crate::tui::view) struct FindingMark {
+    pub(super) letter: char,
+    role: Role,
+}
+
+/// Where one opened.
+pub(in crate::tui::view) const OPENED: FindingMark = FindingMark { letter: '!', role: Role::Bad };
+/// Where one closed.
+pub(in crate::tui::view) const CLOSED: FindingMark = FindingMark { letter: '=', role: Role::Good };
+
+impl FindingMark {
+    /// The letter and how it looks.
+    pub(in crate::tui::view) fn styled(&self, theme: Theme) -> (char, Style) {
+        (self.letter, theme.style(self.role))
+    }
+}
+
+/// A row of marks: its label, how that looks, and the marks.
+type MarkRow<'a> = (&'static str, Style, Vec<Mark<'a>>);
+
+/// The rows there are marks for: one for each kind if there is room, else one for all, with letters.
+fn mark_rows<'a>(picture: &Picture<'a>, is_roomy: bool) -> Vec<MarkRow<'a>> {
     const MARK: char = '▲';
     let Picture { state, theme, .. } = *picture;
-    let of = |kind, letter| state.markers.of(kind).iter().map(move |marker| (letter, marker));
-    let mut rows: Vec<MarkerRow<'a>> = if is_roomy {
-        MarkerKind::ALL
-            .into_iter()
-            .map(|kind| (label(kind), style(theme, kind), of(kind, MARK).collect()))
-            .collect()
+    let of = |kind, letter| state.markers.of(kind).iter().map(move |marker| Mark::Marker(letter, marker));
+    let findings = state.findings.log().iter().filter(|change| is_turn(change)).map(Mark::Finding);
+    let mut rows: Vec<MarkRow<'a>> = if is_roomy {
+        let kinds = MarkerKind::ALL.into_iter();
+        let kinds = kinds.map(|kind| (label(kind), style(theme, kind), of(kind, MARK).collect()));
+        [("findings", theme.style(Role::Title), findings.collect())].into_iter().chain(kinds).collect()
     } else {
         let all = MarkerKind::ALL.into_iter().flat_map(|kind| of(kind, letter(kind)));
-        vec![("changes", theme.style(Role::Title), all.collect())]
+        vec![("changes", theme.style(Role::Title), findings.chain(all).collect())]
     };
-    rows.retain(|(_, _, markers)| !markers.is_empty());
+    rows.retain(|(_, _, marks)| !marks.is_empty());
     rows
+}
+
+/// Whether something that is wrong opened or closed.
+fn is_turn(change: &FindingChange) -> bool {
+    let is_turn = match change.status {
+        FindingStatus::Open => true,
+        FindingStatus::Closed => change.explained_by.is_none(),
+        FindingStatus::Update => false,
+    };
+    is_turn && change.finding.severity != Severity::Notice
 }
 
 /// What a kind of markers is called beside the axis.
@@ -202,21 +274,17 @@ pub(super) fn style(theme: Theme, kind: MarkerKind) -> Style {
 }
 
 /// Marks, and beside each what it is as far as there is room, the newest first.
-fn draw_markers(row: Rect, buffer: &mut Buffer, theme: Theme, axis: &Axis, markers: &[(char, &Marker)]) {
+fn draw_marks(row: Rect, buffer: &mut Buffer, theme: Theme, axis: &Axis, marks: &[Mark<'_>]) {
     const LEAST_TEXT: usize = 10;
-    let mut marks: Vec<(usize, char, &Marker)> = markers
-        .iter()
-        .filter_map(|&(letter, marker)| Some((axis.cell(second_of(marker.event.time))?, letter, marker)))
-        .collect();
-    marks.sort_by_key(|&(cell, _, marker)| (cell, marker.kind));
-    // Of several in one cell the most telling kind is shown.
-    marks.dedup_by_key(|&mut (cell, _, _)| cell);
+    let mut marks: Vec<(usize, Mark<'_>)> =
+        marks.iter().filter_map(|&mark| Some((axis.cell(second_of(mark.time()))?, mark))).collect();
+    marks.sort_by_key(|(cell, mark)| (*cell, mark.rank()));
+    marks.dedup_by_key(|(cell, _)| *cell);
     let mut end = axis.cells;
     let mut places = marks.iter().rev().peekable();
-    while let Some(&(cell, letter, marker)) = places.next() {
-        let style = style(theme, marker.kind);
-        let text = event_fact(&marker.event).2;
-        let before = places.peek().map_or(0, |&&(before, _, _)| before + 2);
+    while let Some((cell, mark)) = places.next() {
+        let (cell, (letter, style), text) = (*cell, mark.letter(theme), mark.text());
+        let before = places.peek().map_or(0, |(before, _)| before + 2);
         let right = end.saturating_sub(cell + 2);
         let left = cell.saturating_sub(before + 1);
         let is_right = right >= width(&text) || right >= left;

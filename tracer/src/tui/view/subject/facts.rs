@@ -60,7 +60,7 @@ pub(super) fn way_lines(related: &Related<'_>) -> Vec<Line> {
     let mut lines: Vec<Line> =
         related.ways.iter().map(|(key, reached)| way_line(related, key, reached)).collect();
     for &(key, neighbour) in &related.neighbours {
-        let is_told = lines.iter().any(|line| line.opens == Some(Subject::Neighbour(*key)));
+        let is_told = lines.iter().any(|line| line.opens == Some(Subject::Neighbour(*key).into()));
         if !is_told {
             lines.push(next_hop_line(key, neighbour));
         }

@@ -7,6 +7,7 @@ use crate::{
     event::{Body, Endpoints, Event, Retransmit, RetransmitKind, Verdict},
     state::{Related, State, Subject, is_onto_drained},
     tui::{
+        opened::Target,
         owner_text::netns_column,
         text::{counted, duration, exact, microseconds, time_of_day_milliseconds},
         theme::Role,
@@ -100,7 +101,8 @@ fn line(state: &State, event: &Event, parts: Vec<String>, subject: Subject) -> L
     let label = format!("{}  {}", time_of_day_milliseconds(event.time), event.body.kind().name());
     let role = role(&event.body);
     let told = parts.into_iter().filter(|part| !part.is_empty()).map(|part| (part, role)).collect();
-    let mut line = Line { label, told, opens: Subject::of(event).filter(|other| *other != subject) };
+    let opens = Subject::of(event).filter(|other| *other != subject).map(Target::Subject);
+    let mut line = Line { label, told, opens };
     // What is about the whole node is in no namespace.
     if subject.netns().is_some_and(|netns| netns != event.netns) && Subject::of(event).is_some() {
         line = line.and(format!("netns {}", netns_column(state, event.netns, event.time)), Role::Dim);
@@ -164,7 +166,7 @@ fn retransmit_of(event: &Event) -> Option<&Retransmit> {
 }
 
 /// The lines, oldest first, and what there is to say about them as a whole.
-pub(super) fn lines(state: &State, related: &Related<'_>) -> (Vec<Line>, String) {
+pub(in crate::tui::view) fn lines(state: &State, related: &Related<'_>) -> (Vec<Line>, String) {
     let is_one_flow = matches!(related.subject, Subject::Flow(_));
     let mut runs: Vec<Run<'_>> = Vec::new();
     let mut told = 0;
