@@ -8,11 +8,16 @@ use self::fallback::Fallback;
 use crate::{expect::Events, need::Need, tracer::Tracer};
 
 mod claim;
+mod clean_node;
 mod conntrack;
 mod conntrack_counters;
+mod conntrack_finding;
 mod conntrack_race;
 mod export;
 mod fallback;
+mod finding_neighbour;
+mod finding_path;
+mod finding_ruleset;
 mod flight;
 mod icmp;
 mod incident;
@@ -22,15 +27,18 @@ mod lifecycle;
 mod loops;
 mod names;
 mod neighbour;
+mod quiet;
 mod reconcile;
 mod record;
 mod report;
 mod retransmit;
 mod route;
 mod ruleset;
+mod ruleset_variants;
 mod screen;
 mod storm;
 mod translation;
+mod until;
 
 /// One case.
 #[derive(Clone, Copy, Debug)]
@@ -90,13 +98,25 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         ipvs_change::CASES,
         conntrack_race::CASES,
         conntrack_counters::CASES,
+        conntrack_finding::CASES,
         ipvs::CASES,
+        ipvs::finding::CASES,
+        ipvs::rollout::CASES,
         ruleset::CASES,
         route::CASES,
         icmp::CASES,
         loops::CASES,
         names::CASES,
         incident::CASES,
+        finding_path::CASES,
+        finding_path::CONTRARY,
+        finding_path::BY_NODE,
+        finding_path::RING,
+        clean_node::CASES,
+        quiet::CASES,
+        finding_neighbour::CASES,
+        finding_neighbour::BEHIND,
+        finding_neighbour::CONTRARY,
         record::CASES,
         storm::CASES,
         translation::CASES,
@@ -104,6 +124,9 @@ pub fn all() -> impl Iterator<Item = &'static Case> {
         report::CASES,
         screen::CASES,
         flight::CASES,
+        until::CASES,
+        finding_ruleset::CASES,
+        ruleset_variants::CASES,
         fallback::CASES,
     ]
     .into_iter()

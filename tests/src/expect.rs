@@ -1,5 +1,9 @@
 //! Questions to the events of a run, with answers that tell what was there instead.
 
+mod findings;
+
+pub use self::findings::{CLOSES, OPENS};
+
 use std::{collections::BTreeMap, fmt::Write};
 
 use anyhow::{Context, Result, bail};

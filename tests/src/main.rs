@@ -1,15 +1,18 @@
-//! Runs scenarios: `scenarios [--list] [--keep] [--sessions DIRECTORY] [--without-first N] [CASE…] [^BEGINNING…]`. A name
-//! after `^` leaves out the cases that begin with it; of what is left, the first N are left out: a guest that takes over
-//! from another has them told. The sessions of all runs are kept in the directory, if one is given.
+//! Runs scenarios: `scenarios [--list] [--keep] [--sessions DIRECTORY] [--part N/M] [--without-first N] [CASE…]
+//! [^BEGINNING…]`. A name after `^` leaves out the cases that begin with it; of what is left, a part is every Mth case from
+//! the Nth on, for guests that share the work; and of these the first are left out that a guest before this one told. The
+//! sessions of all runs are kept in the directory, if one is given.
 //!
-//! The program under test is `$TRACER_BIN`, or `tracer` beside this one. A line for each case, then
-//! `N passed, N failed, N skipped`; the exit status is 0 if none failed, 1 if one did, 2 for wrong use.
+//! The program under test is `$TRACER_BIN`, or `tracer` beside this one. A line for each case, with its time if that is
+//! more than some seconds, then `N passed, N failed, N skipped`; the exit status is 0 if none failed, 1 if one did, 2 for
+//! wrong use.
 
 use std::{
     env,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -18,8 +21,7 @@ use tracer_tests::{
     namespace, recorded,
 };
 
-const USAGE: &str =
-    "usage: scenarios [--list] [--keep] [--sessions DIRECTORY] [--without-first N] [CASE…] [^BEGINNING…]";
+const USAGE: &str = "usage: scenarios [--list] [--keep] [--sessions DIRECTORY] [--part N/M] [--without-first N] [CASE…] [^BEGINNING…]";
 
 fn main() -> ExitCode {
     let chosen = match chosen_cases() {
@@ -44,6 +46,7 @@ fn chosen_cases() -> Result<Option<Vec<&'static Case>>> {
     let mut chosen = Vec::new();
     let mut left_out = Vec::new();
     let mut list = false;
+    let mut part = Part { number: 1, of: 1 };
     let mut told = 0;
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -54,6 +57,7 @@ fn chosen_cases() -> Result<Option<Vec<&'static Case>>> {
                 let directory = arguments.next().context("--sessions needs a directory")?;
                 recorded::keep_in(PathBuf::from(directory))?;
             }
+            "--part" => part = Part::parse(&arguments.next().context("--part needs a part")?)?,
             "--without-first" => {
                 let number = arguments.next().context("--without-first needs a number")?;
                 told = number.parse().with_context(|| format!("no number: {number}"))?;
@@ -77,8 +81,26 @@ fn chosen_cases() -> Result<Option<Vec<&'static Case>>> {
         chosen = case::all().collect();
     }
     chosen.retain(|case| !left_out.iter().any(|beginning| case.name.starts_with(beginning.as_str())));
-    chosen.drain(..told.min(chosen.len()));
-    Ok(Some(chosen))
+    Ok(Some(chosen.into_iter().skip(part.number - 1).step_by(part.of).skip(told).collect()))
+}
+
+/// Every `of`th case, from the `number`th on.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    number: usize,
+    of: usize,
+}
+
+impl Part {
+    /// Reads `1/2`.
+    fn parse(text: &str) -> Result<Self> {
+        let numbers = text
+            .split_once('/')
+            .and_then(|(number, of)| Some(Self { number: number.parse().ok()?, of: of.parse().ok()? }));
+        numbers
+            .filter(|part| (1..=part.of).contains(&part.number))
+            .with_context(|| format!("no part of the cases such as 1/2: {text}"))
+    }
 }
 
 fn program() -> Result<PathBuf> {
@@ -101,11 +123,12 @@ fn run(program: &Path, chosen: &[&Case]) -> ExitCode {
         }
         // A case that panics fails; its namespaces are removed on the way out all the same.
         let setting = Setting::new(program.to_owned(), case.name);
+        let begin = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| (case.run)(&setting)));
         match outcome {
             Ok(Ok(())) => {
                 passed += 1;
-                println!("case {} ... ok", case.name);
+                println!("case {} ... ok{}", case.name, long(begin.elapsed()));
             }
             Ok(Err(error)) => {
                 failed += 1;
@@ -119,4 +142,10 @@ fn run(program: &Path, chosen: &[&Case]) -> ExitCode {
     }
     println!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// How long a case took, if that is what a run of all of them is made of.
+fn long(took: Duration) -> String {
+    const WORTH_TELLING: Duration = Duration::from_secs(5);
+    if took < WORTH_TELLING { String::new() } else { format!(": {:.0} s", took.as_secs_f64()) }
 }

@@ -17,12 +17,25 @@ use crate::command;
 /// Where `ip netns` keeps the names.
 const NAMES: &str = "/run/netns";
 
+/// How the names of all namespaces begin.
+const PREFIX: &str = "tracer-";
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 static KEEP: AtomicBool = AtomicBool::new(false);
 
 /// From now on namespaces stay when they are dropped, for a look at them.
 pub fn keep_all() {
     KEEP.store(true, Ordering::Relaxed);
+}
+
+/// How the names of all namespaces of this process begin.
+fn own_prefix() -> String {
+    format!("{PREFIX}{}-", process::id())
+}
+
+/// Whether a namespace of that name was made by scenarios of another process.
+pub fn is_of_others(name: &str) -> bool {
+    name.starts_with(PREFIX) && !name.starts_with(&own_prefix())
 }
 
 /// A named network namespace with `lo` up; removed when dropped, with every device and rule in it.
@@ -37,7 +50,7 @@ impl Namespace {
     pub fn new(role: &str) -> Result<Self> {
         // `ip netns` makes the last directory only.
         fs::create_dir_all(NAMES).with_context(|| format!("make {NAMES}"))?;
-        let name = format!("tracer-{}-{}-{role}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{}{}-{role}", own_prefix(), COUNT.fetch_add(1, Ordering::Relaxed));
         command::run("ip", &format!("netns add {name}"))?;
         let mut namespace = Self { name, inode: 0 };
         namespace.inode = namespace.path().metadata().context("look at the new namespace")?.ino();

@@ -1,6 +1,11 @@
 //! What a case needs of the machine, and whether it is there.
 
-use std::{fs, io, path::Path, process::Command};
+use std::{
+    fs, io,
+    path::Path,
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 
 use crate::{cgroup, command, layout::Layout, namespace::Namespace};
 
@@ -46,57 +51,52 @@ pub enum Need {
 
 impl Need {
     /// Why it is missing here; `None` if it is there. May load kernel modules.
+    ///
+    /// The kernel is asked once, for a run has two hundred cases and asking takes a second in an emulated guest. IPVS it is
+    /// asked for every time, because cases unload it.
     pub fn missing(self) -> Option<String> {
+        static ANSWERS: Mutex<Vec<(Need, Option<String>)>> = Mutex::new(Vec::new());
+        if matches!(self, Self::Ipvs | Self::Ipvsadm | Self::IpvsUnloadable) {
+            return self.ask();
+        }
+        let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, answer)) = answers.iter().find(|(need, _)| *need == self) {
+            return answer.clone();
+        }
+        let answer = self.ask();
+        answers.push((self, answer.clone()));
+        answer
+    }
+
+    fn ask(self) -> Option<String> {
         match self {
-            Self::Nftables => in_namespace(|namespace| {
-                load("nft_numgen");
-                load("nft_ct");
-                namespace.nft(
-                    "table netdev probe { chain in { type filter hook ingress device lo priority 0; \
-                     meta l4proto tcp numgen random mod 100 < 1 drop; }; }",
-                )
-            })
-            .map(|error| format!("no nftables: {error}")),
-            Self::LegacyTables => in_namespace(|namespace| {
+            Self::Nftables => nftables_missing(),
+            Self::LegacyTables => in_namespace("no tables of iptables", |namespace| {
                 namespace.run("ip6tables-legacy", "--list")?;
                 namespace.run("iptables-legacy", "-A INPUT -m comment --comment probe").map(drop)
-            })
-            .map(|error| format!("no tables of iptables: {error}")),
+            }),
             Self::FunctionHooks => (!Path::new("/sys/bus/event_source/devices/kprobe").exists())
                 .then(|| "this kernel has no kprobes".to_owned()),
             Self::Dummy => {
                 load("dummy");
-                in_namespace(|namespace| namespace.ip("link add probe type dummy").map(drop))
-                    .map(|error| format!("no dummy devices: {error}"))
+                in_namespace("no dummy devices", |namespace| {
+                    namespace.ip("link add probe type dummy").map(drop)
+                })
             }
-            Self::Conntrack => {
-                load("nf_conntrack");
-                load("nft_ct");
-                load("nft_chain_nat");
-                in_namespace(|namespace| namespace.proc_net("stat/nf_conntrack").map(drop))
-                    .map(|error| format!("no connection tracking: {error}"))
-            }
+            Self::Conntrack => conntrack_missing(),
             Self::Cgroups => match cgroup::Cgroup::new("tracer-probe") {
                 Ok(_) => None,
                 Err(error) => Some(format!("no cgroups: {error:#}")),
             },
             Self::ConntrackNetlink => {
                 load("nf_conntrack_netlink");
-                in_namespace(|namespace| namespace.run("conntrack", "--count").map(drop))
-                    .map(|error| format!("conntrack does not answer questions: {error}"))
+                in_namespace("conntrack does not answer questions", |namespace| {
+                    namespace.run("conntrack", "--count").map(drop)
+                })
             }
             Self::Ipvs => ipvsadm_missing().or_else(ipvs_types_missing),
             Self::Ipvsadm => ipvsadm_missing(),
-            Self::Queue => {
-                load("nfnetlink_queue");
-                load("nft_queue");
-                in_namespace(|namespace| {
-                    namespace.nft(
-                        "table inet probe { chain in { type filter hook input priority 0; queue num 0; }; }",
-                    )
-                })
-                .map(|error| format!("no rules that queue: {error}"))
-            }
+            Self::Queue => queue_missing(),
             Self::IpvsUnloadable => ipvs_fixed(),
             Self::Terminal => command::run("tmux", "-V").err().map(|error| format!("no tmux: {error:#}")),
             Self::Tshark => {
@@ -109,13 +109,43 @@ impl Need {
                 .then(|| "this kernel has no net.ipv4.tcp_syn_linear_timeouts".to_owned()),
             Self::IcmpTracepoint => (!has_tracepoint("icmp_send"))
                 .then(|| "this kernel has no tracepoint icmp:icmp_send".to_owned()),
-            Self::SilentFailures => match Layout::of_this_kernel() {
-                Ok(layout) => layout
-                    .tells_errors
-                    .then(|| "this kernel's retransmit tracepoint tells failures itself".to_owned()),
-                Err(error) => Some(format!("what the retransmit tracepoint tells is not known: {error:#}")),
-            },
+            Self::SilentFailures => failures_told(),
         }
+    }
+}
+
+fn nftables_missing() -> Option<String> {
+    load("nft_numgen");
+    load("nft_ct");
+    in_namespace("no nftables", |namespace| {
+        namespace.nft(
+            "table netdev probe { chain in { type filter hook ingress device lo priority 0; \
+             meta l4proto tcp numgen random mod 100 < 1 drop; }; }",
+        )
+    })
+}
+
+fn conntrack_missing() -> Option<String> {
+    load("nf_conntrack");
+    load("nft_ct");
+    load("nft_chain_nat");
+    in_namespace("no connection tracking", |namespace| namespace.proc_net("stat/nf_conntrack").map(drop))
+}
+
+fn queue_missing() -> Option<String> {
+    load("nfnetlink_queue");
+    load("nft_queue");
+    in_namespace("no rules that queue", |namespace| {
+        namespace.nft("table inet probe { chain in { type filter hook input priority 0; queue num 0; }; }")
+    })
+}
+
+fn failures_told() -> Option<String> {
+    match Layout::of_this_kernel() {
+        Ok(layout) => layout
+            .tells_errors
+            .then(|| "this kernel's retransmit tracepoint tells failures itself".to_owned()),
+        Err(error) => Some(format!("what the retransmit tracepoint tells is not known: {error:#}")),
     }
 }
 
@@ -126,8 +156,10 @@ fn has_tracepoint(event: &str) -> bool {
         .is_ok_and(|types| types.windows(name.len()).any(|window| window == name.as_bytes()))
 }
 
-fn in_namespace(probe: impl FnOnce(&Namespace) -> anyhow::Result<()>) -> Option<String> {
-    Namespace::new("probe").and_then(|namespace| probe(&namespace)).err().map(|error| format!("{error:#}"))
+/// Tries something in a namespace of its own; `what` says what is missing if that fails.
+fn in_namespace(what: &str, probe: impl FnOnce(&Namespace) -> anyhow::Result<()>) -> Option<String> {
+    let probed = Namespace::new("probe").and_then(|namespace| probe(&namespace));
+    probed.err().map(|error| format!("{what}: {error:#}"))
 }
 
 /// Loads a module. What is built in or absent is told apart by using it.

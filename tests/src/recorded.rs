@@ -53,9 +53,9 @@ impl Recorded {
     /// A place for the session of a run with these arguments.
     pub fn new(arguments: &[&str]) -> Result<Self> {
         let directory = tempfile::tempdir().context("make a directory for the session")?;
-        let filter = arguments.iter().position(|argument| *argument == "--filter");
-        let shown = filter.map_or(&[][..], |place| &arguments[place..(place + 2).min(arguments.len())]);
-        let shown = shown.iter().map(|&argument| argument.to_owned()).collect();
+        let chooses = |pair: &&[&str]| matches!(pair.first(), Some(&("--filter" | "--until")));
+        let shown = arguments.windows(2).filter(chooses).flatten();
+        let shown = shown.map(|&argument| argument.to_owned()).collect();
         Ok(Self { directory, shown })
     }
 

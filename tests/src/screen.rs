@@ -100,18 +100,44 @@ impl Screen {
         screen.start(size, &[&recording, arguments].concat())
     }
 
+    /// Starts `tracer live` with these arguments, and records nothing unless they say so.
+    pub fn watch(program: &Path, size: Size, arguments: &[&str]) -> Result<Self> {
+        Self::new(program)?.start(size, &[&["live"], arguments].concat())
+    }
+
     /// Shows what another one recorded, with `tracer replay`.
     pub fn replay(recorded: &Self, size: Size) -> Result<Self> {
-        let session = recorded.session();
-        Self::new(&recorded.program)?.start(size, &["replay", &session.to_string_lossy()])
+        Self::replay_of(recorded, size, &recorded.session())
+    }
+
+    /// Shows a session with the program that another one runs.
+    pub fn replay_of(other: &Self, size: Size, session: &Path) -> Result<Self> {
+        Self::new(&other.program)?.start(size, &["replay", &session.to_string_lossy()])
+    }
+
+    /// As [`replay`](Self::replay), by a program that was told to survive the end of its terminal, as `nohup` tells it.
+    pub fn replay_without_hang_up(recorded: &Self, size: Size) -> Result<Self> {
+        const DEAF: &str = "trap '' HUP; exec \"$@\"";
+        let (program, session) = (recorded.program.to_string_lossy(), recorded.session());
+        let line = ["-c", DEAF, "sh", &program, "replay", &session.to_string_lossy()];
+        Self::new(Path::new("sh"))?.start(size, &line)
     }
 
     /// Starts `tracer record` with these arguments, which names its files by [`session`](Self::session).
     pub fn record(program: &Path, size: Size, arguments: &[&str]) -> Result<Self> {
         let screen = Self::new(program)?;
         let session = screen.session();
+        screen.start_recording(size, &session, arguments)
+    }
+
+    /// The same with files of another name.
+    pub fn record_to(program: &Path, size: Size, session: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::new(program)?.start_recording(size, session, arguments)
+    }
+
+    fn start_recording(self, size: Size, session: &Path, arguments: &[&str]) -> Result<Self> {
         let recording = ["record", "--output", &session.to_string_lossy()];
-        screen.start(size, &[&recording, arguments].concat())
+        self.start(size, &[&recording, arguments].concat())
     }
 
     fn new(program: &Path) -> Result<Self> {
@@ -145,11 +171,16 @@ impl Screen {
             let path = entry.context("list the sessions")?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name.starts_with("session-") {
-                files.push(path);
+                let modified = path
+                    .metadata()
+                    .and_then(|metadata| metadata.modified())
+                    .context("when it was written")?;
+                files.push((modified, path));
             }
         }
+        // Not by name: the second of one second has a number behind its name, which sorts before the end of the first's.
         files.sort();
-        Ok(files)
+        Ok(files.into_iter().map(|(_, path)| path).collect())
     }
 
     /// What was recorded, as `tracer events FILE --json` tells it.

@@ -122,7 +122,7 @@ pub fn heal(namespace: &Namespace) -> Result<()> {
 pub struct Segment {
     /// The namespaces, in the order of the hosts asked for.
     pub hosts: Vec<Namespace>,
-    _switch: Namespace,
+    switch: Namespace,
 }
 
 impl Segment {
@@ -134,16 +134,20 @@ impl Segment {
         let switch = Namespace::new("switch")?;
         switch.ip("link add bridge0 type bridge")?;
         switch.ip("link set bridge0 up")?;
-        let mut members = Vec::new();
+        let mut segment = Self { hosts: Vec::new(), switch };
         for (index, &host) in hosts.iter().enumerate() {
             let namespace = Namespace::new(&format!("host{index}"))?;
-            let port = format!("port{index}");
-            wire(&namespace, Self::DEVICE, &switch, &port)?;
-            switch.ip(&format!("link set {port} master bridge0"))?;
-            join(&namespace, Self::DEVICE, host)?;
-            members.push(namespace);
+            segment.plug(&namespace, &format!("port{index}"), host)?;
+            segment.hosts.push(namespace);
         }
-        Ok(Self { hosts: members, _switch: switch })
+        Ok(segment)
+    }
+
+    /// Wires one more namespace to the bridge, by the port of that name, and gives it the addresses of a host number.
+    pub fn plug(&self, namespace: &Namespace, port: &str, host: u8) -> Result<()> {
+        wire(namespace, Self::DEVICE, &self.switch, port)?;
+        self.switch.ip(&format!("link set {port} master bridge0"))?;
+        join(namespace, Self::DEVICE, host)
     }
 }
 
@@ -189,7 +193,7 @@ impl Cluster {
         director.sysctl("net/ipv6/conf/all/forwarding", "1")?;
         for family in Family::BOTH {
             let (address, bits) = (Self::virtual_address(family), host_bits(family));
-            director.ip(&format!("address add {address}/{bits} dev lo"))?;
+            director.ip(&format!("address add {address}/{bits} dev lo{}", nodad(family)))?;
         }
         for (subnet, member) in (0_u8..).zip([&cluster.client, &cluster.servers[0], &cluster.servers[1]]) {
             let device = format!("member{subnet}");
@@ -197,12 +201,32 @@ impl Cluster {
             for family in Family::BOTH {
                 let bits = host_bits(family) - 8;
                 let (gateway, address) = (subnet_host(family, subnet, 1), subnet_host(family, subnet, 2));
-                director.ip(&format!("address add {gateway}/{bits} dev {device}"))?;
-                member.ip(&format!("address add {address}/{bits} dev member0"))?;
+                let nodad = nodad(family);
+                director.ip(&format!("address add {gateway}/{bits} dev {device}{nodad}"))?;
+                member.ip(&format!("address add {address}/{bits} dev member0{nodad}"))?;
                 member.ip(&format!("route add default via {gateway}"))?;
             }
         }
         Ok(cluster)
+    }
+
+    /// Gives the servers the virtual address and a wire to the client, by which they reply past the director (IPv4).
+    pub fn reply_past_director(&self) -> Result<()> {
+        let Self { client, director: _, servers } = self;
+        let family = Family::V4;
+        let (address, client_address) = (Self::virtual_address(family), Self::client_address(family));
+        for (number, server) in servers.iter().enumerate() {
+            wire(server, "past0", client, &format!("past{number}"))?;
+            server.ip(&format!("address add {address}/32 dev lo"))?;
+            server.ip(&format!("route add {client_address}/32 dev past0"))?;
+        }
+        for namespace in [client, &servers[0], &servers[1]] {
+            take_from_anywhere(namespace, "member0")?;
+        }
+        for number in 0..servers.len() {
+            take_from_anywhere(client, &format!("past{number}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -281,6 +305,26 @@ impl Routers {
         Ok(routers)
     }
 
+    /// A third router, behind the far one and before the near one: without the address, the three make a ring.
+    pub fn ring(&self, family: Family) -> Result<Namespace> {
+        let third = Namespace::new("third")?;
+        forward(&third)?;
+        wire(&self.far, "south0", &third, "from0")?;
+        wire(&third, "on0", &self.near, "back0")?;
+        let bits = host_bits(family) - 8;
+        let prefix = format!("{}/{}", Self::beyond(family), host_bits(family));
+        for (subnet, (before, device), (after, other_device)) in
+            [(7, (&self.far, "south0"), (&third, "from0")), (8, (&third, "on0"), (&self.near, "back0"))]
+        {
+            for (router, device, host) in [(before, device, 1), (after, other_device, 2)] {
+                let address = subnet_host(family, subnet, host);
+                router.ip(&format!("address add {address}/{bits} dev {device}{}", nodad(family)))?;
+            }
+            before.ip(&format!("route add {prefix} via {}", subnet_host(family, subnet, 2)))?;
+        }
+        Ok(third)
+    }
+
     /// Gives the far router the address, which ends the loop.
     pub fn repair(&self, family: Family) -> Result<()> {
         self.far.ip(&format!(
@@ -305,14 +349,24 @@ pub fn forward(namespace: &Namespace) -> Result<()> {
     Ok(())
 }
 
-fn nodad(family: Family) -> &'static str {
+/// Makes a namespace take packets from a device whichever way it would send to their source (IPv4).
+pub fn take_from_anywhere(namespace: &Namespace, device: &str) -> Result<()> {
+    for scope in ["all", device] {
+        namespace.sysctl(&format!("net/ipv4/conf/{scope}/rp_filter"), "0")?;
+    }
+    Ok(())
+}
+
+/// What makes an address usable at once: an IPv6 one is tentative for a moment, on a loopback device too.
+pub fn nodad(family: Family) -> &'static str {
     match family {
         Family::V4 => "",
         Family::V6 => " nodad",
     }
 }
 
-fn host_bits(family: Family) -> u8 {
+/// Bits of a network that is one address.
+pub fn host_bits(family: Family) -> u8 {
     match family {
         Family::V4 => 32,
         Family::V6 => 128,

@@ -136,6 +136,16 @@ impl Tracer {
         Ok(run)
     }
 
+    /// Whether it ends by itself within a second.
+    pub fn ended_within_a_second(&mut self) -> Result<bool> {
+        const SECOND: Duration = Duration::from_secs(1);
+        let start = Instant::now();
+        wait::until("a second, or the end of tracer", || {
+            let has_ended = self.child.try_wait()?.is_some();
+            Ok((has_ended || start.elapsed() >= SECOND).then_some(has_ended))
+        })
+    }
+
     /// Waits until it ends by itself. If it ended well, its session must tell what it printed.
     pub fn wait(&mut self) -> Result<Run> {
         let status = wait::until("tracer to end", || Ok(self.child.try_wait()?))?;

@@ -112,6 +112,14 @@ pub fn wait_closed(mut stream: TcpStream) -> Result<()> {
     Ok(())
 }
 
+/// Closes a connection that came to `listener`, then its other end, in that order. Whoever dialled `listener` in vain until
+/// now comes through beside it: such connections are closed too, but not waited for.
+pub fn close_at(listener: &TcpListener, connection: TcpStream) -> Result<()> {
+    let caller = connection.local_addr()?;
+    while accept(listener)?.peer_addr()? != caller {}
+    wait_closed(connection)
+}
+
 /// Closes a connection with a reset: nothing of it is sent again afterwards.
 pub fn abort(stream: TcpStream) -> Result<()> {
     let at_once = libc::linger { l_onoff: 1, l_linger: 0 };

@@ -73,7 +73,7 @@ pub(super) fn server(family: Family, number: u8) -> SocketAddr {
 }
 
 /// Sends the virtual address to a server, in place of what was there.
-fn translate_to(director: &Namespace, server: SocketAddr) -> Result<()> {
+pub(super) fn translate_to(director: &Namespace, server: SocketAddr) -> Result<()> {
     let (family, table) = if server.is_ipv4() { (Family::V4, "ip") } else { (Family::V6, "ip6") };
     let service = virtual_service(family);
     director.nft(&format!(
@@ -144,8 +144,7 @@ pub(super) fn converse(cluster: &Cluster, family: Family, number: u8) -> Result<
     translate_to(&cluster.director, server(family, number))?;
     let listener = traffic::listen(answering, server(family, number))?;
     let connection = traffic::connect(&cluster.client, client(family), virtual_service(family))?;
-    drop(traffic::accept(&listener)?);
-    traffic::wait_closed(connection)?;
+    traffic::close_at(&listener, connection)?;
     traffic::settle(&cluster.client)?;
     traffic::settle(answering)
 }
@@ -234,7 +233,7 @@ fn reused_established(setting: &Setting) -> Result<()> {
 }
 
 /// Waits until the client has repeated so many SYNs since `before`.
-fn until_repeated(client: &Namespace, before: &Counters, repeats: u64) -> Result<()> {
+pub(super) fn until_repeated(client: &Namespace, before: &Counters, repeats: u64) -> Result<()> {
     wait::until("a repeated SYN", || {
         let repeated = Counters::tcp(client)?.growth(before, "TcpExtTCPSynRetrans")?;
         Ok((repeated >= repeats).then_some(()))

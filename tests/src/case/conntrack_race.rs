@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use super::{
     Case, Setting,
     conntrack::{finish, grown},
+    ipvs::finding::{closed, opened},
 };
 use crate::{
     counters::Counters,
@@ -50,7 +51,15 @@ pub(super) const CASES: &[Case] = &[
         needs: NEEDS,
         run: |setting| Family::BOTH.into_iter().try_for_each(|family| failed_tcp(setting, family)),
     },
+    Case {
+        name: "finding-conntrack-insert-failed",
+        proves: "flows whose entries clash are named once several are dropped, with where they go, until none is any more",
+        needs: NEEDS,
+        run: named,
+    },
 ];
+
+const FAILED: &str = "conntrack-insert-failed";
 
 const NEEDS: &[Need] = &[Need::FunctionHooks, Need::Nftables, Need::Conntrack, Need::Queue];
 
@@ -72,6 +81,10 @@ struct Race {
 impl Race {
     /// `translation` is a rule of the chain that translates destinations.
     fn begin(setting: &Setting, protocol: &str, translation: &str) -> Result<Self> {
+        Self::begin_with(setting, protocol, translation, &["--only", "conntrack"])
+    }
+
+    fn begin_with(setting: &Setting, protocol: &str, translation: &str, arguments: &[&str]) -> Result<Self> {
         let pair = Pair::new()?;
         let queue = Queue::bind(&pair.far, QUEUE)?;
         let only_syns = if protocol == "tcp" { "tcp flags & (syn | ack | rst) == syn" } else { "" };
@@ -82,7 +95,7 @@ impl Race {
              chain hold {{ type filter hook input priority 200; \
              meta l4proto {protocol} {only_syns} ct mark set {MARK} {protocol} sport set 9 queue num {QUEUE}; }}; }}"
         ))?;
-        let tracer = setting.trace(&["--only", "conntrack"])?;
+        let tracer = setting.trace(arguments)?;
         let before = Counters::conntrack(&pair.far)?;
         Ok(Self { pair, queue, tracer, before })
     }
@@ -183,4 +196,30 @@ fn failed_tcp(setting: &Setting, family: Family) -> Result<()> {
     let told = events.of("conntrack", &pair.far).with("event", "insert-failed");
     told.all_have("tcp_state", "SYN_SENT")?;
     is_about(&told, family, PORT, PORT)
+}
+
+/// Two flows of one source are translated to one, several times: the later packet of each pair is lost.
+fn named(setting: &Setting) -> Result<()> {
+    const LOST: u64 = 4;
+    const FAMILY: Family = Family::V4;
+    let translation = format!("udp dport {OTHER_PORT} redirect to :{PORT};");
+    let mut race = Race::begin_with(setting, "udp", &translation, &[])?;
+    for number in 0..u16::try_from(LOST)? {
+        let socket = traffic::udp(&race.pair.near, FAMILY.at(NEAR, NEAR_PORT + number))?;
+        for port in [PORT, OTHER_PORT] {
+            send(&socket, FAMILY.at(FAR, port))?;
+        }
+        race.queue.hold(2)?;
+        race.queue.release()?;
+    }
+    let growth = Counters::conntrack(&race.pair.far)?.growth(&race.before, "insert_failed")?;
+    ensure!(growth == LOST, "{growth} were lost in the place of {LOST}");
+    let line = opened(&race.tracer, FAILED, "conntrack of")?;
+    ensure!(line["netns"] == race.pair.far.inode(), "of another namespace: {line}");
+    let said = format!("{LOST} new connections dropped");
+    ensure!(line["title"].as_str().is_some_and(|title| title.starts_with(&said)), "not {said:?}: {line}");
+    let dialled = FAMILY.at(FAR, OTHER_PORT).to_string();
+    ensure!(line.to_string().contains(&dialled), "{dialled} is not told: {line}");
+    closed(&race.tracer, FAILED, "conntrack of")?;
+    race.tracer.stop()?.events.only_findings(&[(FAILED, "conntrack of")])
 }

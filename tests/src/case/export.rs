@@ -2,8 +2,9 @@
 
 use std::{
     fs::File,
+    io::Write as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -17,7 +18,7 @@ use crate::{
     command,
     need::Need,
     topology::{FAR, Family, NEAR, NOBODY, Pair},
-    traffic,
+    traffic, wait,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -32,6 +33,12 @@ pub(super) const CASES: &[Case] = &[
         proves: "tshark shows every frame of a capture, and retransmits and ICMP errors as what they were",
         needs: &[Need::Tshark],
         run: in_tshark,
+    },
+    Case {
+        name: "export-interrupted",
+        proves: "an export that is stopped leaves no file, and replaces none",
+        needs: &[],
+        run: interrupted,
     },
 ];
 
@@ -122,6 +129,49 @@ fn refuses(exported: &Exported, format: &str, file: &Path) -> Result<()> {
     let message = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(1) && message.contains("--force"), "{format}: {message}");
     command::output(command.arg("--force")).map(drop)
+}
+
+/// Its session does not end, and a signal comes.
+fn interrupted(setting: &Setting) -> Result<()> {
+    let exported = Exported::record(setting)?;
+    let mut session = std::fs::read(&exported.session).context("read the session")?;
+    // As much as is read at once.
+    session.resize(session.len() + (300 << 10), 0);
+    let place = exported.directory.path().join("place");
+    std::fs::create_dir(&place).context("make a directory")?;
+    let names = || -> Result<Vec<String>> {
+        let names =
+            std::fs::read_dir(&place)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        names.collect()
+    };
+    for (signal, is_there) in [(Signal::SIGINT, false), (Signal::SIGTERM, true)] {
+        let file = place.join("file");
+        if is_there {
+            std::fs::write(&file, "another's")?;
+        }
+        let mut export = Command::new(&exported.program);
+        export.args(["export", "/dev/stdin", "--format", "jsonl", "--force", "--output"]).arg(&file);
+        let mut export =
+            export.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().context("start tracer")?;
+        let mut stdin = export.stdin.take().context("no standard input")?;
+        stdin.write_all(&session).context("write half of a session")?;
+        let before = usize::from(is_there);
+        let begun = wait::until("a file that is written", || Ok((names()?.len() > before).then_some(())));
+        command::run("kill", &format!("-{signal} {}", export.id()))?;
+        let output = export.wait_with_output().context("wait for tracer")?;
+        drop(stdin);
+        begun?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.code() == Some(1) && said.contains("nothing was written"),
+            "{}: {said}",
+            output.status
+        );
+        let left = names()?;
+        ensure!(left.len() == before, "{signal} leaves {left:?}");
+        ensure!(!is_there || std::fs::read(&file)? == b"another's", "the file that was there is another");
+    }
+    Ok(())
 }
 
 /// Fields of every frame of a capture that passes a filter.

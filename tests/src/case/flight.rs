@@ -1,5 +1,7 @@
 //! The flight recorder. Truth: what was done before and after it was triggered.
 
+mod disk;
+
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
@@ -30,6 +32,12 @@ pub(super) const CASES: &[Case] = &[
         proves: "a finding that opens writes the records that made it open, once",
         needs: &[Need::Terminal],
         run: by_finding,
+    },
+    Case {
+        name: "flight-full-disk",
+        proves: "a flight recorder that is triggered while its disk is full writes everything once there is room",
+        needs: &[Need::Terminal],
+        run: disk::full,
     },
 ];
 

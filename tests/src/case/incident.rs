@@ -10,7 +10,9 @@ use super::{Case, Setting, ipvs};
 use crate::{
     namespace::Namespace,
     need::Need,
-    topology::{FAR, FAR_DEVICE, Family, NEAR, Pair, Routers, Segment, hardware_address, lose},
+    topology::{
+        FAR, FAR_DEVICE, Family, NEAR, Pair, Routers, Segment, hardware_address, lose, take_from_anywhere,
+    },
     traffic,
 };
 
@@ -79,12 +81,15 @@ fn duplicate_address(setting: &Setting) -> Result<()> {
     tracer.wait_for("SYNs that are repeated", |events| {
         events.of("retransmit", client).with("kind", "syn").count() >= 2
     })?;
+    tracer.wait_for_finding("duplicate-address", &address.to_string())?;
     drop(dialling);
     impostor.ip(&format!("address del {address}/24 dev {}", Segment::DEVICE))?;
     client.ip(&format!("neigh del {address} dev {}", Segment::DEVICE))?;
     let connection = traffic::connect(client, FAMILY.at(NEAR, 0), FAMILY.at(FAR, PORT))?;
     drop((connection, listener));
+    tracer.wait_for_closed("duplicate-address", &address.to_string())?;
     let run = tracer.stop()?;
+    run.only_findings(&[("duplicate-address", &address.to_string())])?;
     run.events
         .of("neighbour", client)
         .with("verdict", "ignored")
@@ -116,11 +121,14 @@ fn rule_leak(setting: &Setting) -> Result<()> {
             })?;
         }
     }
+    tracer.wait_for_finding("ruleset-bloat", "filter")?;
     node.run("iptables-legacy", "--flush INPUT")?;
     tracer.wait_for("the emptied table", |events| {
         !events.of("ruleset", &node).with("change", "shrunk").is_empty()
     })?;
+    tracer.wait_for_closed("ruleset-bloat", "filter")?;
     let run = tracer.stop()?;
+    run.only_findings(&[("ruleset-bloat", "filter")])?;
     let told = run.events.of("ruleset", &node).with("duplicates", (LOTS - 1) * LOT);
     told.all_have("backend", "legacy")?.all_have("table", "filter")?.all_have("growth", 4 * LOT)?;
     ensure!(!told.is_empty(), "the leak was not told: {}", run.events.summary());
@@ -138,8 +146,8 @@ fn reply_misrouted(setting: &Setting) -> Result<()> {
     // Who answers comes from outside, and so does what it answers to.
     for scope in ["all", FAR_DEVICE] {
         server.sysctl(&format!("net/ipv4/conf/{scope}/accept_local"), "1")?;
-        server.sysctl(&format!("net/ipv4/conf/{scope}/rp_filter"), "0")?;
     }
+    take_from_anywhere(server, FAR_DEVICE)?;
     let tracer = setting.trace(&[])?;
     server.ip(&format!("address add {address}/32 dev lo"))?;
     let dialling = traffic::dial(client, FAMILY.at(NEAR, 0), FAMILY.at(FAR, PORT))?;
@@ -152,10 +160,13 @@ fn reply_misrouted(setting: &Setting) -> Result<()> {
                 .with("result", "local")
                 .is_empty()
     })?;
+    tracer.wait_for_finding("reply-misrouted", &address.to_string())?;
     server.ip(&format!("address del {address}/32 dev lo"))?;
     let connection = traffic::wait_connected(dialling)?;
     drop((connection, listener));
+    tracer.wait_for_closed("reply-misrouted", &address.to_string())?;
     let run = tracer.stop()?;
+    run.only_findings(&[("reply-misrouted", &address.to_string())])?;
     let local = run.events.of("route", server).with("peer", address.to_string()).with("result", "local");
     local.all_have("dev", "lo")?;
     Ok(())
@@ -173,11 +184,14 @@ fn transient_loop(setting: &Setting) -> Result<()> {
     tracer.wait_for("packets that go round in both routers", |events| {
         [near, far].iter().all(|router| !events.of("duplicate", router).with("times", 17).is_empty())
     })?;
+    tracer.wait_for_finding("routing-loop", &to.to_string())?;
     routers.repair(FAMILY)?;
     let listener = traffic::listen(far, (to, PORT).into())?;
     let connection = traffic::wait_connected(dialling)?;
     drop((connection, listener));
+    tracer.wait_for_closed("routing-loop", &to.to_string())?;
     let run = tracer.stop()?;
+    run.only_findings(&[("routing-loop", &to.to_string())])?;
     ensure!(!run.events.of("retransmit", client).with("kind", "syn").is_empty(), "no SYN was repeated");
     ensure!(!run.events.of("icmp", far).with("direction", "out").is_empty(), "no packet died");
     Ok(())

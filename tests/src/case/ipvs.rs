@@ -1,12 +1,14 @@
 //! Decisions of IPVS. Truth: `ipvsadm`, and the clients' own counters of repeated SYNs.
 
 mod datagram;
+pub(super) mod finding;
 mod forward;
 mod gone;
 mod late;
 mod nested;
 mod raw;
 mod reuse;
+pub(super) mod rollout;
 mod screen;
 mod service;
 mod sticky;

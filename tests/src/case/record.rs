@@ -1,9 +1,13 @@
-//! Recordings that do not end well, or have no room. Truth: what the run printed.
+//! Recordings that do not end well, have no room, or are of several files. Truth: what the run printed.
+
+mod disks;
+mod nodes;
+mod parts;
 
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -28,14 +32,44 @@ pub(super) const CASES: &[Case] = &[
         needs: &[],
         run: full_disk,
     },
+    Case {
+        name: "record-slow-disk",
+        proves: "while a disk takes nothing the lines go on, and once it does the recording has everything",
+        needs: &[],
+        run: disks::slow,
+    },
+    Case {
+        name: "record-no-place",
+        proves: "a recording onto a read-only disk is refused with the reason, and one whose directory vanishes ends with it",
+        needs: &[],
+        run: disks::no_place,
+    },
+    Case {
+        name: "record-parts",
+        proves: "the parts of a recording tell together what was printed, and with --max-files the newest are kept",
+        needs: &[],
+        run: parts::rotated,
+    },
+    Case {
+        name: "record-two-nodes",
+        proves: "the sessions of two nodes are told as one, each line with its node, on clocks that --shift corrects",
+        needs: &[],
+        run: nodes::merged,
+    },
 ];
 
 /// Starts `tracer events --json`, which prints to a file and records to another.
 fn start(setting: &Setting, printed: &Path, session: &Path) -> Result<Child> {
+    start_with(setting, printed, session, &[])
+}
+
+/// The same with more arguments.
+fn start_with(setting: &Setting, printed: &Path, session: &Path, arguments: &[&str]) -> Result<Child> {
     let output = fs::File::create(printed).context("make the file to print to")?;
     Command::new(&setting.program)
         .args(["events", "--json", "--only", "retransmit", "--record"])
         .arg(session)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(Stdio::piped())
@@ -43,12 +77,25 @@ fn start(setting: &Setting, printed: &Path, session: &Path) -> Result<Child> {
         .context("start tracer")
 }
 
+/// Ends it, and returns what it said on standard error and its exit status.
+fn stop(child: Child) -> Result<(String, ExitStatus)> {
+    crate::command::run("kill", &format!("-INT {}", child.id()))?;
+    let output = child.wait_with_output().context("wait for tracer")?;
+    Ok((String::from_utf8_lossy(&output.stderr).into_owned(), output.status))
+}
+
 /// What a session tells, and what is said of it on standard error.
 fn told(setting: &Setting, session: &Path) -> Result<(String, String)> {
+    told_by(setting, &[session], &[])
+}
+
+/// The same of several files, with more arguments.
+fn told_by(setting: &Setting, sessions: &[&Path], arguments: &[&str]) -> Result<(String, String)> {
     let output = Command::new(&setting.program)
         .arg("events")
-        .arg(session)
+        .args(sessions)
         .arg("--json")
+        .args(arguments)
         .output()
         .context("read the session")?;
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
@@ -79,20 +126,24 @@ fn killed(setting: &Setting) -> Result<()> {
     let pair = Pair::new()?;
     let directory = tempfile::tempdir().context("make a directory")?;
     let (printed, session) = (directory.path().join("printed"), directory.path().join("session"));
-    let mut child = start(setting, &printed, &session)?;
+    // What happens elsewhere on this machine in the last second is nobody's concern.
+    let netns = pair.near.inode().to_string();
+    let here = ["--netns", &netns];
+    let told = || told_by(setting, &[&session], &here);
+    let mut child = start_with(setting, &printed, &session, &here)?;
     let outcome = repeat_syns(&pair, &printed, 2);
     // A second later at the latest it is in the file, though nothing else happens.
     let syns = count(&fs::read_to_string(&printed)?, "retransmit");
     let written = outcome.and_then(|()| {
         wait::until("the SYNs to be in the file", || {
-            Ok((count(&told(setting, &session)?.0, "retransmit") >= syns).then_some(()))
+            Ok((count(&told()?.0, "retransmit") >= syns).then_some(()))
         })
     });
     child.kill().context("kill tracer")?;
     child.wait().context("wait for tracer")?;
     written?;
 
-    let (lines, damage) = told(setting, &session)?;
+    let (lines, damage) = told()?;
     let printed = fs::read_to_string(&printed)?;
     ensure!(printed.starts_with(&lines) || lines.starts_with(&printed), "the session tells something else");
     let missing = printed.lines().count().saturating_sub(lines.lines().count());
@@ -102,11 +153,15 @@ fn killed(setting: &Setting) -> Result<()> {
 }
 
 /// A small file system of its own; gone when dropped.
-struct Disk<'a>(&'a Path);
+pub(super) struct Disk<'a>(&'a Path);
 
 impl<'a> Disk<'a> {
-    fn new(place: &'a Path, kibibytes: u32) -> Result<Self> {
-        let options = format!("-t tmpfs -o size={kibibytes}k tracer-test {}", place.display());
+    pub(super) fn new(place: &'a Path, kibibytes: u32) -> Result<Self> {
+        Self::with(place, &format!("size={kibibytes}k"))
+    }
+
+    fn with(place: &'a Path, options: &str) -> Result<Self> {
+        let options = format!("-t tmpfs -o {options} tracer-test {}", place.display());
         crate::command::run("mount", &options)?;
         Ok(Self(place))
     }

@@ -2,6 +2,7 @@
 //! recording. What the one says, the other has to say.
 
 mod conntrack;
+mod findings;
 mod hooks;
 mod hostile;
 mod interaction;
@@ -9,6 +10,8 @@ mod keys;
 mod leaving;
 mod neighbours;
 mod nobody;
+mod piped;
+mod recording;
 mod replay;
 mod retransmits;
 mod subject;
@@ -34,6 +37,12 @@ pub(super) const CASES: &[Case] = &[
         proves: "the screen shows who was kept and who was ignored, as `ip neigh` and the JSON say",
         needs: &[Need::Terminal],
         run: neighbours::two_owners,
+    },
+    Case {
+        name: "screen-findings",
+        proves: "a finding is listed, opened, copied and over as the JSON says, and a replay goes to where it was",
+        needs: &[Need::Terminal],
+        run: findings::duplicate_address,
     },
     Case {
         name: "screen-conntrack",
@@ -76,6 +85,30 @@ pub(super) const CASES: &[Case] = &[
         proves: "a session goes back to a marker and plays on to its end: what is shown is what the JSON says up to there",
         needs: &[Need::Terminal],
         run: replay::played,
+    },
+    Case {
+        name: "screen-replay-pipe",
+        proves: "a session that comes through a pipe is shown as from a file, and kept in one without a name",
+        needs: &[Need::Terminal],
+        run: piped::shown,
+    },
+    Case {
+        name: "screen-replay-hang-up",
+        proves: "when its terminal goes away a replay ends, even if it ignores SIGHUP",
+        needs: &[Need::Terminal],
+        run: piped::hung_up,
+    },
+    Case {
+        name: "screen-record-key",
+        proves: "`r` begins a session and ends it, and it has what was printed at the same time, and nothing else",
+        needs: &[Need::Terminal],
+        run: recording::by_key,
+    },
+    Case {
+        name: "screen-flight-key",
+        proves: "`f` writes a session of what came before, which ends with why",
+        needs: &[Need::Terminal],
+        run: recording::flight_by_key,
     },
     Case {
         name: "screen-clipboard-and-mouse",

@@ -82,11 +82,15 @@ pub(in crate::case) fn drained_and_dialled(setting: &Setting) -> Result<()> {
     tracer.wait_for("SYNs nobody answers", |events| {
         events.of("retransmit", &service.cluster.client).with("kind", "syn").count() >= 2
     })?;
+    let drained = service.server(0).to_string();
+    tracer.wait_for_finding("ipvs-reuse-drained", &drained)?;
     drop(dialling);
     service.set("conn_reuse_mode", 1)?;
     let accepted = service.connect_and_close_all(DIALLED - 1)?;
     ensure!(accepted == [0, (DIALLED - 1).into()], "accepted {accepted:?} after the repair");
+    tracer.wait_for_closed("ipvs-reuse-drained", &drained)?;
     let events = finish(tracer)?;
+    events.only_findings(&[("ipvs-reuse-drained", &drained)])?;
     let onto_drained = service.all_told(&events, "reused").with("real", service.server(0).to_string());
     ensure!(onto_drained.count() > DIALLED.into(), "{} of {DIALLED} told", onto_drained.count());
     onto_drained.all_have("weight", 0)?;

@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) conntrack: bool,
     /// The firewall mark the service is known by, which packets to the virtual address are given.
     pub(super) mark: Option<u32>,
+    /// The scheduler.
+    pub(super) scheduler: &'static str,
     /// More options of the service.
     pub(super) options: &'static str,
     /// How packets get to the real servers, as an option.
@@ -39,6 +41,7 @@ impl Plan {
         protocol: "tcp",
         conntrack: false,
         mark: None,
+        scheduler: "rr",
         options: "",
         forward: "--masquerading",
     };
@@ -57,8 +60,8 @@ impl Plan {
             )?;
         }
         let director = Director { cluster, plan: self };
-        let (service, options) = (director.service(), self.options);
-        director.ipvsadm(&format!("--add-service {service} --scheduler rr {options}"))?;
+        let (service, scheduler, options) = (director.service(), self.scheduler, self.options);
+        director.ipvsadm(&format!("--add-service {service} --scheduler {scheduler} {options}"))?;
         director.set("conntrack", i32::from(self.conntrack))?;
         director.set("conn_reuse_mode", 1)?;
         director.set("expire_nodest_conn", 0)?;
@@ -197,6 +200,19 @@ impl Service {
         let listeners = [
             traffic::listen(&servers[0], director.server(0))?,
             traffic::listen(&servers[1], director.server(1))?,
+        ];
+        Ok(Self { director, listeners })
+    }
+
+    /// The same where servers reply past the director, which only sees what the client sends.
+    pub(super) fn direct() -> Result<Self> {
+        let cluster = Cluster::new()?;
+        cluster.reply_past_director()?;
+        let director = Plan { forward: "--gatewaying", ..Plan::TCP }.set_up(cluster)?;
+        let servers = &director.cluster.servers;
+        let listeners = [
+            traffic::listen(&servers[0], director.address())?,
+            traffic::listen(&servers[1], director.address())?,
         ];
         Ok(Self { director, listeners })
     }

@@ -10,7 +10,7 @@ use crate::{
     case::Setting,
     expect::{Events, Selection},
     namespace::Namespace,
-    topology::{FAR, FAR_DEVICE, Family, NEAR, NEAR_DEVICE, NOBODY, Pair, lose},
+    topology::{FAR, FAR_DEVICE, Family, NEAR, NEAR_DEVICE, NOBODY, Pair, host_bits, lose, nodad},
     tracer::Tracer,
     traffic,
 };
@@ -42,8 +42,8 @@ pub(super) fn reply_to_own_address(setting: &Setting) -> Result<()> {
             !events.of("retransmit", &pair.far).with("kind", "syn-ack").is_empty()
         })?;
         wait_for_lookup(&tracer, &pair.far, &client)?;
-        let bits = if family == Family::V4 { 32 } else { 128 };
-        pair.far.ip(&format!("address add {client}/{bits} dev lo"))?;
+        let bits = host_bits(family);
+        pair.far.ip(&format!("address add {client}/{bits} dev lo{}", nodad(family)))?;
         tracer.wait_for("the peer to be local", |events| {
             !lookups(events, &pair.far, &client).with("result", "local").is_empty()
         })?;

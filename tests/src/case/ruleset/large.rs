@@ -80,6 +80,9 @@ impl Leak {
         let told = tracer.ask(|events| self.last(events, &namespace).cloned()).context("a report")?;
         self.check(&told)?;
         let extra_kib = peak_kib(&tracer)?.saturating_sub(before);
+        if let Some(examined) = told["examined"].as_u64() {
+            self.wait_for_rest(&tracer, &namespace, examined)?;
+        }
         let quiet = Self::quiet_share(&tracer)?;
         tracer.stop()?;
 
@@ -137,6 +140,18 @@ impl Leak {
         let expected = self.duplicates * examined / RULES;
         ensure!(told["duplicates"] == expected, "not {expected} duplicates: {told}");
         Ok(())
+    }
+
+    /// Waits for the thorough count: what there was no time for is looked at once the rules have come to rest.
+    fn wait_for_rest(&self, tracer: &Tracer, namespace: &Namespace, examined: u64) -> Result<()> {
+        let more = |events: &Events| {
+            let told = self.last(events, namespace)?;
+            (told["examined"].as_u64() != Some(examined)).then(|| told.clone())
+        };
+        let told = wait::until_within(LOADED, "a thorough count", || Ok(tracer.ask(more)))?;
+        let looked_at = told["examined"].as_u64().unwrap_or(RULES);
+        ensure!(looked_at > examined, "{looked_at} rules looked at, {examined} before");
+        self.check(&told)
     }
 
     /// The share of a processor that tracer takes, with its children, while nothing changes.
