@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{dist, tally::Tally};
+use crate::{dist, failures::Failures, tally::Tally};
 
 mod apt;
 mod command;
@@ -19,7 +19,8 @@ mod initramfs;
 mod kernel;
 mod machine;
 mod modules;
-mod report;
+mod part;
+pub(crate) mod report;
 mod tools;
 mod version;
 
@@ -27,6 +28,7 @@ use self::{
     initramfs::Content,
     kernel::Kernel,
     machine::{Ended, Limits, Machine},
+    part::Part,
     version::Series,
 };
 
@@ -77,6 +79,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     kvm: bool,
 
+    /// Run every Mth case only, from the Nth on; several guests can share the work.
+    #[arg(long, value_name = "N/M", conflicts_with = "shell")]
+    part: Option<Part>,
+
     /// Cases to run, all when none is named; `^` before the beginning of names leaves those out.
     #[arg(value_name = "CASE")]
     cases: Vec<String>,
@@ -94,8 +100,8 @@ pub(crate) fn fetch(series: &[&str]) -> Result<()> {
 /// Boots every kernel asked for, one after the other, and returns what all their cases came to.
 ///
 /// A kernel that cannot be fetched, and a machine that cannot be started, is an error; a guest that dies, hangs or does
-/// not report counts as one failure more.
-pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
+/// not report counts as one failure more. What failed is told to `failures` too.
+pub(crate) fn run(arguments: &Arguments, failures: &mut Failures) -> Result<Tally> {
     ensure!(!arguments.shell || arguments.kernels.len() == 1, "a shell needs one kernel, not several");
     let built = |given: &Option<PathBuf>, package: &str, binary: &str| match given {
         Some(path) => Ok(path.clone()),
@@ -121,11 +127,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Tally> {
             tracer: &tracer,
             scenarios: &scenarios,
             cases: &arguments.cases,
+            part: arguments.part.as_ref(),
             told: 0,
             shell: arguments.shell,
             share: arguments.share.is_some(),
         };
-        tally += Guest { arguments, kernel: &kernel, content, output: &output }.run()?;
+        tally += Guest { arguments, kernel: &kernel, content, output: &output }.run(failures)?;
     }
     Ok(tally)
 }
@@ -140,14 +147,20 @@ struct Guest<'a> {
 }
 
 impl Guest<'_> {
+    /// What its files are called and its lines begin with.
+    fn name(&self) -> String {
+        let part = self.arguments.part.map(Part::suffix).unwrap_or_default();
+        format!("{}{part}", self.kernel.series)
+    }
+
     /// Runs all cases, or the shell. When the emulator breaks the guest, those not told yet run in a new one.
-    fn run(&self) -> Result<Tally> {
-        let series = self.kernel.series;
+    fn run(&self, failures: &mut Failures) -> Result<Tally> {
+        let name = self.name();
         let mut left = Duration::from_mins(self.arguments.timeout);
         let mut told = Tally::default();
         for resumed in 0.. {
             let count = told.passed + told.failed + told.skipped;
-            let archive = self.output.join(format!("{series}.cpio"));
+            let archive = self.output.join(format!("{name}.cpio"));
             initramfs::write(&Content { told: count, ..self.content }, &archive)?;
             let machine = Machine {
                 kernel: &self.kernel.image,
@@ -160,16 +173,14 @@ impl Guest<'_> {
                 machine.interactive()?;
                 break;
             }
-            let ended = self.boot(&machine, resumed, left)?;
+            let ended = self.boot(&machine, resumed, left, failures)?;
             let broken = ended.broken_by_emulator().filter(|_| !self.arguments.kvm);
-            if let Some(flags) = broken {
+            if let Some(impossible) = broken {
                 let fault = ended.fault.as_deref().unwrap_or_default();
-                println!(
-                    "{series}: the emulator broke the guest: {fault}, with flags {flags:#x}, which no processor has"
-                );
+                println!("{name}: the emulator broke the guest: {fault}, with {impossible}");
             }
             if broken.is_none() || resumed == RESUMPTIONS {
-                told += conclude(self.kernel, &ended);
+                told += self.conclude(&ended, failures);
                 break;
             }
             told += ended.report.cases();
@@ -179,42 +190,52 @@ impl Guest<'_> {
     }
 
     /// Boots once, and once more if the emulator stalls before the kernel says anything.
-    fn boot(&self, machine: &Machine<'_>, resumed: u32, whole: Duration) -> Result<Ended> {
-        let Kernel { series, release, .. } = self.kernel;
+    fn boot(
+        &self,
+        machine: &Machine<'_>,
+        resumed: u32,
+        whole: Duration,
+        failures: &mut Failures,
+    ) -> Result<Ended> {
+        let (name, release) = (self.name(), &self.kernel.release);
         let log = match resumed {
-            0 => format!("{series}.log"),
-            _ => format!("{series}-{}.log", resumed + 1),
+            0 => format!("{name}.log"),
+            _ => format!("{name}-{}.log", resumed + 1),
         };
         let log = self.output.join(log);
         note(&format!("{release}: booting; everything it says goes to {}", log.display()));
         let limits = Limits { boot: BOOT_LIMIT, whole };
-        let show = |line: &str| println!("{series}: {line}");
-        let ended = machine.run(&log, &limits, show)?;
+        let mut show = |line: &str| {
+            println!("{name}: {line}");
+            failures.hear(line);
+        };
+        let ended = machine.run(&log, &limits, &mut show)?;
         if ended.boot.is_some() || ended.stopped.is_none() || ended.fault.is_some() {
             return Ok(ended);
         }
         note(&format!("{release}: not up after {} s, starting it once more", limits.boot.as_secs()));
         machine.run(&log, &limits, show)
     }
-}
 
-/// Prints how the run went, and returns its cases and a failure more if it went wrong as a whole.
-fn conclude(kernel: &Kernel, ended: &Ended) -> Tally {
-    let Kernel { series, release, .. } = kernel;
-    let (mut tally, _) = ended.report.judge();
-    if let Some(boot) = ended.boot {
-        let (boot, whole) = (boot.as_secs_f64(), ended.whole.as_secs_f64());
-        note(&format!("{release}: up after {boot:.1} s, off after {whole:.1} s"));
-    }
-    if let Some(problem) = ended.problem() {
-        tally.failed += 1;
-        println!("{series}: FAILED: {problem}");
-        if !ended.report.is_finished() {
-            println!("{series}: its last lines:");
-            ended.tail.iter().for_each(|line| println!("    {line}"));
+    /// Prints how the run went, and returns its cases and a failure more if it went wrong as a whole.
+    fn conclude(&self, ended: &Ended, failures: &mut Failures) -> Tally {
+        let (name, release) = (self.name(), &self.kernel.release);
+        let (mut tally, _) = ended.report.judge();
+        if let Some(boot) = ended.boot {
+            let (boot, whole) = (boot.as_secs_f64(), ended.whole.as_secs_f64());
+            note(&format!("{release}: up after {boot:.1} s, off after {whole:.1} s"));
         }
+        if let Some(problem) = ended.problem() {
+            tally.failed += 1;
+            println!("{name}: FAILED: {problem}");
+            failures.tell(&problem);
+            if !ended.report.is_finished() {
+                println!("{name}: its last lines:");
+                ended.tail.iter().for_each(|line| println!("    {line}"));
+            }
+        }
+        tally
     }
-    tally
 }
 
 /// `target/guest`: archives and logs of the last runs.

@@ -5,6 +5,8 @@ mod build;
 mod command;
 mod dist;
 mod facts;
+mod failures;
+mod findings_table;
 mod fuzz;
 mod guest;
 mod lint;
@@ -45,6 +47,8 @@ enum Task {
     Tidy(tidy::Arguments),
     /// Save a kernel's types, reduced, for the tests
     Facts(facts::Arguments),
+    /// Print what every rule finds in recorded sessions, in one table
+    FindingsTable(findings_table::Arguments),
     /// Feed hostile session files to the reader until the time is up or it fails
     Fuzz(fuzz::Arguments),
     /// Boot a Debian kernel in QEMU and run test cases inside
@@ -61,8 +65,11 @@ fn main() -> ExitCode {
         Task::Lint(arguments) => lint::run(&arguments),
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Facts(arguments) => facts::run(&arguments),
+        Task::FindingsTable(arguments) => findings_table::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
-        Task::Guest(arguments) => guest::run(&arguments).and_then(tally::Tally::into_result),
+        Task::Guest(arguments) => {
+            guest::run(&arguments, &mut failures::Failures::default()).and_then(tally::Tally::into_result)
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

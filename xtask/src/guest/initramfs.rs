@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{cpio::Archive, tools};
+use super::{cpio::Archive, part::Part, tools};
 
 const INIT: &str = include_str!("init.sh");
 /// Mount points and directories that programs expect.
@@ -33,6 +33,8 @@ pub(super) struct Content<'a> {
     pub(super) scenarios: &'a Path,
     /// Arguments of `scenarios`: names of cases, all of them when empty.
     pub(super) cases: &'a [String],
+    /// Which part of those cases, such as `1/2`; all if none is given.
+    pub(super) part: Option<&'a Part>,
     /// How many of those cases are left out, because another guest told them.
     pub(super) told: u64,
     /// Wait at a shell on the console instead of running the scenarios.
@@ -86,6 +88,9 @@ fn command_script(content: &Content<'_>) -> String {
         script.push_str(" --sessions /host/sessions");
     }
     // Writing to a String cannot fail.
+    if let Some(part) = content.part {
+        let _ = write!(script, " --part {part}");
+    }
     if content.told > 0 {
         let _ = write!(script, " --without-first {}", content.told);
     }
@@ -111,6 +116,7 @@ mod tests {
             tracer: path,
             scenarios: path,
             cases: &[],
+            part: None,
             told: 0,
             shell: false,
             share: true,
@@ -128,6 +134,9 @@ mod tests {
             let script = command_script(&Content { cases, told, share, ..content(Path::new("")) });
             assert_eq!(script, format!("#!/bin/sh\nexec /bin/scenarios {expected}"));
         }
+        let part: Part = "2/3".parse().unwrap();
+        let shared = Content { share: false, part: Some(&part), told: 4, ..content(Path::new("")) };
+        assert_eq!(command_script(&shared), "#!/bin/sh\nexec /bin/scenarios --part 2/3 --without-first 4\n");
         let nothing = Content { share: false, ..content(Path::new("")) };
         assert_eq!(command_script(&nothing), "#!/bin/sh\nexec /bin/scenarios\n");
     }

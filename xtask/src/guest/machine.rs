@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow};
 
 use super::{
-    emulator::Dump,
+    emulator::{Dump, Impossible},
     report::{Line, Report},
 };
 
@@ -91,9 +91,10 @@ impl Ended {
         self.tail.back().map_or("", String::as_str)
     }
 
-    /// The flags the kernel died with while cases ran, if only an emulator can have made them.
-    pub(super) fn broken_by_emulator(&self) -> Option<u64> {
-        self.dump.impossible_flags().filter(|_| !self.report.is_counted())
+    /// What the kernel died with while cases ran, if only an emulator can have made that.
+    pub(super) fn broken_by_emulator(&self) -> Option<Impossible> {
+        let fault = self.fault.as_deref().filter(|_| !self.report.is_counted())?;
+        self.dump.impossible(fault)
     }
 
     /// Why the run as a whole must count as a failure, if it must.
@@ -282,7 +283,7 @@ mod tests {
         let fault = [(Stream::Console, "Oops: double fault: 0000 [#1] SMP NOPTI")];
         let counted = [(Stream::Report, "1 passed, 0 failed")];
         let broken = |lines: &[&[(Stream, &str)]]| heard(&lines.concat()).broken_by_emulator();
-        assert_eq!(broken(&[&fault, &dump]), Some(0x0886_6242));
+        assert_eq!(broken(&[&fault, &dump]), Some(Impossible::Flags(0x0886_6242)));
         assert_eq!(broken(&[&dump, &fault]), None, "a warning's registers");
         assert_eq!(broken(&[&counted, &fault, &dump]), None, "all cases are told");
     }

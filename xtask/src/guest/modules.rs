@@ -6,6 +6,7 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     process::{self, Command},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -101,8 +102,10 @@ struct Selection {
 }
 
 /// A directory with `lib/modules/RELEASE` that holds the guest's modules uncompressed, with depmod's files for exactly
-/// these. Made once a kernel.
+/// these. Made once a kernel, however many guests of it start at once.
 pub(super) fn stage(kernel: &Kernel) -> Result<PathBuf> {
+    static STAGING: Mutex<()> = Mutex::new(());
+    let _alone = STAGING.lock().unwrap_or_else(PoisonError::into_inner);
     let staged = kernel.directory.join(format!(".modules-{:016x}", selection_key()));
     if staged.is_dir() {
         return Ok(staged);

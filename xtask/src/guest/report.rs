@@ -4,10 +4,10 @@ use crate::tally::Tally;
 
 /// A line of the guest that means something.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(crate) enum Line {
     /// The guest's first process runs.
     Up,
-    /// `case NAME ... ok`, `FAILED: reason` or `skipped: reason`
+    /// `case NAME ... ok`, `ok: 9 s`, `FAILED: reason` or `skipped: reason`
     Case(Outcome),
     /// `N passed, N failed, N skipped`
     Count(Tally),
@@ -16,7 +16,7 @@ pub(super) enum Line {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Passed,
     Failed,
     Skipped,
@@ -24,7 +24,7 @@ pub(super) enum Outcome {
 
 impl Line {
     /// What `text` says; nothing for any other line.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text == "guest: up" {
             return Some(Self::Up);
         }
@@ -35,7 +35,7 @@ impl Line {
             let (_name, outcome) = case.split_once(" ... ")?;
             return Outcome::parse(outcome).map(Self::Case);
         }
-        count(text).map(Self::Count)
+        Tally::from_line(text).map(Self::Count)
     }
 }
 
@@ -48,23 +48,6 @@ impl Outcome {
             _ => None,
         }
     }
-}
-
-fn count(text: &str) -> Option<Tally> {
-    let mut tally = Tally::default();
-    let mut words = Vec::new();
-    for part in text.split(", ") {
-        let (number, word) = part.split_once(' ')?;
-        let number = number.parse().ok()?;
-        match word {
-            "passed" => tally.passed = number,
-            "failed" => tally.failed = number,
-            "skipped" => tally.skipped = number,
-            _ => return None,
-        }
-        words.push(word);
-    }
-    words.starts_with(&["passed", "failed"]).then_some(tally)
 }
 
 /// Adds up the lines of one guest, and says what did not fit together.
@@ -136,6 +119,7 @@ mod tests {
             ("guest: up", Some(Line::Up)),
             ("guest: exit status 0", Some(Line::Exit(0))),
             ("case s0 two owners ... ok", Some(Line::Case(Outcome::Passed))),
+            ("case s0 ... ok: 9 s", Some(Line::Case(Outcome::Passed))),
             ("case s0 ... FAILED: no line says: changed", Some(Line::Case(Outcome::Failed))),
             ("case s0 ... skipped: no ip_vs", Some(Line::Case(Outcome::Skipped))),
             ("case s0 ... okay", None),
