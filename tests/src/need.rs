@@ -17,6 +17,8 @@ pub enum Need {
     Nftables,
     /// The older half of iptables, and its tools.
     LegacyTables,
+    /// The newer half of iptables: its tools, and the kernel's side of its matches.
+    NftTables,
     /// Breakpoints at functions.
     FunctionHooks,
     /// Devices of type `dummy`.
@@ -74,6 +76,9 @@ impl Need {
             Self::LegacyTables => in_namespace("no tables of iptables", |namespace| {
                 namespace.run("ip6tables-legacy", "--list")?;
                 namespace.run("iptables-legacy", "-A INPUT -m comment --comment probe").map(drop)
+            }),
+            Self::NftTables => in_namespace("no tables of iptables-nft", |namespace| {
+                namespace.run("iptables-nft", "-A INPUT -m comment --comment probe").map(drop)
             }),
             Self::FunctionHooks => (!Path::new("/sys/bus/event_source/devices/kprobe").exists())
                 .then(|| "this kernel has no kprobes".to_owned()),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use self::lan::{DEVICE, Lan, OFF_THE_WIRE, believed, give, give_off_the_wire, macs};
+use self::lan::{DEVICE, Lan, OFF_THE_WIRE, believed, give, give_off_the_wire, know_for_good, macs};
 use super::{Case, Setting, note};
 use crate::{
     expect::OPENS,
@@ -311,8 +311,7 @@ fn silent_gateway(setting: &Setting, family: Family) -> Result<()> {
     client.ip(&format!("route add {beyond}/{bits} via {via}"))?;
     let listener = traffic::listen(&gateway, (beyond, PORT).into())?;
     let tracer = trace_in(setting, &client)?;
-    // What the gateway sends once it was acknowledged confirms its own entry: it will not ask for the client later, by which
-    // it would be known again though it hears nothing.
+    know_for_good(&gateway, &client, family.host(SERVER))?;
     let connection = traffic::connect(&client, family.at(SERVER, 0), (beyond, PORT).into())?;
     traffic::close_at(&listener, connection)?;
     // It hears nothing any more, and the entry is gone, as after a while without traffic.

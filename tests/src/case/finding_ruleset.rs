@@ -23,7 +23,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "finding-ruleset-nft",
         proves: "rules of iptables-nft that leak from 200 to 20,000 are found, named and closed",
-        needs: &[Need::Nftables],
+        needs: &[Need::NftTables],
         run: |setting| NFT.run(setting),
     },
     Case {

@@ -34,7 +34,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "quiet-ruleset-sync",
         proves: "thousands of different rules that are loaded again every two seconds are no finding",
-        needs: &[Need::Nftables],
+        needs: &[Need::NftTables],
         run: sync,
     },
     Case {

@@ -102,9 +102,10 @@ static BUILD: [Need; 2] = [
 static LINT: [Need; 1] =
     [Need { package: "rust-web-clippy", probe: Probe::KernelSideClippy, reason: "linting the eBPF crate" }];
 
-static SCENARIOS: [Need; 9] = [
+static SCENARIOS: [Need; 10] = [
     program("iproute2", "ip", "scenarios: namespaces, links, routes"),
     program("nftables", "nft", "scenarios: dropped packets, connection tracking"),
+    program("iptables", "iptables-nft-restore", "scenarios: tables of rules, by both of its back ends"),
     program("iputils-arping", "arping", "scenarios: answers for an address"),
     program("iputils-ping", "ping", "scenarios: neighbours"),
     program("tcpdump", "tcpdump", "scenarios: what was on the wire"),

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 
 use super::{
     PORT, SERVER, give_off_the_wire,
-    lan::{DEVICE, Lan, OFF_THE_WIRE, believed, let_pass, macs},
+    lan::{DEVICE, Lan, OFF_THE_WIRE, believed, know_for_good, let_pass, macs},
     note_times, trace_in,
 };
 use crate::{
@@ -74,6 +74,7 @@ impl Cluster {
         node.ip(&format!("route add default via {via}"))?;
         gateway.ip(&format!("address add {server}/32 dev lo"))?;
         gateway.ip(&format!("route add {own} via {}", Family::V4.host(SERVER)))?;
+        know_for_good(&gateway, &node, Family::V4.host(SERVER))?;
         let listener = traffic::listen(&gateway, (server, PORT).into())?;
         Ok(Self { lan, node, pod, gateway, listener })
     }
@@ -82,8 +83,7 @@ impl Cluster {
         traffic::dial(&self.pod, (IpAddr::from(POD), 0).into(), (IpAddr::from(BEYOND), PORT).into())
     }
 
-    /// A connection that the gateway ends: what it sends once it was acknowledged confirms its own entry, so that it does not
-    /// ask for the node later.
+    /// A connection that the gateway ends.
     fn connect(&self) -> Result<()> {
         let [from, to] = [POD, BEYOND].map(IpAddr::from);
         let connection = traffic::connect(&self.pod, (from, 0).into(), (to, PORT).into())?;

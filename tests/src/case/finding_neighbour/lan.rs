@@ -85,6 +85,13 @@ pub(super) fn macs(hosts: &[&Namespace]) -> Result<Vec<String>> {
     hosts.iter().map(|host| hardware_address(host, DEVICE)).collect()
 }
 
+/// Gives a host an entry of another's address that it never asks about: by its own question one that hears nothing would be
+/// known again, before those who ask it in vain give up.
+pub(super) fn know_for_good(host: &Namespace, other: &Namespace, address: IpAddr) -> Result<()> {
+    let mac = hardware_address(other, DEVICE)?;
+    host.ip(&format!("neigh replace {address} lladdr {mac} dev {DEVICE} nud permanent")).map(drop)
+}
+
 /// Whom a host believes to have an address: the place in a list of hardware addresses.
 pub(super) fn believed(host: &Namespace, address: IpAddr, macs: &[String]) -> Result<usize> {
     wait::until("an entry with a hardware address", || {
