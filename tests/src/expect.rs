@@ -44,7 +44,7 @@ impl Events {
         if let Some(inode) = line["netns"].as_u64().filter(|_| line["type"] == "retransmit") {
             let sums = self.retransmits.entry(inode).or_default();
             sums.add(&line);
-            if self.kept.is_some_and(|kept| sums.sent.hits + sums.failed.hits > kept) {
+            if self.kept.is_some_and(|kept| sums.hits() > kept) {
                 return;
             }
         }

@@ -31,6 +31,8 @@ pub enum Need {
     ConntrackNetlink,
     /// Rules that hand packets to programs.
     Queue,
+    /// Queues at devices that let out so much in a time (`tbf`).
+    TokenBucket,
     /// IPVS, with type information of the module, and `ipvsadm`.
     Ipvs,
     /// IPVS and `ipvsadm`, whether its types are described or not.
@@ -102,6 +104,14 @@ impl Need {
             Self::Ipvs => ipvsadm_missing().or_else(ipvs_types_missing),
             Self::Ipvsadm => ipvsadm_missing(),
             Self::Queue => queue_missing(),
+            Self::TokenBucket => {
+                load("sch_tbf");
+                in_namespace("no queues of a rate", |namespace| {
+                    namespace
+                        .run("tc", "qdisc add dev lo root tbf rate 1kbit burst 2000 limit 100000")
+                        .map(drop)
+                })
+            }
             Self::IpvsUnloadable => ipvs_fixed(),
             Self::Terminal => command::run("tmux", "-V").err().map(|error| format!("no tmux: {error:#}")),
             Self::Tshark => {

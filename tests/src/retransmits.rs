@@ -30,12 +30,27 @@ pub struct Retransmits {
     pub sent: Sums,
     /// Attempts that were refused below TCP.
     pub failed: Sums,
+    /// Attempts that TCP itself held back, because the packet still lies in the host's own queues (`EBUSY`). The kernel
+    /// counts them in `TCPSpuriousRtxHostQueues` and nowhere else (`__tcp_retransmit_skb`, 6.18).
+    pub held: Sums,
 }
 
+/// The error of attempts that are [held](Retransmits::held) back.
+pub const HELD: i32 = 16;
+
 impl Retransmits {
+    /// Attempts of every kind.
+    pub fn hits(&self) -> u64 {
+        self.sent.hits + self.failed.hits + self.held.hits
+    }
+
     /// Adds an event of type `retransmit`. Segments it does not tell are none, which no comparison forgives.
     pub fn add(&mut self, event: &Value) {
-        let sums = if event.get("error").is_some() { &mut self.failed } else { &mut self.sent };
+        let sums = match event.get("error") {
+            None => &mut self.sent,
+            Some(error) if *error == HELD => &mut self.held,
+            Some(_) => &mut self.failed,
+        };
         *sums += Sums {
             hits: 1,
             segments: event["segments"].as_u64().unwrap_or_default(),
@@ -59,10 +74,13 @@ mod tests {
             json!({"kind": "fast", "segments": 3}),
             json!({"kind": "syn", "segments": 1, "error": 1}),
             json!({"kind": "rto", "segments": 2, "error": 1}),
+            json!({"kind": "rto", "segments": 45, "error": 16}),
         ] {
             retransmits.add(&event);
         }
         assert_eq!(retransmits.sent, Sums { hits: 3, segments: 5, opening: 2 });
         assert_eq!(retransmits.failed, Sums { hits: 2, segments: 3, opening: 1 });
+        assert_eq!(retransmits.held, Sums { hits: 1, segments: 45, opening: 0 });
+        assert_eq!(retransmits.hits(), 6);
     }
 }

@@ -19,19 +19,19 @@ use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use crate::{
     layout::Layout,
     namespace::Namespace,
-    retransmits::{Retransmits, Sums},
+    retransmits::{HELD, Retransmits, Sums},
 };
 
 /// What the programs count, 8 bytes each: hits, segments and opening packets sent, then the same of failed attempts, then
-/// failed neighbours.
-type Cells = [u64; 7];
+/// of those held back, then failed neighbours.
+type Cells = [u64; 10];
 
 const HITS: i16 = 0;
 const SEGMENTS: i16 = 8;
 const OPENING: i16 = 16;
-const FAILED_NEIGHBOURS: i16 = 48;
-/// From the cells of attempts that were sent to those of attempts that failed.
-const TO_FAILED: i32 = 24;
+const FAILED_NEIGHBOURS: i16 = 72;
+/// From the cells of attempts that were sent to those of attempts that failed, and from there to those held back.
+const TO_NEXT: i32 = 24;
 
 /// Counts what happens in one namespace while it lives.
 pub struct Witness {
@@ -60,11 +60,10 @@ impl Witness {
 
     /// The retransmits it saw so far. Failed attempts are seen only where the tracepoint [tells them](Layout::tells_errors).
     pub fn retransmits(&self) -> Result<Retransmits> {
-        let [hits, segments, opening, failed_hits, failed_segments, failed_opening, _] = self.cells()?;
-        Ok(Retransmits {
-            sent: Sums { hits, segments, opening },
-            failed: Sums { hits: failed_hits, segments: failed_segments, opening: failed_opening },
-        })
+        let cells = self.cells()?;
+        let sums =
+            |first: usize| Sums { hits: cells[first], segments: cells[first + 1], opening: cells[first + 2] };
+        Ok(Retransmits { sent: sums(0), failed: sums(3), held: sums(6) })
     }
 
     /// How many neighbours it saw fail so far.
@@ -90,8 +89,10 @@ fn segment_program(layout: &Layout, inode: u32, map: RawFd) -> Vec<Instruction> 
     code.end_unless_in(inode, layout.socket_namespace, layout);
     code.point_at(map);
     if layout.tells_errors {
-        code.add(SKIP_IF_EQUAL, ERROR, 0, 1, 0);
-        code.add(PLUS, CELLS, 0, 0, TO_FAILED);
+        code.add(SKIP_IF_EQUAL, ERROR, 0, 3, 0);
+        code.add(PLUS, CELLS, 0, 0, TO_NEXT);
+        code.add(SKIP_UNLESS_EQUAL, ERROR, 0, 1, -HELD);
+        code.add(PLUS, CELLS, 0, 0, TO_NEXT);
     }
     code.add(SET, VALUE, 0, 0, 1);
     code.count(HITS);

@@ -98,6 +98,9 @@ pub(super) struct Grown {
     pub(super) segments: u64,
     /// Segments of those that were refused.
     pub(super) refused: u64,
+    /// Packets that were not sent again, because they still lay in the host's own queues. Loss probes that were not even
+    /// tried for that are among them.
+    pub(super) held: u64,
     /// SYNs and SYN-ACKs among them, in packets.
     pub(super) opening: u64,
     /// Timeouts of the retransmission timer.
@@ -119,6 +122,7 @@ impl Grown {
         Ok(Self {
             segments: grown("TcpRetransSegs")?,
             refused: grown("TcpExtTCPRetransFail")?,
+            held: grown("TcpExtTCPSpuriousRtxHostQueues")?,
             opening: grown("TcpExtTCPSynRetrans")?,
             timeouts: grown("TcpExtTCPTimeouts")?,
             loss_probes: grown("TcpExtTCPLossProbes")?,
@@ -145,7 +149,8 @@ fn hidden(counted: &Grown, told: Retransmits, seen: Retransmits, tells_errors: b
     let hidden = hidden_sent + hidden_failed;
     // `TCPSynRetrans` counts refused SYNs too, which the tracepoint may not tell.
     let leeway = if tells_errors { hidden } else { hidden + counted.refused };
-    let agrees = told.sent == seen.sent && (!tells_errors || told.failed == seen.failed);
+    let errors_agree = told.failed == seen.failed && told.held == seen.held && told.held.hits <= counted.held;
+    let agrees = told.sent == seen.sent && (!tells_errors || errors_agree);
     (agrees && falls_short(opening, counted.opening, leeway)).then_some(hidden)
 }
 
@@ -156,7 +161,7 @@ mod tests {
 
     fn retransmits(sent: (u64, u64, u64), failed: (u64, u64, u64)) -> Retransmits {
         let sums = |(hits, segments, opening)| Sums { hits, segments, opening };
-        Retransmits { sent: sums(sent), failed: sums(failed) }
+        Retransmits { sent: sums(sent), failed: sums(failed), ..Retransmits::default() }
     }
 
     #[test]
@@ -197,6 +202,24 @@ mod tests {
         ] {
             let (told, seen) = (retransmits((1, 1, 1), told), retransmits((1, 1, 1), seen));
             assert_eq!([true, false].map(|tells| hidden(&counted, told, seen, tells)), expected, "{name}");
+        }
+    }
+    #[test]
+    fn attempts_held_back_are_no_segments_sent_and_no_more_than_the_kernel_held() {
+        let counted = Grown { segments: 3, held: 2, opening: 1, ..Grown::default() };
+        let retransmits = |hits, segments| Retransmits {
+            sent: Sums { hits: 3, segments: 3, opening: 1 },
+            held: Sums { hits, segments, opening: 0 },
+            ..Retransmits::default()
+        };
+        for (name, told, seen, expected) in [
+            ("all agree", (2, 90), (2, 90), Some(0)),
+            ("one was a loss probe", (1, 45), (1, 45), Some(0)),
+            ("tracer misses one", (1, 45), (2, 90), None),
+            ("more than the kernel held", (3, 135), (3, 135), None),
+        ] {
+            let [told, seen] = [told, seen].map(|(hits, segments)| retransmits(hits, segments));
+            assert_eq!(hidden(&counted, told, seen, true), expected, "{name}");
         }
     }
 }

@@ -72,6 +72,12 @@ pub(super) const CASES: &[Case] = &[
         run: failed::forbidden,
     },
     Case {
+        name: "retransmit-held",
+        proves: "attempts to send what still waits in the host's own queues are told as failed, and never as sent",
+        needs: &[Need::TokenBucket],
+        run: failed::held,
+    },
+    Case {
         name: "retransmit-old-socket",
         proves: "the owner of a socket that was opened before tracer started is named",
         needs: &[Need::Nftables],

@@ -20,18 +20,24 @@ const CLIENT_PORT: u16 = 40_010;
 const SERVER_PORT: u16 = 8_010;
 
 /// Both ends of a connection from the near to the far namespace.
-struct Connection {
-    client: TcpStream,
+pub(super) struct Connection {
+    pub(super) client: TcpStream,
     server: TcpStream,
     _listener: TcpListener,
 }
 
 impl Connection {
-    fn open(pair: &Pair, family: Family) -> Result<Self> {
+    pub(super) fn open(pair: &Pair, family: Family) -> Result<Self> {
         let listener = traffic::listen(&pair.far, family.at(FAR, SERVER_PORT))?;
         let dialling = traffic::dial(&pair.near, family.at(NEAR, CLIENT_PORT), family.at(FAR, SERVER_PORT))?;
         let server = traffic::accept(&listener)?;
         Ok(Self { client: traffic::wait_connected(dialling)?, server, _listener: listener })
+    }
+
+    /// Ends both, without a FIN that could be sent again.
+    pub(super) fn abort(self) -> Result<()> {
+        traffic::abort(self.client)?;
+        traffic::abort(self.server)
     }
 }
 
@@ -48,9 +54,7 @@ pub(super) fn timeouts(setting: &Setting, family: Family) -> Result<()> {
     observed
         .tracer
         .wait_for("four timeouts", |events| of_kind(events, &pair.near, "rto").count() >= ATTEMPTS)?;
-    traffic::abort(connection.client)?;
-    // Its end has nothing in flight; a FIN would be.
-    traffic::abort(connection.server)?;
+    connection.abort()?;
 
     let reconciled = observed.reconcile()?;
     let (events, grown) = (&reconciled.run.events, reconciled.grown[0]);
@@ -158,8 +162,7 @@ pub(super) fn old_socket(setting: &Setting) -> Result<()> {
     observed.tracer.wait_for("a retransmit with its process", |events| {
         !sent(events, &pair.near).with("process", process.as_str()).is_empty()
     })?;
-    traffic::abort(connection.client)?;
-    traffic::abort(connection.server)?;
+    connection.abort()?;
     let reconciled = observed.reconcile()?;
     sent(&reconciled.run.events, &pair.near)
         .with("process", process.as_str())

@@ -1,15 +1,16 @@
 //! Attempts that fail.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use super::sent;
+use super::{established::Connection, sent};
 use crate::{
     case::{Setting, reconcile::Observed},
     counters::Counters,
     layout::Layout,
-    topology::{Family, NEAR, NOBODY, Pair},
+    retransmits::HELD,
+    topology::{Family, NEAR, NEAR_DEVICE, NOBODY, Pair},
     traffic, wait,
 };
 
@@ -36,12 +37,52 @@ pub(super) fn forbidden(setting: &Setting) -> Result<()> {
     ensure!(grown.refused == grown.segments, "every attempt should have been refused: {grown:?}");
     sent(&reconciled.run.events, &pair.near).exactly(0)?;
     let failed = reconciled.run.events.of("retransmit", &pair.near);
-    let can_tell =
-        Layout::of_this_kernel()?.tells_errors || Path::new("/sys/bus/event_source/devices/kprobe").exists();
     failed
-        .exactly_but(if can_tell { grown.refused } else { 0 }, grown.hidden)?
+        .exactly_but(if failures_are_told()? { grown.refused } else { 0 }, grown.hidden)?
         .counts_up_but("attempt", grown.hidden)?
         .all_have("kind", "syn")?
         .all_have("error", EPERM)?;
     Ok(())
+}
+
+/// A queue on the way out lets a segment wait for longer than its timer, which finds it there every time and sends nothing.
+/// Such an attempt is told as failed and never as sent. Truth: `TCPSpuriousRtxHostQueues`, which counts a loss probe that was
+/// not tried for the same reason too, and `TcpRetransSegs`, which counts none of them.
+pub(super) fn held(setting: &Setting) -> Result<()> {
+    const ATTEMPTS: u64 = 3;
+    const WRITE: [u8; 1400] = [0x5a; 1400];
+    let pair = Pair::new()?;
+    let observed = Observed::start(setting, &[&pair.near])?;
+    let before = Counters::tcp(&pair.near)?;
+    let mut connection = Connection::open(&pair, Family::V4)?;
+    // The first write takes most of what may go out at once; the second waits seven seconds for the rest of its own.
+    pair.near
+        .run("tc", &format!("qdisc add dev {NEAR_DEVICE} root tbf rate 1kbit burst 2000 limit 100000"))?;
+    for _ in 0..2 {
+        connection.client.write_all(&WRITE).context("write")?;
+    }
+    wait::until("attempts that were held back", || {
+        let held = Counters::tcp(&pair.near)?.growth(&before, "TcpExtTCPSpuriousRtxHostQueues")?;
+        Ok((held > ATTEMPTS).then_some(()))
+    })?;
+    connection.abort()?;
+
+    let reconciled = observed.reconcile()?;
+    let grown = reconciled.grown[0];
+    ensure!(grown.segments == 0 && grown.held > ATTEMPTS, "attempts should have been held back: {grown:?}");
+    sent(&reconciled.run.events, &pair.near).exactly(0)?;
+    let told = reconciled.run.events.of("retransmit", &pair.near);
+    told.all_have("error", HELD)?.all_have("kind", "rto")?.counts_up_but("attempt", grown.hidden)?;
+    let (fewest, most) = if failures_are_told()? { (grown.held - 1, grown.held) } else { (0, 0) };
+    ensure!(
+        (fewest..=most).contains(&told.count()),
+        "told {} of attempts held back: {grown:?}",
+        told.count()
+    );
+    Ok(())
+}
+
+/// Whether tracer can see attempts that fail: by the tracepoint, or at functions.
+fn failures_are_told() -> Result<bool> {
+    Ok(Layout::of_this_kernel()?.tells_errors || Path::new("/sys/bus/event_source/devices/kprobe").exists())
 }
