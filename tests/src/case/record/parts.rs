@@ -35,8 +35,9 @@ pub(super) fn rotated(setting: &Setting) -> Result<()> {
         is_stretch(&lines, &printed).with_context(|| part.display().to_string())?;
     }
 
-    let limits = ["--max-time", "1s", "--max-size", "1M", "--max-files", "2"];
-    let (printed, parts, directory) = record(setting, &pair, &limits, 4)?;
+    // Two seconds, so that what was printed last is in one of the two parts left even where the end takes a second.
+    let limits = ["--max-time", "2s", "--max-size", "1M", "--max-files", "2"];
+    let (printed, parts, directory) = record(setting, &pair, &limits, 3)?;
     let names: BTreeSet<_> = fs::read_dir(directory.path())?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
@@ -53,7 +54,8 @@ pub(super) fn rotated(setting: &Setting) -> Result<()> {
     Ok(())
 }
 
-/// Records until there has been a part of that number; what was printed, and the parts there are, in their order.
+/// Records until there is a part of at least that number, for by then that one may be gone; what was printed, and the parts
+/// there are, in their order.
 fn record(
     setting: &Setting,
     pair: &Pair,
@@ -63,22 +65,32 @@ fn record(
     let directory = tempfile::tempdir().context("make a directory")?;
     let printed = directory.path().join("printed");
     let child = start_with(setting, &printed, &directory.path().join("run.tracer"), arguments)?;
-    let last = directory.path().join(format!("run.{number:04}.tracer"));
+    let newest = || Ok(parts_in(directory.path())?.last().and_then(|part| part_number(part)));
+    let is_there = || newest().map(|newest| newest.filter(|&newest| newest >= number));
     let outcome = repeat_syns(pair, &printed, 2)
-        .and_then(|()| wait::until("enough parts", || Ok(last.exists().then_some(()))))
-        .and_then(|()| repeat_syns(pair, &printed, 1));
+        .and_then(|()| wait::until("enough parts", is_there))
+        .and_then(|_| repeat_syns(pair, &printed, 1));
     let (said, status) = stop(child)?;
     outcome?;
     ensure!(status.success(), "tracer ended with {status}: {said}");
-    let mut parts: Vec<PathBuf> = fs::read_dir(directory.path())?
+    let printed = fs::read_to_string(&printed).context("read what was printed")?;
+    let parts = parts_in(directory.path())?;
+    Ok((printed, parts, directory))
+}
+
+/// The parts in a directory, in their order.
+fn parts_in(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut parts: Vec<PathBuf> = fs::read_dir(directory)?
         .map(|entry| Ok(entry?.path()))
-        .filter(|path: &Result<PathBuf>| {
-            path.as_ref().is_ok_and(|path| path.extension().is_some_and(|ending| ending == "tracer"))
-        })
+        .filter(|path: &Result<PathBuf>| path.as_ref().map_or(true, |path| part_number(path).is_some()))
         .collect::<Result<_>>()?;
     parts.sort();
-    let printed = fs::read_to_string(&printed).context("read what was printed")?;
-    Ok((printed, parts, directory))
+    Ok(parts)
+}
+
+/// Which part `run.0004.tracer` is.
+fn part_number(path: &Path) -> Option<u32> {
+    path.file_name()?.to_str()?.strip_prefix("run.")?.strip_suffix(".tracer")?.parse().ok()
 }
 
 /// Fails unless what happened by a part is some of what happened in the run, one behind the other. A part by itself also
