@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::namespace::Namespace;
+use crate::{namespace::Namespace, wait};
 
 /// The address family a case is played in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +193,7 @@ impl Cluster {
         director.sysctl("net/ipv6/conf/all/forwarding", "1")?;
         for family in Family::BOTH {
             let (address, bits) = (Self::virtual_address(family), host_bits(family));
-            director.ip(&format!("address add {address}/{bits} dev lo{}", nodad(family)))?;
+            give(director, "lo", address, bits)?;
         }
         for (subnet, member) in (0_u8..).zip([&cluster.client, &cluster.servers[0], &cluster.servers[1]]) {
             let device = format!("member{subnet}");
@@ -201,9 +201,8 @@ impl Cluster {
             for family in Family::BOTH {
                 let bits = host_bits(family) - 8;
                 let (gateway, address) = (subnet_host(family, subnet, 1), subnet_host(family, subnet, 2));
-                let nodad = nodad(family);
-                director.ip(&format!("address add {gateway}/{bits} dev {device}{nodad}"))?;
-                member.ip(&format!("address add {address}/{bits} dev member0{nodad}"))?;
+                give(director, &device, gateway, bits)?;
+                give(member, "member0", address, bits)?;
                 member.ip(&format!("route add default via {gateway}"))?;
             }
         }
@@ -285,14 +284,11 @@ impl Routers {
         wire(near, Self::EAST, far, Self::WEST)?;
         for family in Family::BOTH {
             let bits = host_bits(family) - 8;
-            let give = |namespace: &Namespace, device, address| {
-                namespace.ip(&format!("address add {address}/{bits} dev {device}{}", nodad(family))).map(drop)
-            };
             let across = subnet_host(family, 5, 1);
-            give(client, "client0", Self::client_address(family))?;
-            give(near, Self::NORTH, Self::near_address(family))?;
-            give(near, Self::EAST, across)?;
-            give(far, Self::WEST, Self::far_address(family))?;
+            give(client, "client0", Self::client_address(family), bits)?;
+            give(near, Self::NORTH, Self::near_address(family), bits)?;
+            give(near, Self::EAST, across, bits)?;
+            give(far, Self::WEST, Self::far_address(family), bits)?;
             client.ip(&format!("route add default via {}", Self::near_address(family)))?;
             near.ip(&format!(
                 "route add {}/{} via {}",
@@ -317,8 +313,7 @@ impl Routers {
             [(7, (&self.far, "south0"), (&third, "from0")), (8, (&third, "on0"), (&self.near, "back0"))]
         {
             for (router, device, host) in [(before, device, 1), (after, other_device, 2)] {
-                let address = subnet_host(family, subnet, host);
-                router.ip(&format!("address add {address}/{bits} dev {device}{}", nodad(family)))?;
+                give(router, device, subnet_host(family, subnet, host), bits)?;
             }
             before.ip(&format!("route add {prefix} via {}", subnet_host(family, subnet, 2)))?;
         }
@@ -327,13 +322,7 @@ impl Routers {
 
     /// Gives the far router the address, which ends the loop.
     pub fn repair(&self, family: Family) -> Result<()> {
-        self.far.ip(&format!(
-            "address add {}/{} dev lo{}",
-            Self::beyond(family),
-            host_bits(family),
-            nodad(family)
-        ))?;
-        Ok(())
+        give(&self.far, "lo", Self::beyond(family), host_bits(family))
     }
 }
 
@@ -357,12 +346,16 @@ pub fn take_from_anywhere(namespace: &Namespace, device: &str) -> Result<()> {
     Ok(())
 }
 
-/// What makes an address usable at once: an IPv6 one is tentative for a moment, on a loopback device too.
-pub fn nodad(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "",
-        Family::V6 => " nodad",
-    }
+/// Gives a device that is up an address of a prefix of so many bits. It is usable once this returns: without the search for
+/// duplicates, an IPv6 address is still made local in a work queue (`addrconf_dad_work`, 6.18), and until then packets to it
+/// are rejected, on a loopback device too.
+pub fn give(namespace: &Namespace, device: &str, address: IpAddr, bits: u8) -> Result<()> {
+    let nodad = if address.is_ipv4() { "" } else { " nodad" };
+    namespace.ip(&format!("address add {address}/{bits} dev {device}{nodad}"))?;
+    wait::until("the address to be local", || {
+        let route = namespace.ip(&format!("route get {address}"));
+        Ok(route.is_ok_and(|route| route.starts_with("local ")).then_some(()))
+    })
 }
 
 /// Bits of a network that is one address.
@@ -390,9 +383,8 @@ pub fn wire(one: &Namespace, device: &str, other: &Namespace, other_device: &str
 
 /// Gives a device the addresses of a host number.
 fn join(namespace: &Namespace, device: &str, host: u8) -> Result<()> {
-    namespace.ip(&format!("address add {}/24 dev {device}", Family::V4.host(host)))?;
-    namespace.ip(&format!("address add {}/64 dev {device} nodad", Family::V6.host(host)))?;
-    Ok(())
+    give(namespace, device, Family::V4.host(host), 24)?;
+    give(namespace, device, Family::V6.host(host), 64)
 }
 
 /// The hardware address of a device, as `ip` writes it.

@@ -15,7 +15,7 @@ use crate::{
     expect::OPENS,
     namespace::Namespace,
     need::Need,
-    topology::{Family, hardware_address, heal, host_bits, lose, nodad},
+    topology::{self, Family, hardware_address, heal, host_bits, lose},
     tracer::Tracer,
     traffic, wait,
 };
@@ -307,7 +307,7 @@ fn silent_gateway(setting: &Setting, family: Family) -> Result<()> {
         Family::V6 => (family.host(GATEWAY), [0xfd79, 0, 0, 0, 0, 0, 0, 9].into()),
     };
     let bits = host_bits(family);
-    gateway.ip(&format!("address add {beyond}/{bits} dev lo{}", nodad(family)))?;
+    topology::give(&gateway, "lo", beyond, bits)?;
     client.ip(&format!("route add {beyond}/{bits} via {via}"))?;
     let listener = traffic::listen(&gateway, (beyond, PORT).into())?;
     let tracer = trace_in(setting, &client)?;

@@ -20,7 +20,7 @@ use crate::{
     namespace::Namespace,
     need::Need,
     topology::{
-        FAR, FAR_DEVICE, Family, NEAR, Pair, Routers, heal, host_bits, lose, nodad, take_from_anywhere,
+        FAR, FAR_DEVICE, Family, NEAR, Pair, Routers, give, heal, host_bits, lose, take_from_anywhere,
     },
     tracer::{Run, Tracer},
     traffic, wait,
@@ -138,10 +138,9 @@ fn misrouted(setting: &Setting, seat: Seat, family: Family) -> Result<()> {
         server.sysctl(&format!("net/ipv4/conf/{scope}/accept_local"), "1")?;
     }
     take_from_anywhere(server, FAR_DEVICE)?;
-    let nodad = nodad(family);
     let (node, kind) = if seat == Seat::Server { (server, "syn-ack") } else { (client, "syn") };
     let tracer = trace_in(setting, node)?;
-    server.ip(&format!("address add {address}/{bits} dev {VXLAN}{nodad}"))?;
+    give(server, VXLAN, address, bits)?;
     let dialling = traffic::dial(client, family.at(NEAR, 0), family.at(FAR, PORT))?;
     repeated(&tracer, node, kind)?;
     let (id, subject) = match seat {

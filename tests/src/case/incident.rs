@@ -2,7 +2,7 @@
 //! sessions are kept in `tests/sessions` for everybody to replay. Truth: who answers, and the connections that fail
 //! and succeed.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::Ipv4Addr};
 
 use anyhow::{Context, Result, ensure};
 
@@ -185,8 +185,9 @@ fn transient_loop(setting: &Setting) -> Result<()> {
         [near, far].iter().all(|router| !events.of("duplicate", router).with("times", 17).is_empty())
     })?;
     tracer.wait_for_finding("routing-loop", &to.to_string())?;
+    // Before the address is there: whoever dials it then is served, never refused.
+    let listener = traffic::listen(far, (Ipv4Addr::UNSPECIFIED, PORT).into())?;
     routers.repair(FAMILY)?;
-    let listener = traffic::listen(far, (to, PORT).into())?;
     let connection = traffic::wait_connected(dialling)?;
     drop((connection, listener));
     tracer.wait_for_closed("routing-loop", &to.to_string())?;

@@ -12,7 +12,7 @@ use crate::{
     expect::{Events, Selection},
     namespace::Namespace,
     need::Need,
-    topology::{FAR, Family, NEAR, NEAR_DEVICE, Pair, Routers, forward, hardware_address, lose, wire},
+    topology::{FAR, Family, NEAR, NEAR_DEVICE, Pair, Routers, forward, give, hardware_address, lose, wire},
     tracer::{Run, Tracer},
     traffic, wait,
 };
@@ -288,9 +288,8 @@ fn bridge(near: &Namespace) -> Result<()> {
     near.ip(&format!("address flush dev {}", Routers::NORTH))?;
     near.ip(&format!("link set {} master bridge0", Routers::NORTH))?;
     near.ip("link set bridge0 up")?;
-    near.ip(&format!("address add {}/24 dev bridge0", Routers::near_address(Family::V4)))?;
-    near.ip(&format!("address add {}/120 dev bridge0 nodad", Routers::near_address(Family::V6)))?;
-    Ok(())
+    give(near, "bridge0", Routers::near_address(Family::V4), 24)?;
+    give(near, "bridge0", Routers::near_address(Family::V6), 120)
 }
 
 /// Connections and datagrams that arrive. The longest pause is that of a watch that should not have begun.

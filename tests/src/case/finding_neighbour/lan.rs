@@ -12,7 +12,7 @@ use crate::{
     expect::Events,
     namespace::Namespace,
     need,
-    topology::{Family, hardware_address, wire},
+    topology::{self, Family, hardware_address, wire},
     tracer::Tracer,
     wait,
 };
@@ -60,8 +60,7 @@ impl Lan {
 
 /// An address as part of the network.
 pub(super) fn give(host: &Namespace, device: &str, address: IpAddr) -> Result<()> {
-    let (bits, nodad) = if address.is_ipv4() { (24, "") } else { (64, " nodad") };
-    host.ip(&format!("address add {address}/{bits} dev {device}{nodad}")).map(drop)
+    topology::give(host, device, address, if address.is_ipv4() { 24 } else { 64 })
 }
 
 /// An address alone, on a device that is on no wire: `kube-ipvs0` as kube-proxy makes it, or where the kernel has no such

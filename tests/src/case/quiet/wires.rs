@@ -8,7 +8,7 @@ use super::{PORT, pass, under_traffic};
 use crate::{
     case::Setting,
     namespace::Namespace,
-    topology::{FAR, Family, NEAR, Routers, Segment},
+    topology::{FAR, Family, NEAR, Routers, Segment, give},
     traffic, wait,
     weather::{Weather, Wire},
 };
@@ -20,8 +20,8 @@ pub(super) fn slow_path(setting: &Setting) -> Result<()> {
     let weather = Weather { delay: Duration::from_millis(50), lost_permille: 50, late_permille: 100 };
     let _wire = Wire::new((&hosts[0], DEVICES[0]), (&hosts[1], DEVICES[1]), weather)?;
     for (host, device, number) in [(&hosts[0], DEVICES[0], NEAR), (&hosts[1], DEVICES[1], FAR)] {
-        host.ip(&format!("address add {}/24 dev {device}", Family::V4.host(number)))?;
-        host.ip(&format!("address add {}/64 dev {device} nodad", Family::V6.host(number)))?;
+        give(host, device, Family::V4.host(number), 24)?;
+        give(host, device, Family::V6.host(number), 64)?;
     }
     let served = Family::BOTH.map(|family| (1, family, FAR));
     let dialled: Vec<_> =

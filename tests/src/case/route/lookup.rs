@@ -10,7 +10,7 @@ use crate::{
     case::Setting,
     expect::{Events, Selection},
     namespace::Namespace,
-    topology::{FAR, FAR_DEVICE, Family, NEAR, NEAR_DEVICE, NOBODY, Pair, host_bits, lose, nodad},
+    topology::{FAR, FAR_DEVICE, Family, NEAR, NEAR_DEVICE, NOBODY, Pair, give, host_bits, lose},
     tracer::Tracer,
     traffic,
 };
@@ -43,7 +43,7 @@ pub(super) fn reply_to_own_address(setting: &Setting) -> Result<()> {
         })?;
         wait_for_lookup(&tracer, &pair.far, &client)?;
         let bits = host_bits(family);
-        pair.far.ip(&format!("address add {client}/{bits} dev lo{}", nodad(family)))?;
+        give(&pair.far, "lo", client, bits)?;
         tracer.wait_for("the peer to be local", |events| {
             !lookups(events, &pair.far, &client).with("result", "local").is_empty()
         })?;
