@@ -338,6 +338,17 @@ pub fn forward(namespace: &Namespace) -> Result<()> {
     Ok(())
 }
 
+/// Lets whoever dials from a namespace repeat a SYN so many times and no more: after 1 s, 3 s, 7 s and so on, on kernels that
+/// would repeat the first ones every second too.
+pub fn repeat_syns(namespace: &Namespace, times: u32) -> Result<()> {
+    const LINEAR: &str = "net/ipv4/tcp_syn_linear_timeouts";
+    namespace.sysctl("net/ipv4/tcp_syn_retries", &times.to_string())?;
+    if namespace.has_sysctl(LINEAR)? {
+        namespace.sysctl(LINEAR, "0")?;
+    }
+    Ok(())
+}
+
 /// Makes a namespace take packets from a device whichever way it would send to their source (IPv4).
 pub fn take_from_anywhere(namespace: &Namespace, device: &str) -> Result<()> {
     for scope in ["all", device] {

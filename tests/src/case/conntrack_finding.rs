@@ -64,6 +64,10 @@ fn fill(setting: &Setting, arguments: &[&str]) -> Result<()> {
     pair.far.nft(TRACK)?;
     let receiver = traffic::udp(&pair.far, FAMILY.at(FAR, PORT))?;
     let tracer = setting.trace(arguments)?;
+    // What the counters grew by is known from the second look on.
+    tracer.wait_for("the first look at the counters", |events| {
+        !events.of("conntrack-counters", &pair.far).is_empty()
+    })?;
     let before = Counters::conntrack(&pair.far)?;
     let limit = TableLimit::leave(SPARE_ENTRIES)?;
     traffic::knock_from(&pair.near, FAMILY.host(NEAR), 20_000..20_000 + FLOWS, FAMILY.at(FAR, PORT))?;

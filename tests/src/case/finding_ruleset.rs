@@ -67,6 +67,10 @@ impl Leak {
 
         // A controller that does not find its own rules adds them a second time, and so on.
         self.restore(&node, "--noflush", &self.more(1))?;
+        // A table that took long to count is let alone for longer.
+        tracer.wait_for("the second copy to be counted", |events| {
+            !events.of("ruleset", &node).with("entries", 2 * MEANT + 1).is_empty()
+        })?;
         let found = tracer.wait_for_finding(ID, self.subject)?;
         note(&format!("{}: found with {}", self.tool, found["title"]));
         self.restore(&node, "--noflush", &self.more(self.copies - 2))?;

@@ -44,8 +44,8 @@ pub(super) const CASES: &[Case] = &[
 /// A port nobody listens at: what is sent there only makes the sender's kernel look for the hardware address.
 const PORT: u16 = 9;
 
-/// Long enough for every case, in an emulated guest too.
-const FLIGHT: [&str; 6] = ["--only", "neighbour", "--flight", "1h", "--tail", "1s"];
+/// Long enough for every case, in an emulated guest too: the tail is counted from the last sample before the trigger.
+const FLIGHT: [&str; 6] = ["--only", "neighbour", "--flight", "1h", "--tail", "5s"];
 
 fn record(setting: &Setting, trigger: &str, armed: &str) -> Result<Screen> {
     let screen = Screen::record(&setting.program, WIDE, &[&FLIGHT[..], &["--trigger", trigger]].concat())?;

@@ -104,22 +104,21 @@ fn rule_leak(setting: &Setting) -> Result<()> {
     const LOTS: u64 = 8;
     const LOT: u64 = 250;
     let node = Namespace::new("leak")?;
-    let mut lot = "*filter\n".to_owned();
+    let mut lot = String::new();
     for number in 0..LOT {
         writeln!(lot, "-A INPUT -s 10.42.0.{number}/32 -j ACCEPT")?;
     }
-    lot.push_str("COMMIT\n");
-    let restore = |rules: &str| node.feed(&["iptables-legacy-restore", "--noflush"], rules);
-    restore(&lot)?;
+    let restore = |lots: usize| {
+        let rules = format!("*filter\n{}COMMIT\n", lot.repeat(lots));
+        node.feed(&["iptables-legacy-restore", "--noflush"], &rules)
+    };
+    restore(1)?;
     let tracer = setting.trace(&[])?;
-    for told in 2..=LOTS {
-        restore(&lot)?;
-        // A table that does not rest is told every five seconds only.
-        if told % 4 == 0 {
-            tracer.wait_for("the growth", |events| {
-                !events.of("ruleset", &node).with("duplicates", (told - 1) * LOT).is_empty()
-            })?;
-        }
+    for (lots, duplicates) in [(3, 3 * LOT), (4, (LOTS - 1) * LOT)] {
+        restore(lots)?;
+        tracer.wait_for("the growth", |events| {
+            !events.of("ruleset", &node).with("duplicates", duplicates).is_empty()
+        })?;
     }
     tracer.wait_for_finding("ruleset-bloat", "filter")?;
     node.run("iptables-legacy", "--flush INPUT")?;

@@ -93,7 +93,8 @@ fn one_by_one(setting: &Setting) -> Result<()> {
         Ok(MOST)
     };
     let added = added_until_found()?;
-    tracer.wait_for_finding(ID, SUBJECT)?;
+    // A table that took long to count is let alone for longer.
+    tracer.wait_for("the finding", |events| events.open_finding(ID, SUBJECT).is_some())?;
     note(&format!("{added} copies added meanwhile"));
     let saved = node.run("iptables-nft-save", "-t filter")?;
     let (rule, count, repeated) = most_repeated(&saved).context("no rule")?;
@@ -138,8 +139,11 @@ fn own_table(setting: &Setting) -> Result<()> {
     let rules = "add rule inet firewall in tcp dport vmap @ways\n\
                  add rule inet firewall in ip saddr @blocked counter packets 7 bytes 700 drop\n";
     node.nft(&rules.repeat(COPIES))?;
-    tracer.wait_for_finding(ID, SUBJECT)?;
     let repeated = 2 * COPIES as u64;
+    tracer.wait_for("the copies to be counted", |events| {
+        events.of("ruleset", &node).with("duplicates", repeated).count() > 0
+    })?;
+    tracer.wait_for_finding(ID, SUBJECT)?;
     tracer.wait_for("both rules to count", |events| {
         events.of("ruleset", &node).with("duplicates", repeated).count() > 0
             && events.findings(ID).says("advice", "nft -a list chain inet firewall in").is_ok()

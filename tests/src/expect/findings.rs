@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{Events, Selection};
@@ -140,10 +141,20 @@ impl Tracer {
     /// Waits until a finding of that rule is open whose subject has these words in it, and returns its last line. It
     /// has to open within [`OPENS`], counted from now: from the first symptom.
     pub fn wait_for_finding(&self, id: &str, subject: &str) -> Result<Value> {
-        wait::until_within(OPENS, &format!("the finding {id} about {subject:?}"), || {
+        let now = Timestamp::now();
+        let line = wait::until(&format!("the finding {id} about {subject:?}"), || {
             Ok(self.ask(|events| events.open_finding(id, subject).cloned()))
         })
-        .with_context(|| format!("findings so far: {}", self.ask(Events::findings_summary)))
+        .with_context(|| format!("findings so far: {}", self.ask(Events::findings_summary)))?;
+        let opened = self.ask(|events| {
+            let told = events
+                .findings(id)
+                .with("status", "open")
+                .filter("about it", |line| is_of(line, id, subject));
+            told.events().last().map_or_else(|| line.clone(), |line| (*line).clone())
+        });
+        comes_within(OPENS, now, &opened)?;
+        Ok(line)
     }
 
     /// Waits until no finding of that rule is open any more whose subject has these words in it, and returns the line
@@ -154,9 +165,25 @@ impl Tracer {
             let last = told.events().last().copied().cloned();
             last.filter(|_| events.open_finding(id, subject).is_none())
         };
-        wait::until_within(CLOSES, &format!("the end of {id} about {subject:?}"), || Ok(self.ask(closed)))
-            .with_context(|| format!("findings so far: {}", self.ask(Events::findings_summary)))
+        let now = Timestamp::now();
+        let line = wait::until(&format!("the end of {id} about {subject:?}"), || Ok(self.ask(closed)))
+            .with_context(|| format!("findings so far: {}", self.ask(Events::findings_summary)))?;
+        comes_within(CLOSES, now, &line)?;
+        Ok(line)
     }
+}
+
+/// Fails if a line's own time is later than `limit` after `since`. Judged by what it tells, for this process may get to
+/// look at it later.
+fn comes_within(limit: Duration, since: Timestamp, line: &Value) -> Result<()> {
+    let time: Timestamp = line["time"].as_str().context("a line without a time")?.parse()?;
+    let after = time.duration_since(since);
+    ensure!(
+        after <= SignedDuration::try_from(limit)?,
+        "it came {:.1} s after that: {line}",
+        after.as_secs_f64()
+    );
+    Ok(())
 }
 
 impl Run {

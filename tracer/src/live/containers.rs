@@ -274,7 +274,10 @@ pub(super) fn pod_lines(pod: Option<&Pod>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{slice, time::Instant};
+    use std::{
+        slice,
+        time::{Duration, Instant},
+    };
 
     use bytes::BytesMut;
     use tracer_common::record::{OwnerRecord, Record, RecordHeader, RetransmitRecord};
@@ -367,6 +370,7 @@ mod tests {
             node.proc().join("1/root/var/log/containers/coredns-6799fbcd5-x7k2p_kube-system_coredns-dd75a9d6fb309c4399fe425cd5f90ff95eba135d6924fb91766ee5d3726b168a.log"),
         )
         .unwrap();
+        containers.incomplete.get_mut(&id).unwrap().next = Instant::now() + Duration::from_hours(1);
         assert_eq!(told(&mut containers, &[record], &[]), [], "not at once");
         containers.incomplete.get_mut(&id).unwrap().next = Instant::now();
         assert_eq!(names(&told(&mut containers, &[record], &[])), [(Some(id), None, "coredns", pod)]);

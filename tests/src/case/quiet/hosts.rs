@@ -1,6 +1,10 @@
 //! Hosts that sleep, come and go, move, and change their addresses.
 
-use std::{net::IpAddr, thread, time::Duration};
+use std::{
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 
@@ -14,8 +18,10 @@ use crate::{
 
 const DEVICE: &str = Segment::DEVICE;
 
-/// The node dials two hosts; one of them sleeps for eight seconds, twice. The node looks for it every two seconds meanwhile.
+/// The node dials two hosts; one of them sleeps for six seconds, twice. The node looks for it every two seconds meanwhile.
 pub(super) fn sleeping_neighbour(setting: &Setting) -> Result<()> {
+    /// Looked for until then: on a slow machine less often, for a look of three seconds ends in a failure.
+    const ASLEEP: Duration = Duration::from_secs(5);
     let segment = Segment::new(&[1, 2, 3])?;
     let hosts = &segment.hosts;
     let (node, sleeper) = (&hosts[0], &hosts[2]);
@@ -26,7 +32,8 @@ pub(super) fn sleeping_neighbour(setting: &Setting) -> Result<()> {
         for _ in 0..2 {
             drop(traffic::connect(node, Family::V4.at(1, 0), Family::V4.at(3, PORT))?);
             sleeper.ip(&format!("link set {DEVICE} down"))?;
-            for _ in 0..4 {
+            let asleep = Instant::now();
+            while asleep.elapsed() < ASLEEP {
                 node.ip(&format!("neigh flush dev {DEVICE}"))?;
                 let looking = traffic::dial(node, Family::V4.at(1, 0), Family::V4.at(3, PORT))?;
                 pass(Duration::from_secs(2))?;

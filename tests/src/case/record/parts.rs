@@ -35,8 +35,8 @@ pub(super) fn rotated(setting: &Setting) -> Result<()> {
         is_stretch(&lines, &printed).with_context(|| part.display().to_string())?;
     }
 
-    // Two seconds, so that what was printed last is in one of the two parts left even where the end takes a second.
-    let limits = ["--max-time", "2s", "--max-size", "1M", "--max-files", "2"];
+    // Long enough that what was printed last is in one of the two parts left, even where the end takes seconds.
+    let limits = ["--max-time", "5s", "--max-size", "1M", "--max-files", "2"];
     let (printed, parts, directory) = record(setting, &pair, &limits, 3)?;
     let names: BTreeSet<_> = fs::read_dir(directory.path())?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))

@@ -21,6 +21,12 @@ pub(super) fn duplicate_address(setting: &Setting) -> Result<()> {
     let (asking, owners) = segment.hosts.split_first().context("three hosts were asked for")?;
     let macs =
         owners.iter().map(|owner| hardware_address(owner, Segment::DEVICE)).collect::<Result<Vec<_>>>()?;
+    // Who has an entry for good never asks, which would be one more sign of life after what is copied below.
+    let mac = hardware_address(asking, Segment::DEVICE)?;
+    for owner in owners {
+        let entry = format!("{} lladdr {mac} dev {} nud permanent", Family::V4.host(NEAR), Segment::DEVICE);
+        owner.ip(&format!("neigh replace {entry}"))?;
+    }
     let address = Family::V4.host(FAR).to_string();
     let knock = || traffic::knock(asking, Family::V4.at(NEAR, 0), Family::V4.at(FAR, 9));
     let mut screen = Screen::live(&setting.program, SMALL, &["--netns", asking.name()])?;

@@ -10,7 +10,7 @@ use crate::{
     need::Need,
     screen::{Picture, SMALL, Screen, Size as Terminal, WIDE},
     storm::{Size, Storm},
-    topology::Pair,
+    topology::{Pair, repeat_syns},
 };
 
 const SCREENS: [&str; 7] =
@@ -22,6 +22,8 @@ const SIZES: [Terminal; 6] = [WIDE, (120, 40), (40, 10), (1, 1), (20, 5), SMALL]
 /// Every screen by its number and by Tab, over rows of one flow; at every size the terminal may be given.
 pub(super) fn every_screen(setting: &Setting) -> Result<()> {
     let pair = Pair::new()?;
+    // The last client no more often than the first, who so stands above it.
+    repeat_syns(&pair.near, 2)?;
     let mut screen = Screen::live(&setting.program, SMALL, &["--netns", pair.near.name()])?;
     screen.see_live()?;
     screen.show(2, "Retransmits")?;

@@ -11,7 +11,7 @@ use crate::{
     case::Setting,
     expect::Events,
     screen::{Picture, Screen, WIDE},
-    topology::Pair,
+    topology::{Pair, repeat_syns},
     tracer::Tracer,
 };
 
@@ -31,6 +31,8 @@ struct Run {
 impl Run {
     fn new(setting: &Setting) -> Result<Self> {
         let pair = Pair::new()?;
+        // Once: nothing is told of a client any more once its repeated SYN is.
+        repeat_syns(&pair.near, 1)?;
         let directory = tempfile::tempdir().context("make a directory for sessions")?;
         let near = pair.near.name();
         let tracer = setting.trace(&["--netns", near])?;

@@ -7,12 +7,14 @@ use super::nobody;
 use crate::{
     case::Setting,
     screen::{Picture, SMALL, Screen, WIDE},
-    topology::Pair,
+    topology::{Pair, repeat_syns},
 };
 
 /// A flow, opened from its row on a small and on a wide terminal. Truth: the run's recording, every retransmit of it.
 pub(super) fn flow(setting: &Setting) -> Result<()> {
     let pair = Pair::new()?;
+    // Few enough that each is listed.
+    repeat_syns(&pair.near, 2)?;
     let mut screen = Screen::live(&setting.program, SMALL, &["--netns", pair.near.name()])?;
     screen.see_live()?;
     screen.show(2, "Retransmits")?;
